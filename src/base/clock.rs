@@ -1,0 +1,58 @@
+//! The time, as a parameter: the system's in a running service, a fixed one that tests move.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use time::OffsetDateTime;
+
+/// Where the current time comes from; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Option<Arc<Mutex<OffsetDateTime>>>);
+
+impl Clock {
+    /// The system's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(None)
+    }
+
+    /// A clock that stands still until [`Clock::advance`] moves it.
+    #[must_use]
+    pub fn fixed(at: OffsetDateTime) -> Self {
+        Self(Some(Arc::new(Mutex::new(at))))
+    }
+
+    /// Now, in UTC, cut to microseconds: what Postgres stores comes back equal.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        let now = match &self.0 {
+            None => OffsetDateTime::now_utc(),
+            Some(fixed) => *fixed.lock().expect("no holder of this lock can panic"),
+        };
+        now.replace_microsecond(now.microsecond()).expect("a microsecond that was read is in range")
+    }
+
+    /// Moves a fixed clock forward; the system's clock cannot be moved.
+    ///
+    /// # Panics
+    /// On the system's clock: a test asked the wrong clock.
+    pub fn advance(&self, by: Duration) {
+        let fixed = self.0.as_ref().expect("only a fixed clock can be advanced");
+        *fixed.lock().expect("no holder of this lock can panic") += by;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn a_fixed_clock_moves_only_when_told() {
+        let clock = Clock::fixed(datetime!(2026-01-01 00:00 UTC));
+
+        assert_eq!(clock.now(), clock.now());
+        clock.clone().advance(Duration::from_secs(60));
+
+        assert_eq!(clock.now(), datetime!(2026-01-01 00:01 UTC));
+    }
+}
