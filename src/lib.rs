@@ -1,3 +1,6 @@
 //! Wharfinger keeps the register of an organisation's APIs and MCP servers.
+pub mod audit;
+pub mod auth;
 pub mod base;
+pub mod queue;
 pub mod wire;
