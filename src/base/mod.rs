@@ -1,16 +1,24 @@
 //! Tools everyone uses. Nothing in here knows what an asset is.
 
 mod clock;
+pub mod config;
 mod error;
 mod id;
 mod json;
+mod nearest;
+mod network;
 mod page;
+mod secret;
 
 pub use clock::Clock;
+pub use config::Config;
 pub use error::{FieldError, Problem};
 pub use id::{
     AssetId, AuditId, DefinitionId, DeploymentId, EnvironmentId, KeyId, MetadataSchemaId, Name, Slug, VersionId,
     WorkspaceId,
 };
 pub use json::{JsonError, parse_strict};
+pub use nearest::nearest;
+pub use network::{Network, is_public};
 pub use page::{Cursor, Limit, Page};
+pub use secret::Sealed;

@@ -1,0 +1,149 @@
+//! Settings that are well formed alone but make no sense together, or no sense yet.
+
+use super::Config;
+use std::time::Duration;
+
+impl Config {
+    /// What makes a start impossible or pointless.
+    pub(super) fn complaints(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let mut refuse = |wrong: bool, complaint: &str| {
+            if wrong {
+                complaints.push(complaint.to_owned());
+            }
+        };
+
+        let limits = &self.limits;
+        for (name, span) in [
+            ("first_byte_timeout", limits.first_byte_timeout),
+            ("header_timeout", limits.header_timeout),
+            ("body_idle_timeout", limits.body_idle_timeout),
+            ("body_timeout", limits.body_timeout),
+            ("keep_alive_timeout", limits.keep_alive_timeout),
+            ("write_timeout", limits.write_timeout),
+            ("fetch_timeout", self.fetch.fetch_timeout),
+            ("database_acquire_timeout", self.storage.database_acquire_timeout),
+            ("database_statement_timeout", self.storage.database_statement_timeout),
+            ("database_lock_timeout", self.storage.database_lock_timeout),
+        ] {
+            refuse(
+                span == Duration::ZERO,
+                &format!("{name}: must be longer than nothing; there is no way to switch it off"),
+            );
+        }
+        for (name, number) in [
+            ("max_connections", limits.max_connections),
+            ("max_connections_per_ip", limits.max_connections_per_ip),
+            ("max_http2_streams", limits.max_http2_streams),
+            ("max_headers", limits.max_headers),
+            ("database_connections", self.storage.database_connections),
+            ("embedding_threads", self.embedding.embedding_threads),
+        ] {
+            refuse(number == 0, &format!("{name}: must be at least 1"));
+        }
+        refuse(limits.max_headers > 10_000, "max_headers: must be at most 10000");
+        refuse(
+            !(8 << 10..=1 << 20).contains(&limits.max_header_bytes.0),
+            "max_header_bytes: must be between 8KiB and 1MiB",
+        );
+        refuse(limits.max_body.0 < 1 << 10, "max_body: must be at least 1KiB");
+        refuse(
+            limits.max_import_body < limits.max_body,
+            "max_import_body: must not be below max_body, since an import is a request too",
+        );
+        if let Some(url) = &self.server.public_url {
+            refuse(
+                url.query().is_some()
+                    || url.fragment().is_some()
+                    || !url.username().is_empty()
+                    || url.password().is_some(),
+                "public_url: give scheme, host, port and at most a path; no user, query or fragment",
+            );
+        }
+        if let Some(url) = &self.storage.database_url {
+            let scheme = url.expose().split_once("://").map(|(scheme, _)| scheme);
+            refuse(
+                !matches!(scheme, Some("postgres" | "postgresql")),
+                "database_url: must start with postgres:// or postgresql://",
+            );
+        }
+        if let Some(key) = &self.access.admin_key {
+            let secret = key.expose().strip_prefix("whf_");
+            refuse(
+                !secret.is_some_and(|secret| secret.len() >= 32 && secret.bytes().all(|b| b.is_ascii_alphanumeric())),
+                "admin_key: must be `whf_` and at least 32 letters or digits; `openssl rand -hex 24` gives 48",
+            );
+        }
+        for origin in &self.server.allowed_origins {
+            let legal = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+            refuse(
+                !legal,
+                &format!("allowed_origins: `{origin}` is no origin; write it like `https://tool.example.com`"),
+            );
+        }
+        complaints
+    }
+
+    /// Settings that were given but do nothing: told at the start, so that nobody relies on them.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let reserved = &self.reserved;
+        for (name, is_given) in [
+            ("redis_url", reserved.redis_url.is_some()),
+            ("oidc_issuer", reserved.oidc_issuer.is_some()),
+            ("oidc_client_id", reserved.oidc_client_id.is_some()),
+            ("oidc_client_secret", reserved.oidc_client_secret.is_some()),
+        ] {
+            if is_given {
+                warnings.push(format!("{name} is set but not used yet: this part of Wharfinger is not built"));
+            }
+        }
+        if self.storage.database_url.is_some() && self.storage.postgres_bin.is_some() {
+            warnings.push("postgres_bin does nothing while database_url is set".to_owned());
+        }
+        if self.embedding.model_dir.is_some() && self.embedding.model_hub {
+            warnings.push("model_hub does nothing while model_dir is set".to_owned());
+        }
+        if self.server.public_url.is_none() && self.server.listen.ip().is_unspecified() {
+            warnings
+                .push("listening on every address without public_url: links in answers will say 127.0.0.1".to_owned());
+        }
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(file: &str) -> Result<Config, super::super::ConfigError> {
+        Config::from_sources(Some(file), [])
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused_by_name() {
+        for (file, name) in [
+            ("header_timeout = '0s'", "header_timeout"),
+            ("max_connections = 0", "max_connections"),
+            ("max_header_bytes = '1KiB'", "max_header_bytes"),
+            ("max_import_body = '1MiB'", "max_import_body"),
+            ("public_url = 'https://a.example/?x'", "public_url"),
+            ("database_url = 'mysql://a'", "database_url"),
+            ("admin_key = 'whf_short'", "admin_key"),
+            ("allowed_origins = ['https://a.example/path']", "allowed_origins"),
+        ] {
+            let complaints = config(file).unwrap_err().0;
+            assert!(complaints.len() == 1 && complaints[0].starts_with(name), "{file}: {complaints:?}");
+        }
+    }
+
+    #[test]
+    fn settings_that_do_nothing_are_warned_of() {
+        let quiet = config("").unwrap();
+        let loud = config("redis_url = 'redis://h'\nlisten = '0.0.0.0:80'").unwrap();
+
+        assert!(quiet.warnings().is_empty());
+        assert_eq!(loud.warnings().len(), 2);
+    }
+}

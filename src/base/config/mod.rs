@@ -1,0 +1,279 @@
+//! `Config`: every setting, its default, its unit and its reason.
+//!
+//! A setting has one name in two spellings: `header_timeout` in the TOML file given with `--config`,
+//! `WHARFINGER_HEADER_TIMEOUT` in the environment. Later sources win: defaults, file, environment. All that is wrong is
+//! told at once, and a name nobody knows is refused rather than ignored.
+
+mod check;
+mod reference;
+mod setting;
+mod source;
+
+use crate::base::{Network, Sealed};
+use setting::Setting;
+use source::{Given, Values};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use url::Url;
+
+pub use setting::{ByteSize, LogFormat};
+pub use source::{ConfigError, Origin};
+
+/// What the reference tells of one setting.
+pub struct About {
+    /// `header_timeout`; the environment's name is this in capitals after `WHARFINGER_`.
+    pub name: &'static str,
+    pub default: String,
+    pub doc: &'static [&'static str],
+}
+
+/// What the reference tells of one group of settings.
+pub struct Section {
+    pub doc: &'static [&'static str],
+    pub settings: Vec<About>,
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        $section:ident: $Section:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $name:ident: $kind:ty = $default:expr;
+            )+
+        }
+    )+) => {
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Clone, Debug)]
+            pub struct $Section {
+                $($(#[doc = $doc])+ pub $name: $kind,)+
+            }
+        )+
+
+        /// All settings, one struct a concern.
+        #[derive(Clone, Debug)]
+        pub struct Config {
+            $($(#[doc = $section_doc])+ pub $section: $Section,)+
+            given: Given,
+        }
+
+        impl Config {
+            /// Reads each setting from `values`, which collects what is wrong on the way.
+            fn read(values: &mut Values) -> Option<Self> {
+                $(
+                    $(let $name = values.take::<$kind>(stringify!($name), $default);)+
+                    let $section = (|| Some($Section { $($name: $name?,)+ }))();
+                )+
+                Some(Self { $($section: $section?,)+ given: values.given() })
+            }
+
+            /// Every setting with its value as text (secrets as `***`) and where it came from, in the reference's order.
+            #[must_use]
+            pub fn shown(&self) -> Vec<(&'static str, String, Origin)> {
+                vec![$($((stringify!($name), self.$section.$name.show(), self.given.origin(stringify!($name))),)+)+]
+            }
+
+            /// The reference: what each setting means.
+            #[must_use]
+            pub fn reference() -> Vec<Section> {
+                vec![$(Section {
+                    doc: &[$($section_doc),+],
+                    settings: vec![$(About {
+                        name: stringify!($name),
+                        default: $default.to_owned(),
+                        doc: &[$($doc),+],
+                    }),+],
+                }),+]
+            }
+        }
+
+        /// The names of all settings, as in a file.
+        const NAMES: &[&str] = &[$($(stringify!($name)),+),+];
+    };
+}
+
+settings! {
+    /// Where clients reach the service.
+    server: Server {
+        /// Address and port to listen on. Port 0 takes a free one.
+        listen: SocketAddr = "127.0.0.1:8080";
+        /// The address clients use; every absolute URL in an answer starts with it. Unset: `http://` and the address listened on.
+        public_url: Option<Url> = "";
+        /// Hosts that the MCP endpoint may be called by, beside that of the public URL and loopback names: a guard
+        /// against DNS rebinding.
+        allowed_hosts: Vec<String> = "";
+        /// Web origins (`https://tool.example.com`) that may call the MCP endpoint from a browser, beside our own.
+        allowed_origins: Vec<String> = "";
+        /// Networks of reverse proxies whose `X-Forwarded-For` and `X-Request-Id` are believed.
+        trusted_proxies: Vec<Network> = "";
+    }
+
+    /// What is stored, and where.
+    storage: Storage {
+        /// Postgres, `postgres://user:password@host/database`. Unset: a private Postgres below the data directory,
+        /// started and stopped by the program.
+        database_url: Option<Sealed<String>> = "";
+        /// Search index, model and private Postgres. Unset: `$XDG_DATA_HOME/wharfinger`, else
+        /// `~/.local/share/wharfinger`; as root `/var/lib/wharfinger`.
+        data_dir: Option<PathBuf> = "";
+        /// Where the programs `postgres` and `initdb` of the private Postgres lie. Unset: `PATH`, then the usual places.
+        postgres_bin: Option<PathBuf> = "";
+        /// Connections of the pool that writes; the pool that reads has as many again.
+        database_connections: u32 = "10";
+        /// How long a request waits for a free connection before it is answered 503.
+        database_acquire_timeout: Duration = "2s";
+        /// How long one statement may run.
+        database_statement_timeout: Duration = "10s";
+        /// How long one statement may wait for a lock.
+        database_lock_timeout: Duration = "2s";
+    }
+
+    /// Who may do what on a first start.
+    access: Access {
+        /// The admin key to create on the first start, for automation: `whf_` and at least 32 letters or digits.
+        /// Unset: one is made and printed once.
+        admin_key: Option<Sealed<String>> = "";
+    }
+
+    /// How meaning is found.
+    embedding: Embedding {
+        /// Folder with the embedding model's files. Unset: the one `make setup` prepares below the data directory.
+        model_dir: Option<PathBuf> = "";
+        /// The ONNX Runtime library. Unset: `libonnxruntime.so` beside the model, or where `ORT_DYLIB_PATH` says.
+        model_runtime: Option<PathBuf> = "";
+        /// Whether a missing model may be downloaded from the model hub (`HF_ENDPOINT` names another hub).
+        model_hub: bool = "false";
+        /// Threads that turn text into vectors.
+        embedding_threads: u32 = "1";
+    }
+
+    /// What the front door lets in.
+    limits: Limits {
+        /// How long a new connection may stay silent.
+        first_byte_timeout: Duration = "5s";
+        /// How long the head of a request may take from its first byte.
+        header_timeout: Duration = "5s";
+        /// How long a body may pause between two pieces.
+        body_idle_timeout: Duration = "5s";
+        /// How long a whole body may take; the body of an import has ten times as long.
+        body_timeout: Duration = "60s";
+        /// How long a connection without a request is kept open.
+        keep_alive_timeout: Duration = "75s";
+        /// How long writing an answer may stand still before the connection is closed.
+        write_timeout: Duration = "30s";
+        /// The longest body of an ordinary request.
+        max_body: ByteSize = "8MiB";
+        /// The longest body of an import, which is read line by line.
+        max_import_body: ByteSize = "1GiB";
+        /// The longest head of a request: its first line and all headers.
+        max_header_bytes: ByteSize = "32KiB";
+        /// The most header lines of a request.
+        max_headers: u32 = "100";
+        /// The most connections at once; more are answered 503.
+        max_connections: u32 = "16384";
+        /// The most connections of one address; trusted proxies and loopback are not counted.
+        max_connections_per_ip: u32 = "256";
+        /// The most streams at once in one HTTP/2 connection.
+        max_http2_streams: u32 = "128";
+        /// After the signal to stop: how long `/readyz` says 503 before the listener closes, so that a load balancer
+        /// looks elsewhere.
+        drain_delay: Duration = "0s";
+        /// After the listener closed: how long requests under way may take to finish.
+        drain_timeout: Duration = "30s";
+    }
+
+    /// What the service fetches on behalf of its users: definitions by URL.
+    fetch: Fetch {
+        /// Networks that may be fetched from although they are not part of the public internet.
+        fetch_allowed_networks: Vec<Network> = "";
+        /// How long one fetch may take.
+        fetch_timeout: Duration = "10s";
+        /// The longest document that is fetched.
+        fetch_max_size: ByteSize = "8MiB";
+    }
+
+    /// What is written down.
+    logging: Logging {
+        /// What is logged: a level (`info`), or levels by part (`info,wharfinger::search=debug`).
+        log: String = "info";
+        /// How a line is written: `text` for people, `json` for collectors.
+        log_format: LogFormat = "text";
+    }
+
+    /// Reserved for parts that are not built yet; a value is accepted and warned of.
+    reserved: Reserved {
+        /// Redis or Valkey shared by replicas.
+        redis_url: Option<Sealed<String>> = "";
+        /// The organisation's identity provider.
+        oidc_issuer: Option<Url> = "";
+        /// Our client id there.
+        oidc_client_id: Option<String> = "";
+        /// Our client secret there.
+        oidc_client_secret: Option<Sealed<String>> = "";
+    }
+}
+
+impl Config {
+    /// The settings of this process: defaults, then the TOML file where one is given, then the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] lists everything that is wrong.
+    pub fn load(file: Option<&std::path::Path>) -> Result<Self, ConfigError> {
+        let text = match file {
+            None => None,
+            Some(path) => Some(std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?),
+        };
+        // Not `vars()`, which panics on what is no Unicode.
+        let environment = std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
+        Self::from_sources(text.as_deref(), environment)
+    }
+
+    /// The settings of a file's text and a list of environment variables; variables not called `WHARFINGER_...` are
+    /// passed over.
+    ///
+    /// # Errors
+    /// [`ConfigError`] lists everything that is wrong.
+    pub fn from_sources(
+        file: Option<&str>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut values = Values::collect(NAMES, file, environment);
+        let config = Self::read(&mut values);
+        match config {
+            Some(config) => values.finish(config.complaints()).map(|()| config),
+            None => Err(values.failed()),
+        }
+    }
+
+    /// Where the data lies, made absolute.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.storage.data_dir.clone().unwrap_or_else(default_data_dir)
+    }
+
+    /// The address clients use, without a trailing slash. `bound` is the address really listened on.
+    #[must_use]
+    pub fn public_url(&self, bound: SocketAddr) -> String {
+        match &self.server.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            // What listens everywhere is reached, from here, at the loopback address.
+            None if bound.ip().is_unspecified() => format!("http://127.0.0.1:{}", bound.port()),
+            None => format!("http://{bound}"),
+        }
+    }
+}
+
+/// A folder of this user; root's own home is closed to the account that its Postgres runs as.
+fn default_data_dir() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/wharfinger");
+    }
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(home)
+        .unwrap_or_else(std::env::temp_dir)
+        .join("wharfinger")
+}
