@@ -4,6 +4,7 @@ create table asset (
     asset_id      uuid primary key,
     workspace_id  uuid not null references workspace,
     name          text not null,
+    registry_name text not null,
     kind          text not null,
     title         text not null,
     summary       text not null default '',
@@ -23,6 +24,7 @@ create table asset (
     constraint asset_name_key unique (workspace_id, name)
 );
 comment on table asset is 'An API, MCP server, model, agent or skill.';
+comment on column asset.registry_name is 'The name towards readers of the MCP registry API: the name itself, or workspace/name for a plain slug.';
 comment on column asset.kind is 'One of the kinds of catalog/kind.rs; text, so that a new kind needs no migration.';
 comment on column asset.summary is 'One sentence; what lists show.';
 comment on column asset.description is 'Markdown.';
@@ -30,7 +32,7 @@ comment on column asset.owners is 'Names of users and groups.';
 comment on column asset.metadata is 'Values for the metadata schemas of the workspace.';
 comment on column asset.revision is 'Counts the changes of the asset and of everything below it; the ETag of the REST API.';
 comment on column asset.deleted_at is 'Deleted assets keep their name and can be restored.';
-create index asset_name on asset (name, workspace_id);
+create index asset_registry_name on asset (registry_name, workspace_id);
 create index asset_updated on asset (updated_at, asset_id);
 
 create table version (

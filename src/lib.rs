@@ -2,5 +2,6 @@
 pub mod audit;
 pub mod auth;
 pub mod base;
+pub mod catalog;
 pub mod queue;
 pub mod wire;

@@ -62,6 +62,8 @@ impl Format {
 pub struct Outline {
     /// `OpenAPI 3.1.0`, `server.json 2025-12-11`, `A2A agent card 0.3`: for people.
     pub format_name: String,
+    /// The name the document gives the thing as an identifier, where its format has one (server.json).
+    pub name: Option<String>,
     pub title: Option<String>,
     pub summary: Option<String>,
     /// Markdown.

@@ -1,0 +1,220 @@
+//! Assets: what is registered, under which name, and who may see it.
+
+use super::draft::Draft;
+use super::{Kind, Sight, Visibility};
+use crate::base::{AssetId, Name, Slug, WorkspaceId};
+use crate::wire::{Contact, ExternalDoc, Icon, Licence};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sqlx::{PgConnection, QueryBuilder, types::Json};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// An asset, without its versions.
+#[derive(Clone, Debug, PartialEq, Serialize, sqlx::FromRow, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Asset {
+    #[serde(rename = "id")]
+    #[schema(value_type = uuid::Uuid)]
+    pub asset_id: AssetId,
+    #[serde(skip)]
+    pub workspace_id: WorkspaceId,
+    /// The workspace's name.
+    pub workspace: String,
+    #[schema(value_type = String)]
+    pub name: Name,
+    /// The name towards readers of the MCP registry API.
+    pub registry_name: String,
+    pub kind: Kind,
+    pub title: String,
+    pub summary: String,
+    /// Markdown.
+    pub description: String,
+    pub visibility: Visibility,
+    pub tags: Vec<String>,
+    pub owners: Vec<String>,
+    #[schema(value_type = Vec<Contact>)]
+    pub contacts: Json<Vec<Contact>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Licence>)]
+    pub licence: Option<Json<Licence>>,
+    #[schema(value_type = Vec<ExternalDoc>)]
+    pub external_docs: Json<Vec<ExternalDoc>>,
+    #[schema(value_type = Vec<Icon>)]
+    pub icons: Json<Vec<Icon>>,
+    #[schema(value_type = Object)]
+    pub metadata: Json<Map<String, Value>>,
+    /// Counts the changes of the asset and of everything below it; its ETag.
+    pub revision: i64,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<OffsetDateTime>,
+}
+
+/// What to change of an asset; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct AssetPatch {
+    #[schema(max_length = 300)]
+    pub title: Option<String>,
+    #[schema(max_length = 1000)]
+    pub summary: Option<String>,
+    #[schema(max_length = 200000)]
+    pub description: Option<String>,
+    pub visibility: Option<Visibility>,
+    pub tags: Option<Vec<String>>,
+    pub owners: Option<Vec<String>>,
+    pub contacts: Option<Vec<Contact>>,
+    pub licence: Option<Licence>,
+    pub external_docs: Option<Vec<ExternalDoc>>,
+    pub icons: Option<Vec<Icon>>,
+    /// The whole of the metadata; fields left out are taken away.
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// The name towards readers of the registry API, where every name has a namespace.
+#[must_use]
+pub fn registry_name(workspace: &Slug, name: &Name) -> String {
+    if name.namespace().is_some() { name.to_string() } else { format!("{workspace}/{name}") }
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select a.asset_id, a.workspace_id, w.name as workspace, a.name, a.registry_name, a.kind, a.title, a.summary,
+                    a.description, a.visibility, a.tags, a.owners, a.contacts, a.licence, a.external_docs, a.icons,
+                    a.metadata, a.revision, a.created_at, a.updated_at, a.deleted_at
+             from asset a join workspace w using (workspace_id) ",
+            $rest
+        )
+    };
+}
+
+/// The asset of this name that `sight` may see, deleted ones only `with_deleted`.
+pub(super) async fn find(
+    conn: &mut PgConnection,
+    sight: &Sight,
+    workspace: &str,
+    name: &str,
+    with_deleted: bool,
+) -> Result<Option<Asset>, sqlx::Error> {
+    sqlx::query_as(select!(
+        "where w.name = $1 and a.name = $2 and w.deleted_at is null and ($3 or a.deleted_at is null)
+           and ($4 or a.visibility = 'public' or ($5 and a.visibility = 'internal') or a.workspace_id = any($6))"
+    ))
+    .bind(workspace)
+    .bind(name)
+    .bind(with_deleted)
+    .bind(sight.everything)
+    .bind(sight.internal)
+    .bind(&sight.workspaces)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Holds the row against other writers until the transaction ends.
+pub(super) async fn lock(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    name: &Name,
+) -> Result<Option<Asset>, sqlx::Error> {
+    sqlx::query_as(select!("where a.workspace_id = $1 and a.name = $2 for update of a"))
+        .bind(workspace)
+        .bind(name)
+        .fetch_optional(conn)
+        .await
+}
+
+/// Stores a new asset; `None` when the name is taken, also by a deleted one.
+pub(super) async fn insert(
+    conn: &mut PgConnection,
+    workspace: (WorkspaceId, &Slug),
+    draft: &Draft,
+    visibility: Visibility,
+    now: OffsetDateTime,
+) -> Result<Option<AssetId>, sqlx::Error> {
+    sqlx::query_scalar(
+        "insert into asset (asset_id, workspace_id, name, registry_name, kind, title, summary, description, visibility, tags,
+                            owners, contacts, licence, external_docs, icons, metadata, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)
+         on conflict on constraint asset_name_key do nothing
+         returning asset_id",
+    )
+    .bind(AssetId::new())
+    .bind(workspace.0)
+    .bind(&draft.name)
+    .bind(registry_name(workspace.1, &draft.name))
+    .bind(draft.kind)
+    .bind(&draft.title)
+    .bind(&draft.summary)
+    .bind(&draft.description)
+    .bind(visibility)
+    .bind(&draft.tags)
+    .bind(&draft.owners)
+    .bind(Json(&draft.contacts))
+    .bind(draft.licence.as_ref().map(Json))
+    .bind(Json(&draft.external_docs))
+    .bind(Json(&draft.icons))
+    .bind(Json(&draft.metadata))
+    .bind(now)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Writes every field that can change and counts the revision up.
+pub(super) async fn update(conn: &mut PgConnection, asset: &Asset) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update asset
+         set kind = $2, title = $3, summary = $4, description = $5, visibility = $6, tags = $7, owners = $8, contacts = $9,
+             licence = $10, external_docs = $11, icons = $12, metadata = $13, updated_at = $14, deleted_at = $15,
+             revision = revision + 1
+         where asset_id = $1",
+    )
+    .bind(asset.asset_id)
+    .bind(asset.kind)
+    .bind(&asset.title)
+    .bind(&asset.summary)
+    .bind(&asset.description)
+    .bind(asset.visibility)
+    .bind(&asset.tags)
+    .bind(&asset.owners)
+    .bind(&asset.contacts)
+    .bind(&asset.licence)
+    .bind(&asset.external_docs)
+    .bind(&asset.icons)
+    .bind(&asset.metadata)
+    .bind(asset.updated_at)
+    .bind(asset.deleted_at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Counts the revision up: something below the asset changed.
+pub(super) async fn touch(conn: &mut PgConnection, id: AssetId, now: OffsetDateTime) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "update asset set revision = revision + 1, updated_at = $2 where asset_id = $1 returning revision",
+    )
+    .bind(id)
+    .bind(now)
+    .fetch_one(conn)
+    .await
+}
+
+/// Every live asset's id after `after`, in id order: for walking through all of them.
+pub(super) async fn ids_after(
+    conn: &mut PgConnection,
+    after: Option<AssetId>,
+    limit: i64,
+) -> Result<Vec<AssetId>, sqlx::Error> {
+    let mut query = QueryBuilder::new("select asset_id from asset where deleted_at is null");
+    if let Some(after) = after {
+        query.push(" and asset_id > ").push_bind(after);
+    }
+    query.push(" order by asset_id limit ").push_bind(limit);
+    query.build_query_scalar().fetch_all(conn).await
+}

@@ -1,0 +1,246 @@
+//! `Card`: the small picture of an asset that lists and search results show, and the fuller one that search indexes.
+
+use super::{Kind, Sight, Stage, Status, Visibility};
+use crate::base::{AssetId, WorkspaceId};
+use crate::wire::Icon;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sqlx::{PgConnection, types::Json};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// An asset with what its latest version adds, small enough for lists.
+#[derive(Clone, Debug, PartialEq, Serialize, sqlx::FromRow, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Card {
+    #[serde(rename = "id")]
+    #[schema(value_type = uuid::Uuid)]
+    pub asset_id: AssetId,
+    #[serde(skip)]
+    pub workspace_id: WorkspaceId,
+    /// The workspace's name.
+    pub workspace: String,
+    pub name: String,
+    #[serde(skip)]
+    pub registry_name: String,
+    pub kind: Kind,
+    pub title: String,
+    pub summary: String,
+    pub visibility: Visibility,
+    pub tags: Vec<String>,
+    pub owners: Vec<String>,
+    /// Of the latest version, as the four below; absent when all versions are deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format_name: Option<String>,
+    /// How many operations or tools it has.
+    pub operations: i64,
+    /// `streamable-http`, `sse`, `stdio` for MCP servers.
+    pub transports: Vec<String>,
+    /// Names of the environments it runs in.
+    pub environments: Vec<String>,
+    #[schema(value_type = Vec<Icon>)]
+    pub icons: Json<Vec<Icon>>,
+    #[schema(value_type = Object)]
+    pub metadata: Json<Map<String, Value>>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select a.asset_id, a.workspace_id, w.name as workspace, a.name, a.registry_name, a.kind, a.title, a.summary,
+                    a.visibility, a.tags, a.owners, v.name as version, v.stage, v.status, v.format_name,
+                    (select count(*) from operation o where o.version_id = v.version_id) as operations,
+                    array(select distinct t from (
+                              select d.transport as t from deployment d
+                              where d.version_id = v.version_id and d.deleted_at is null and d.transport <> ''
+                              union all
+                              select p #>> '{transport,type}' from jsonb_path_query(v.server::jsonb, '$.packages[*]') p
+                          ) every_transport where t is not null order by t) as transports,
+                    array(select distinct e.name from deployment d join environment e using (environment_id)
+                          where d.version_id = v.version_id and d.deleted_at is null order by e.name) as environments,
+                    a.icons, a.metadata, a.created_at, a.updated_at
+             from asset a
+             join workspace w using (workspace_id)
+             left join version v on v.asset_id = a.asset_id and v.is_latest and v.status <> 'deleted' ",
+            $rest
+        )
+    };
+}
+
+/// The cards of those `ids` that `sight` may see, in no order.
+pub(super) async fn load_many(
+    conn: &mut PgConnection,
+    ids: &[AssetId],
+    sight: &Sight,
+) -> Result<Vec<Card>, sqlx::Error> {
+    sqlx::query_as(select!(
+        "where a.asset_id = any($1) and a.deleted_at is null and w.deleted_at is null
+           and ($2 or a.visibility = 'public' or ($3 and a.visibility = 'internal') or a.workspace_id = any($4))"
+    ))
+    .bind(ids)
+    .bind(sight.everything)
+    .bind(sight.internal)
+    .bind(&sight.workspaces)
+    .fetch_all(conn)
+    .await
+}
+
+/// How a list is narrowed; absent: not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CardFilter {
+    pub workspace: Option<String>,
+    pub kind: Option<Kind>,
+    pub tag: Option<String>,
+    pub owner: Option<String>,
+    pub stage: Option<Stage>,
+}
+
+/// Newest change first; `before` is the last card of the page before.
+pub(super) async fn list(
+    conn: &mut PgConnection,
+    sight: &Sight,
+    filter: &CardFilter,
+    before: Option<(OffsetDateTime, AssetId)>,
+    limit: i64,
+) -> Result<Vec<Card>, sqlx::Error> {
+    sqlx::query_as(select!(
+        "where a.deleted_at is null and w.deleted_at is null
+           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))
+           and ($4::text is null or w.name = $4)
+           and ($5::text is null or a.kind = $5)
+           and ($6::text is null or $6 = any(a.tags))
+           and ($7::text is null or $7 = any(a.owners))
+           and ($8::text is null or v.stage = $8)
+           and ($9::timestamptz is null or (a.updated_at, a.asset_id) < ($9, $10))
+         order by a.updated_at desc, a.asset_id desc
+         limit $11"
+    ))
+    .bind(sight.everything)
+    .bind(sight.internal)
+    .bind(&sight.workspaces)
+    .bind(&filter.workspace)
+    .bind(filter.kind)
+    .bind(&filter.tag)
+    .bind(&filter.owner)
+    .bind(filter.stage)
+    .bind(before.map(|(at, _)| at))
+    .bind(before.map(|(_, id)| id))
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
+/// How many the filter leaves of what `sight` may see.
+pub(super) async fn count(conn: &mut PgConnection, sight: &Sight, filter: &CardFilter) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "select count(*)
+         from asset a
+         join workspace w using (workspace_id)
+         left join version v on v.asset_id = a.asset_id and v.is_latest and v.status <> 'deleted'
+         where a.deleted_at is null and w.deleted_at is null
+           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))
+           and ($4::text is null or w.name = $4)
+           and ($5::text is null or a.kind = $5)
+           and ($6::text is null or $6 = any(a.tags))
+           and ($7::text is null or $7 = any(a.owners))
+           and ($8::text is null or v.stage = $8)",
+    )
+    .bind(sight.everything)
+    .bind(sight.internal)
+    .bind(&sight.workspaces)
+    .bind(&filter.workspace)
+    .bind(filter.kind)
+    .bind(&filter.tag)
+    .bind(&filter.owner)
+    .bind(filter.stage)
+    .fetch_one(conn)
+    .await
+}
+
+/// How many assets of each kind `sight` may see, most first.
+pub(super) async fn count_by_kind(conn: &mut PgConnection, sight: &Sight) -> Result<Vec<(Kind, i64)>, sqlx::Error> {
+    sqlx::query_as(
+        "select a.kind, count(*)
+         from asset a join workspace w using (workspace_id)
+         where a.deleted_at is null and w.deleted_at is null
+           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))
+         group by a.kind
+         order by count(*) desc, a.kind",
+    )
+    .bind(sight.everything)
+    .bind(sight.internal)
+    .bind(&sight.workspaces)
+    .fetch_all(conn)
+    .await
+}
+
+/// Everything search needs of an asset: its card, its description, and its operations without their schemas.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Searchable {
+    pub card: Card,
+    pub description: String,
+    pub operations: Vec<SearchableOperation>,
+}
+
+/// The words of one operation.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct SearchableOperation {
+    #[sqlx(rename = "operation")]
+    pub name: String,
+    pub title: Option<String>,
+    pub method: Option<String>,
+    pub path: Option<String>,
+    pub summary: Option<String>,
+    pub description: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct OperationOf {
+    asset_id: AssetId,
+    #[sqlx(flatten)]
+    operation: SearchableOperation,
+}
+
+/// The live ones of `ids`, whoever may see them, in no order.
+pub(super) async fn searchable(conn: &mut PgConnection, ids: &[AssetId]) -> Result<Vec<Searchable>, sqlx::Error> {
+    let everything = Sight { everything: true, internal: true, workspaces: Vec::new() };
+    let cards = load_many(&mut *conn, ids, &everything).await?;
+    let mut descriptions: std::collections::HashMap<AssetId, String> =
+        sqlx::query_as("select asset_id, description from asset where asset_id = any($1)")
+            .bind(ids)
+            .fetch_all(&mut *conn)
+            .await?
+            .into_iter()
+            .collect();
+    let rows: Vec<OperationOf> = sqlx::query_as(
+        "select v.asset_id, o.name as operation, o.title, o.method, o.path, o.summary, o.description
+         from version v join operation o using (version_id)
+         where v.asset_id = any($1) and v.is_latest and v.status <> 'deleted'
+         order by v.asset_id, o.position",
+    )
+    .bind(ids)
+    .fetch_all(conn)
+    .await?;
+    let mut operations: std::collections::HashMap<AssetId, Vec<SearchableOperation>> = std::collections::HashMap::new();
+    for row in rows {
+        operations.entry(row.asset_id).or_default().push(row.operation);
+    }
+    Ok(cards
+        .into_iter()
+        .map(|card| Searchable {
+            description: descriptions.remove(&card.asset_id).unwrap_or_default(),
+            operations: operations.remove(&card.asset_id).unwrap_or_default(),
+            card,
+        })
+        .collect())
+}

@@ -1,0 +1,85 @@
+//! The record of what exists: workspaces, assets, their versions, documents, deployments, and what happened to them.
+//!
+//! [`Catalog`] is the handle; its verbs take the actor first and are told in the files named after what they are about.
+//! A read never gives what the actor may not see. A write checks, stores, writes the audit record and the change log and
+//! queues what follows in one transaction, and answers after the commit.
+
+mod asset;
+mod card;
+mod change;
+mod definition;
+mod deployment;
+mod draft;
+mod environment;
+mod error;
+mod generations;
+mod import;
+mod input;
+mod kind;
+mod metadata;
+mod operation;
+mod server_document;
+mod stage;
+mod verbs;
+mod version;
+mod version_order;
+mod workspace;
+
+pub use asset::{Asset, AssetPatch, registry_name};
+pub use card::{Card, CardFilter, Searchable, SearchableOperation};
+pub use change::{
+    CHANNEL as CHANGE_CHANNEL, Change, Mark, NamedChange, after as changes_after, newest as newest_change,
+};
+pub use definition::Definition;
+pub use deployment::Deployment;
+pub use draft::{DefinitionDraft, DeploymentDraft, Draft, VersionDraft};
+pub use environment::{Environment, EnvironmentInput};
+pub use error::Error;
+pub use generations::Generations;
+pub use import::{ImportLine, Imported};
+pub use input::{NewAsset, NewDefinition, NewDeployment, NewOperation, NewVersion};
+pub use kind::Kind;
+pub use metadata::{Carrier, MetadataSchema, MetadataSchemaInput};
+pub use operation::schema as operation_schema;
+pub use stage::{Stage, Status, UnknownWord, Visibility};
+pub use verbs::{AssetDetail, DefinitionContent, Outcome, Registered, VersionDetail};
+pub use version::{Version, VersionPatch};
+pub use version_order::{is_semantic, order_key};
+pub use workspace::{NewWorkspace, Workspace, WorkspacePatch};
+
+pub use crate::auth::Sight;
+
+use crate::base::Clock;
+use sqlx::PgPool;
+
+/// The verbs of the catalog; cheap to clone.
+#[derive(Clone)]
+pub struct Catalog {
+    db: PgPool,
+    clock: Clock,
+    generations: Generations,
+}
+
+impl Catalog {
+    #[must_use]
+    pub fn new(db: PgPool, clock: Clock, generations: Generations) -> Self {
+        Self { db, clock, generations }
+    }
+
+    /// The counters that say how long an answer stays true.
+    #[must_use]
+    pub fn generations(&self) -> &Generations {
+        &self.generations
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The database, for readers on the floors above that keep tables of their own.
+    #[must_use]
+    pub fn db(&self) -> &PgPool {
+        &self.db
+    }
+}

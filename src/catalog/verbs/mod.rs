@@ -1,0 +1,134 @@
+//! The verbs of the catalog, one file a noun.
+
+mod assets;
+mod deployments;
+mod reading;
+mod register;
+mod versions;
+mod workspaces;
+
+pub use reading::{AssetDetail, DefinitionContent, VersionDetail};
+pub use register::{Outcome, Registered};
+
+use super::{Asset, Catalog, Error, Workspace, asset, change, workspace};
+use crate::audit;
+use crate::auth::{Actor, Permission, Scope};
+use serde_json::Value;
+use sqlx::{PgConnection, Postgres, Transaction};
+use time::OffsetDateTime;
+
+impl Catalog {
+    /// The workspace of this name, if the actor may know of it.
+    pub(super) async fn known_workspace(
+        &self,
+        actor: &Actor,
+        conn: &mut PgConnection,
+        name: &str,
+    ) -> Result<Workspace, Error> {
+        let missing = || Error::WorkspaceNotFound(name.to_owned());
+        let found = workspace::find(&mut *conn, name).await?.ok_or_else(missing)?;
+        let sight = actor.sight();
+        if sight.everything || sight.workspaces.contains(&found.workspace_id) {
+            return Ok(found);
+        }
+        let seen = workspace::list(conn, &sight).await?;
+        if seen.iter().any(|one| one.workspace_id == found.workspace_id) { Ok(found) } else { Err(missing()) }
+    }
+
+    /// The workspace of this name, in which the actor may do this.
+    pub(super) async fn workspace_for(
+        &self,
+        actor: &Actor,
+        conn: &mut PgConnection,
+        name: &str,
+        permission: Permission,
+    ) -> Result<Workspace, Error> {
+        // Without any credential the answer is the same for every name: nothing is told about which exist.
+        if actor.is_anonymous() {
+            actor.require(permission, Scope::Instance)?;
+        }
+        let found = self.known_workspace(actor, conn, name).await?;
+        actor.require(permission, Scope::Workspace(found.workspace_id))?;
+        Ok(found)
+    }
+
+    /// The asset of this name that the actor may see, held for writing, with the right to write it.
+    pub(super) async fn asset_for_writing(
+        &self,
+        actor: &Actor,
+        conn: &mut PgConnection,
+        workspace: &str,
+        name: &str,
+        with_deleted: bool,
+    ) -> Result<Asset, Error> {
+        if actor.is_anonymous() {
+            actor.require(Permission::WriteCatalog, Scope::Instance)?;
+        }
+        let missing = || Error::AssetNotFound { workspace: workspace.to_owned(), name: name.to_owned() };
+        let seen = asset::find(&mut *conn, &actor.sight(), workspace, name, with_deleted).await?.ok_or_else(missing)?;
+        actor.require(Permission::WriteCatalog, Scope::Workspace(seen.workspace_id))?;
+        let held = asset::lock(conn, seen.workspace_id, &seen.name).await?.ok_or_else(missing)?;
+        if held.deleted_at.is_some() && !with_deleted { Err(missing()) } else { Ok(held) }
+    }
+
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, Error> {
+        Ok(self.db.begin().await?)
+    }
+
+    /// Ends a write: the audit record, the change line with what follows from it, the commit, the counters.
+    pub(super) async fn commit(&self, mut tx: Transaction<'static, Postgres>, deed: Deed<'_>) -> Result<(), Error> {
+        self.note(&mut tx, &deed).await?;
+        tx.commit().await?;
+        self.generations.changed(&deed.asset.registry_name);
+        Ok(())
+    }
+
+    /// The audit record and the change line of a write to an asset.
+    pub(super) async fn note(&self, conn: &mut PgConnection, deed: &Deed<'_>) -> Result<(), Error> {
+        let subject = audit::Subject {
+            name: &deed.asset.registry_name,
+            id: Some(deed.asset.asset_id.0),
+            workspace: Some(deed.asset.workspace_id),
+        };
+        let verb = format!("asset.{}", deed.verb);
+        audit::record(
+            &mut *conn,
+            deed.at,
+            &deed.actor.trace(),
+            &verb,
+            subject,
+            deed.before.clone(),
+            deed.after.clone(),
+        )
+        .await?;
+        change::record(
+            conn,
+            deed.at,
+            deed.asset.workspace_id,
+            deed.asset.asset_id,
+            &deed.asset.registry_name,
+            deed.verb,
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// A write to an asset, as it is recorded.
+pub(super) struct Deed<'a> {
+    pub actor: &'a Actor,
+    pub asset: &'a Asset,
+    /// `register`, `update`, `publish-version` ...
+    pub verb: &'a str,
+    pub at: OffsetDateTime,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+}
+
+/// Refuses when the sender has read an older revision than is stored.
+pub(super) fn if_match(sent: Option<i64>, current: i64) -> Result<(), Error> {
+    match sent {
+        Some(sent) if sent != current => Err(Error::Stale { current, sent }),
+        _ => Ok(()),
+    }
+}

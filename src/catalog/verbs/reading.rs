@@ -1,0 +1,349 @@
+//! Reading: each verb gives what the actor may see, and answers for the rest as if it did not exist.
+
+use crate::auth::Actor;
+use crate::base::{AssetId, Cursor, Limit, Page};
+use crate::catalog::{
+    Asset, Card, CardFilter, Catalog, Definition, Deployment, Error, Kind, Mark, NamedChange, Searchable, Sight,
+    Version, asset, card, change, definition, deployment, operation, version,
+};
+use crate::wire::Operation;
+use serde::Serialize;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// An asset with its latest version.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AssetDetail {
+    #[serde(flatten)]
+    pub asset: Asset,
+    /// The latest one; absent when all versions are deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    pub version_count: i64,
+    /// Of the latest version, as the two below.
+    pub operation_count: i64,
+    pub definitions: Vec<Definition>,
+    pub deployments: Vec<Deployment>,
+}
+
+/// One version with what hangs on it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionDetail {
+    #[serde(skip)]
+    pub asset: Asset,
+    #[serde(flatten)]
+    pub version: Version,
+    pub operation_count: i64,
+    pub definitions: Vec<Definition>,
+    pub deployments: Vec<Deployment>,
+}
+
+/// A document with its bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DefinitionContent {
+    pub asset: Asset,
+    pub version: Version,
+    pub definition: Definition,
+    pub content: Vec<u8>,
+}
+
+impl Catalog {
+    /// The asset of this name.
+    ///
+    /// # Errors
+    /// 404 when there is none the actor may see.
+    pub async fn find(&self, actor: &Actor, workspace: &str, name: &str) -> Result<AssetDetail, Error> {
+        let mut conn = self.db.acquire().await?;
+        let asset = visible(&mut conn, &actor.sight(), workspace, name).await?;
+        let version = version::find(&mut conn, asset.asset_id, None).await?;
+        let version_count = version::count(&mut conn, asset.asset_id).await?;
+        let (operation_count, definitions, deployments) = hanging_on(&mut conn, &asset, version.as_ref()).await?;
+        Ok(AssetDetail { asset, version, version_count, operation_count, definitions, deployments })
+    }
+
+    /// A version of an asset; `latest` is the latest one.
+    ///
+    /// # Errors
+    /// 404 when there is none the actor may see.
+    pub async fn version(&self, actor: &Actor, path: (&str, &str, &str)) -> Result<VersionDetail, Error> {
+        let mut conn = self.db.acquire().await?;
+        let (asset, version) = visible_version(&mut conn, &actor.sight(), path).await?;
+        let (operation_count, definitions, deployments) = hanging_on(&mut conn, &asset, Some(&version)).await?;
+        Ok(VersionDetail { asset, version, operation_count, definitions, deployments })
+    }
+
+    /// The versions of an asset, latest first, without deleted ones.
+    ///
+    /// # Errors
+    /// 404 as [`Catalog::find`]; 400 for a cursor that is none.
+    pub async fn versions(
+        &self,
+        actor: &Actor,
+        workspace: &str,
+        name: &str,
+        cursor: Option<&Cursor>,
+        limit: Limit,
+    ) -> Result<(Asset, Page<Version>), Error> {
+        let mut conn = self.db.acquire().await?;
+        let asset = visible(&mut conn, &actor.sight(), workspace, name).await?;
+        let from = offset(cursor)?;
+        let total = version::count(&mut conn, asset.asset_id).await?;
+        let items = version::list(&mut conn, asset.asset_id, false, from, to_i64(limit.0)).await?;
+        Ok((asset, page_by_offset(items, total, from)))
+    }
+
+    /// The operations or tools of a version, in the document's order; their `detail` only when asked for.
+    ///
+    /// # Errors
+    /// 404 as [`Catalog::version`]; 400 for a cursor that is none.
+    pub async fn operations(
+        &self,
+        actor: &Actor,
+        path: (&str, &str, &str),
+        cursor: Option<&Cursor>,
+        limit: Limit,
+        with_detail: bool,
+    ) -> Result<(Asset, Version, Page<Operation>), Error> {
+        let mut conn = self.db.acquire().await?;
+        let (asset, version) = visible_version(&mut conn, &actor.sight(), path).await?;
+        let from = offset(cursor)?;
+        let total = operation::count(&mut conn, version.version_id).await?;
+        let items = operation::list(&mut conn, version.version_id, from, to_i64(limit.0), with_detail).await?;
+        Ok((asset, version, page_by_offset(items, total, from)))
+    }
+
+    /// One operation or tool with its schemas.
+    ///
+    /// # Errors
+    /// 404.
+    pub async fn operation(
+        &self,
+        actor: &Actor,
+        path: (&str, &str, &str),
+        operation: &str,
+    ) -> Result<(Asset, Version, Operation), Error> {
+        let mut conn = self.db.acquire().await?;
+        let (asset, version) = visible_version(&mut conn, &actor.sight(), path).await?;
+        let found =
+            operation::find(&mut conn, version.version_id, operation).await?.ok_or_else(|| Error::PartNotFound {
+                what: if asset.kind == Kind::Mcp { "tool" } else { "operation" },
+                name: operation.to_owned(),
+            })?;
+        Ok((asset, version, found))
+    }
+
+    /// A document of a version with its bytes: the one of this name, or the first.
+    ///
+    /// # Errors
+    /// 404.
+    pub async fn definition(
+        &self,
+        actor: &Actor,
+        path: (&str, &str, &str),
+        document: Option<&str>,
+    ) -> Result<DefinitionContent, Error> {
+        let mut conn = self.db.acquire().await?;
+        let (asset, version) = visible_version(&mut conn, &actor.sight(), path).await?;
+        let all = definition::list(&mut conn, version.version_id).await?;
+        let found = all.into_iter().find(|one| document.is_none_or(|name| one.name == name));
+        let definition = found.ok_or_else(|| Error::PartNotFound {
+            what: "definition",
+            name: document.unwrap_or("of this version").to_owned(),
+        })?;
+        let content = definition::content(&mut conn, definition.definition_id).await?;
+        Ok(DefinitionContent { asset, version, definition, content })
+    }
+
+    /// Where an asset runs: all its versions, or one of them.
+    ///
+    /// # Errors
+    /// 404.
+    pub async fn deployments(
+        &self,
+        actor: &Actor,
+        workspace: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<(Asset, Vec<Deployment>), Error> {
+        let mut conn = self.db.acquire().await?;
+        let sight = actor.sight();
+        let (asset, version) = match version {
+            Some(version) => {
+                let (asset, version) = visible_version(&mut conn, &sight, (workspace, name, version)).await?;
+                (asset, Some(version.version_id))
+            }
+            None => (visible(&mut conn, &sight, workspace, name).await?, None),
+        };
+        let found = deployment::list(&mut conn, asset.asset_id, version).await?;
+        Ok((asset, found))
+    }
+
+    /// The server.json the MCP registry API shows of a version, as compact JSON; none for what is no MCP server.
+    ///
+    /// # Errors
+    /// 404.
+    pub async fn server_document(&self, actor: &Actor, path: (&str, &str, &str)) -> Result<Option<String>, Error> {
+        let mut conn = self.db.acquire().await?;
+        let (_, version) = visible_version(&mut conn, &actor.sight(), path).await?;
+        Ok(version::server(&mut conn, version.version_id).await?)
+    }
+
+    /// The assets the actor may see, newest change first.
+    ///
+    /// # Errors
+    /// 400 for a cursor that is none.
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        filter: &CardFilter,
+        cursor: Option<&Cursor>,
+        limit: Limit,
+    ) -> Result<Page<Card>, Error> {
+        let sight = actor.sight();
+        let mut conn = self.db.acquire().await?;
+        let before = match cursor {
+            None => None,
+            Some(cursor) => {
+                let (at, id): (i64, AssetId) =
+                    cursor.place().map_err(|bad| Error::invalid_at("query.cursor", bad.to_string()))?;
+                let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000)
+                    .map_err(|error| Error::invalid_at("query.cursor", error.to_string()))?;
+                Some((at, id))
+            }
+        };
+        let mut items = card::list(&mut conn, &sight, filter, before, to_i64(limit.0) + 1).await?;
+        let total = card::count(&mut conn, &sight, filter).await?;
+        let more = items.len() > limit.0;
+        items.truncate(limit.0);
+        let next = items.last().filter(|_| more).map(|last| {
+            let micros = i64::try_from(last.updated_at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX);
+            Cursor::of(&(micros, last.asset_id))
+        });
+        Ok(Page { items, total: Some(total.unsigned_abs()), next })
+    }
+
+    /// How many assets of each kind the actor may see, most first.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn count_by_kind(&self, actor: &Actor) -> Result<Vec<(Kind, i64)>, Error> {
+        Ok(card::count_by_kind(&mut *self.db.acquire().await?, &actor.sight()).await?)
+    }
+
+    /// The cards of those `ids` that `sight` may see, in the order of `ids`.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn cards(&self, sight: &Sight, ids: &[AssetId]) -> Result<Vec<Card>, Error> {
+        let mut cards = card::load_many(&mut *self.db.acquire().await?, ids, sight).await?;
+        let place: std::collections::HashMap<_, _> = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
+        cards.sort_by_key(|card| place.get(&card.asset_id).copied());
+        Ok(cards)
+    }
+
+    /// What search indexes of those `ids` that are not deleted, in no order and whoever may see them.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn searchable(&self, ids: &[AssetId]) -> Result<Vec<Searchable>, Error> {
+        Ok(card::searchable(&mut *self.db.acquire().await?, ids).await?)
+    }
+
+    /// The ids of live assets after `after`, in order: for walking through all of them.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn asset_ids_after(&self, after: Option<AssetId>, limit: usize) -> Result<Vec<AssetId>, Error> {
+        Ok(asset::ids_after(&mut *self.db.acquire().await?, after, to_i64(limit)).await?)
+    }
+
+    /// The change lines after `mark` of what the actor may see, in commit order, at most `limit`.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn changes(&self, actor: &Actor, mark: Mark, limit: Limit) -> Result<Vec<NamedChange>, Error> {
+        let mut conn = self.db.acquire().await?;
+        Ok(change::visible_after(&mut conn, &actor.sight(), mark, to_i64(limit.0)).await?)
+    }
+
+    /// The newest change lines of live assets the actor may see, newest first.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn newest_changes(&self, actor: &Actor, limit: Limit) -> Result<Vec<NamedChange>, Error> {
+        let mut conn = self.db.acquire().await?;
+        Ok(change::visible_newest(&mut conn, &actor.sight(), to_i64(limit.0)).await?)
+    }
+
+    /// Which assets changed after `mark`, whoever may see them, in commit order: for the replicas' indexes.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn all_changes(&self, mark: Mark, limit: usize) -> Result<Vec<change::Change>, Error> {
+        Ok(change::after(&mut *self.db.acquire().await?, mark, to_i64(limit)).await?)
+    }
+
+    /// The newest place in the change log.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn newest_mark(&self) -> Result<Mark, Error> {
+        Ok(change::newest(&mut *self.db.acquire().await?).await?)
+    }
+}
+
+pub(super) async fn visible(
+    conn: &mut PgConnection,
+    sight: &Sight,
+    workspace: &str,
+    name: &str,
+) -> Result<Asset, Error> {
+    asset::find(conn, sight, workspace, name, false)
+        .await?
+        .ok_or_else(|| Error::AssetNotFound { workspace: workspace.to_owned(), name: name.to_owned() })
+}
+
+async fn visible_version(
+    conn: &mut PgConnection,
+    sight: &Sight,
+    (workspace, name, version): (&str, &str, &str),
+) -> Result<(Asset, Version), Error> {
+    let asset = visible(&mut *conn, sight, workspace, name).await?;
+    let wanted = Some(version).filter(|name| *name != "latest");
+    let found = version::find(conn, asset.asset_id, wanted)
+        .await?
+        .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
+    Ok((asset, found))
+}
+
+async fn hanging_on(
+    conn: &mut PgConnection,
+    asset: &Asset,
+    version: Option<&Version>,
+) -> Result<(i64, Vec<Definition>, Vec<Deployment>), Error> {
+    let Some(version) = version else { return Ok((0, Vec::new(), Vec::new())) };
+    Ok((
+        operation::count(&mut *conn, version.version_id).await?,
+        definition::list(&mut *conn, version.version_id).await?,
+        deployment::list(conn, asset.asset_id, Some(version.version_id)).await?,
+    ))
+}
+
+fn offset(cursor: Option<&Cursor>) -> Result<i64, Error> {
+    let Some(cursor) = cursor else { return Ok(0) };
+    let place: u32 = cursor.place().map_err(|bad| Error::invalid_at("query.cursor", bad.to_string()))?;
+    Ok(i64::from(place))
+}
+
+fn page_by_offset<T>(items: Vec<T>, total: i64, from: i64) -> Page<T> {
+    let end = from + to_i64(items.len());
+    let next = (!items.is_empty() && end < total).then(|| Cursor::of(&end));
+    Page { items, total: Some(total.unsigned_abs()), next }
+}
+
+fn to_i64(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,371 @@
+//! Registering: a draft becomes an asset with a version, or a further version, or finds itself there already.
+
+use super::{Deed, if_match};
+use crate::auth::{Actor, Permission};
+use crate::base::{EnvironmentId, Slug, VersionId, WorkspaceId};
+use crate::catalog::draft::{DefinitionDraft, DeploymentDraft, Draft, VersionDraft};
+use crate::catalog::metadata::{self, Carrier, MetadataSchema};
+use crate::catalog::{
+    Asset, Catalog, Error, Kind, NewAsset, Stage, Version, Workspace, asset, definition, deployment, environment,
+    operation, server_document::server_document, version,
+};
+use crate::wire::Finding;
+use serde_json::{Map, Value, json};
+use sqlx::{PgConnection, types::Json};
+use time::OffsetDateTime;
+
+/// What a registration gave.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    pub asset: Asset,
+    pub version: Version,
+    /// What is odd in the document though it was accepted.
+    pub findings: Vec<Finding>,
+    pub outcome: Outcome,
+}
+
+/// What came of a draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A new asset.
+    Registered,
+    /// A new version, or new contents of a version that was there.
+    Updated,
+    /// Everything was there as the draft says.
+    Unchanged,
+}
+
+impl Catalog {
+    /// Registers a new asset in one call: with its version, definition, deployments.
+    ///
+    /// # Errors
+    /// 401 or 403 without the right, 404 for the workspace, 409 when the name is taken, 422 with every wrong place.
+    pub async fn register(&self, actor: &Actor, workspace: &str, new: NewAsset) -> Result<Registered, Error> {
+        let mut tx = self.begin().await?;
+        let workspace = self.workspace_for(actor, &mut tx, workspace, Permission::WriteCatalog).await?;
+        let draft = Draft::of(new)?;
+        let schemas = metadata::list(&mut tx, workspace.workspace_id).await?;
+        check_metadata(&schemas, &draft.metadata, &draft.version.deployments)?;
+
+        let now = self.clock.now();
+        let visibility = draft.visibility.unwrap_or(workspace.default_visibility);
+        let inserted =
+            asset::insert(&mut tx, (workspace.workspace_id, &workspace.name), &draft, visibility, now).await?;
+        if inserted.is_none() {
+            return Err(taken(&mut tx, &workspace, &draft, actor).await?);
+        }
+        let asset = held(&mut tx, &workspace, &draft).await?;
+        let version = insert_version(&mut tx, &asset, &draft.version, now).await?;
+        self.commit(
+            tx,
+            Deed {
+                actor,
+                asset: &asset,
+                verb: "register",
+                at: now,
+                before: None,
+                after: Some(brief(&asset, &version)),
+            },
+        )
+        .await?;
+        Ok(Registered { asset, findings: version.findings.0.clone(), version, outcome: Outcome::Registered })
+    }
+
+    /// Adds a version to an asset.
+    ///
+    /// # Errors
+    /// As [`Catalog::register`]; 409 when the asset has a version of this name.
+    pub async fn publish_version(
+        &self,
+        actor: &Actor,
+        workspace: &str,
+        name: &str,
+        new: NewAsset,
+    ) -> Result<Registered, Error> {
+        let mut tx = self.begin().await?;
+        let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
+        let draft = VersionDraft::of(&asset.name, asset.kind, new)?;
+        let schemas = metadata::list(&mut tx, asset.workspace_id).await?;
+        check_metadata(&schemas, &Map::new(), &draft.deployments).or_else(only_deployments)?;
+
+        let now = self.clock.now();
+        let version = insert_version(&mut tx, &asset, &draft, now).await?;
+        asset::touch(&mut tx, asset.asset_id, now).await?;
+        let after = Some(brief(&asset, &version));
+        self.commit(tx, Deed { actor, asset: &asset, verb: "publish-version", at: now, before: None, after }).await?;
+        Ok(Registered { asset, findings: version.findings.0.clone(), version, outcome: Outcome::Updated })
+    }
+
+    /// Attaches a document to a version, in place of one of the same name; what it says replaces what was read before.
+    ///
+    /// # Errors
+    /// As [`Catalog::register`]; 404 without such a version, 412 when `revision` is not the asset's.
+    pub async fn attach_definition(
+        &self,
+        actor: &Actor,
+        (workspace, name, version): (&str, &str, &str),
+        bytes: (Vec<u8>, Option<crate::wire::Format>, Option<Slug>),
+        revision: Option<i64>,
+    ) -> Result<Registered, Error> {
+        let mut tx = self.begin().await?;
+        let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
+        if_match(revision, asset.revision)?;
+        let stored = version::find(&mut tx, asset.asset_id, Some(version).filter(|name| *name != "latest"))
+            .await?
+            .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
+        let (definition, outline) = DefinitionDraft::of_bytes(bytes.0, bytes.1, bytes.2, None)?;
+
+        let now = self.clock.now();
+        definition::insert(&mut tx, stored.version_id, &definition, now).await?;
+        // A guide or a diagram beside the API description says nothing about operations.
+        if Kind::of_format(definition.format) == Some(asset.kind) {
+            operation::delete_all(&mut tx, stored.version_id).await?;
+            operation::insert_all(&mut tx, stored.version_id, &outline.operations).await?;
+            let draft = VersionDraft {
+                name: stored.name.clone(),
+                stage: stored.stage,
+                status: stored.status,
+                status_message: None,
+                published_at: None,
+                updated_at: None,
+                format_name: outline.format_name,
+                source_digest: definition.digest(),
+                definition: Some(definition),
+                operations: outline.operations,
+                deployments: Vec::new(),
+                findings: outline.findings,
+            };
+            let server = server_of(&asset, &draft);
+            version::update_source(&mut tx, stored.version_id, &draft, server.as_deref(), now).await?;
+        }
+        asset::touch(&mut tx, asset.asset_id, now).await?;
+        let version = version::find_any(&mut tx, asset.asset_id, &stored.name).await?.unwrap_or(stored);
+        let after = Some(brief(&asset, &version));
+        self.commit(tx, Deed { actor, asset: &asset, verb: "attach-definition", at: now, before: None, after }).await?;
+        Ok(Registered { asset, findings: version.findings.0.clone(), version, outcome: Outcome::Updated })
+    }
+
+    /// Stores a draft whatever is there already: a new asset, a new version, new contents, or nothing when all is equal.
+    ///
+    /// Works in the caller's transaction, so that an import can store many at once.
+    pub(in crate::catalog) async fn put(
+        &self,
+        actor: &Actor,
+        conn: &mut PgConnection,
+        workspace: &Workspace,
+        schemas: &[MetadataSchema],
+        draft: &Draft,
+    ) -> Result<(Outcome, String), Error> {
+        check_metadata(schemas, &draft.metadata, &draft.version.deployments)?;
+        let now = self.clock.now();
+        let visibility = draft.visibility.unwrap_or(workspace.default_visibility);
+        let new = asset::insert(&mut *conn, (workspace.workspace_id, &workspace.name), draft, visibility, now)
+            .await?
+            .is_some();
+        let asset = held(&mut *conn, workspace, draft).await?;
+        if asset.deleted_at.is_some() {
+            return Err(Error::NameOfDeleted { workspace: workspace.name.clone(), name: draft.name.clone() });
+        }
+        if asset.kind != draft.kind {
+            return Err(Error::invalid_at(
+                "kind",
+                format!("the asset is registered as {}, this says {}", asset.kind, draft.kind),
+            ));
+        }
+
+        let verb = match version::find_any(&mut *conn, asset.asset_id, &draft.version.name).await? {
+            Some(stored) if stored.source_digest == draft.version.source_digest => {
+                return Ok((Outcome::Unchanged, asset.registry_name));
+            }
+            Some(stored) => {
+                replace_version(&mut *conn, &asset, &stored, &draft.version, now).await?;
+                "update"
+            }
+            None => {
+                insert_version(&mut *conn, &asset, &draft.version, now).await?;
+                if new { "register" } else { "publish-version" }
+            }
+        };
+        if !new {
+            self.follow_latest(&mut *conn, &asset, draft, now).await?;
+        }
+        let after = Some(json!({"name": asset.name, "version": draft.version.name}));
+        self.note(conn, &Deed { actor, asset: &asset, verb, at: now, before: None, after }).await?;
+        Ok((if new { Outcome::Registered } else { Outcome::Updated }, asset.registry_name))
+    }
+
+    /// The asset's own words are those of its latest version.
+    pub(in crate::catalog) async fn follow_latest(
+        &self,
+        conn: &mut PgConnection,
+        asset: &Asset,
+        draft: &Draft,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let latest = version::find(&mut *conn, asset.asset_id, None).await?;
+        if latest.is_none_or(|latest| latest.name != draft.version.name) {
+            asset::touch(conn, asset.asset_id, now).await?;
+            return Ok(());
+        }
+        let mut asset = asset.clone();
+        asset.title.clone_from(&draft.title);
+        asset.summary.clone_from(&draft.summary);
+        asset.description.clone_from(&draft.description);
+        asset.visibility = draft.visibility.unwrap_or(asset.visibility);
+        if !draft.tags.is_empty() {
+            asset.tags.clone_from(&draft.tags);
+        }
+        if !draft.owners.is_empty() {
+            asset.owners.clone_from(&draft.owners);
+        }
+        if !draft.metadata.is_empty() {
+            asset.metadata = Json(draft.metadata.clone());
+        }
+        asset.contacts = Json(draft.contacts.clone());
+        asset.licence = draft.licence.clone().map(Json);
+        asset.external_docs = Json(draft.external_docs.clone());
+        asset.icons = Json(draft.icons.clone());
+        asset.updated_at = now;
+        asset::update(conn, &asset).await?;
+        Ok(())
+    }
+}
+
+/// Why an insert found the name taken, in words that tell no more than the actor may know.
+async fn taken(conn: &mut PgConnection, workspace: &Workspace, draft: &Draft, actor: &Actor) -> Result<Error, Error> {
+    let sight = actor.sight();
+    let name = draft.name.clone();
+    let found = asset::find(conn, &sight, workspace.name.as_str(), name.as_str(), true).await?;
+    Ok(match found {
+        Some(found) if found.deleted_at.is_some() => Error::NameOfDeleted { workspace: workspace.name.clone(), name },
+        _ => Error::NameTaken { workspace: workspace.name.clone(), name },
+    })
+}
+
+async fn held(conn: &mut PgConnection, workspace: &Workspace, draft: &Draft) -> Result<Asset, Error> {
+    asset::lock(conn, workspace.workspace_id, &draft.name)
+        .await?
+        .ok_or_else(|| Error::AssetNotFound { workspace: workspace.name.to_string(), name: draft.name.to_string() })
+}
+
+fn check_metadata(
+    schemas: &[MetadataSchema],
+    of_asset: &Map<String, Value>,
+    deployments: &[DeploymentDraft],
+) -> Result<(), Error> {
+    metadata::check(schemas, Carrier::Asset, of_asset)?;
+    deployments.iter().try_for_each(|deployment| metadata::check(schemas, Carrier::Deployment, &deployment.metadata))
+}
+
+/// A further version brings no metadata of the asset: that the asset lacks some is not this version's fault.
+fn only_deployments(error: Error) -> Result<(), Error> {
+    match error {
+        Error::Invalid { ref errors, .. }
+            if errors.iter().all(|wrong| wrong.message.contains("required for every asset")) =>
+        {
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+
+fn server_of(asset: &Asset, draft: &VersionDraft) -> Option<String> {
+    (asset.kind == Kind::Mcp)
+        .then(|| server_document(&asset.registry_name, &asset.title, &asset.summary, &asset.description, draft))
+}
+
+/// Stores a version with all that hangs on it, and chooses the latest anew.
+pub(in crate::catalog) async fn insert_version(
+    conn: &mut PgConnection,
+    asset: &Asset,
+    draft: &VersionDraft,
+    now: OffsetDateTime,
+) -> Result<Version, Error> {
+    let server = server_of(asset, draft);
+    let id = version::insert(&mut *conn, asset.asset_id, draft, server.as_deref(), now)
+        .await?
+        .ok_or_else(|| Error::VersionTaken { asset: asset.name.clone(), version: draft.name.clone() })?;
+    attach(&mut *conn, asset.workspace_id, id, draft, now).await?;
+    version::choose_latest(&mut *conn, asset.asset_id, now).await?;
+    version::find_any(conn, asset.asset_id, &draft.name)
+        .await?
+        .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: draft.name.clone() })
+}
+
+/// Gives a stored version the contents of a draft. Its stage stays unless the draft's status says otherwise.
+pub(in crate::catalog) async fn replace_version(
+    conn: &mut PgConnection,
+    asset: &Asset,
+    stored: &Version,
+    draft: &VersionDraft,
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    let server = server_of(asset, draft);
+    version::update_source(&mut *conn, stored.version_id, draft, server.as_deref(), draft.updated_at.unwrap_or(now))
+        .await?;
+    if stored.status != draft.status || stored.status_message != draft.status_message {
+        let stage: Stage = stored.stage.after(draft.status);
+        version::set_state(&mut *conn, stored.version_id, stage, draft.status, draft.status_message.as_deref(), now)
+            .await?;
+    }
+    operation::delete_all(&mut *conn, stored.version_id).await?;
+    deployment::delete_all(&mut *conn, stored.version_id, now).await?;
+    attach(&mut *conn, asset.workspace_id, stored.version_id, draft, now).await?;
+    version::choose_latest(conn, asset.asset_id, now).await?;
+    Ok(())
+}
+
+async fn attach(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    version: VersionId,
+    draft: &VersionDraft,
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    if let Some(definition) = &draft.definition {
+        definition::insert(&mut *conn, version, definition, now).await?;
+    }
+    operation::insert_all(&mut *conn, version, &draft.operations).await?;
+    for (position, one) in (0..).zip(&draft.deployments) {
+        let environment = match &one.environment {
+            Some(name) => Some(environment_of(&mut *conn, workspace, name, now).await?),
+            None => None,
+        };
+        deployment::insert(&mut *conn, version, environment, one, position, now).await?;
+    }
+    Ok(())
+}
+
+/// The environment of this name, made when it is not there: one call registers all.
+pub(in crate::catalog) async fn environment_of(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    name: &Slug,
+    now: OffsetDateTime,
+) -> Result<EnvironmentId, Error> {
+    if let Some(found) = environment::find(&mut *conn, workspace, name.as_str()).await? {
+        return Ok(found.environment_id);
+    }
+    let made = crate::catalog::Environment {
+        environment_id: EnvironmentId::new(),
+        workspace_id: workspace,
+        name: name.clone(),
+        title: name.to_string(),
+        description: String::new(),
+        kind: environment::kind_of(name).to_owned(),
+        server_type: String::new(),
+        url: None,
+        onboarding: String::new(),
+        metadata: Json(Map::new()),
+        revision: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    environment::insert(conn, &made).await?;
+    Ok(made.environment_id)
+}
+
+/// What the audit record keeps of a registration.
+fn brief(asset: &Asset, version: &Version) -> Value {
+    json!({"name": asset.name, "kind": asset.kind, "visibility": asset.visibility, "version": version.name, "stage": version.stage})
+}

@@ -1,0 +1,101 @@
+//! Moving versions through their life, and taking them away.
+
+use super::{Deed, if_match};
+use crate::auth::Actor;
+use crate::catalog::{Catalog, Error, Status, Version, VersionPatch, asset, definition, version};
+use serde_json::json;
+
+impl Catalog {
+    /// Sets the stage of a version, and with it the status the registry's readers see.
+    ///
+    /// # Errors
+    /// 404 without such an asset or version, 403, 412, 422 for a message of more than 500 characters.
+    pub async fn update_version(
+        &self,
+        actor: &Actor,
+        (workspace, name, version): (&str, &str, &str),
+        patch: VersionPatch,
+        revision: Option<i64>,
+    ) -> Result<Version, Error> {
+        let mut tx = self.begin().await?;
+        let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
+        if_match(revision, asset.revision)?;
+        let missing = || Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() };
+        let wanted = Some(version).filter(|name| *name != "latest");
+        let before = version::find(&mut tx, asset.asset_id, wanted).await?.ok_or_else(missing)?;
+        let message = patch.status_message.or(before.status_message.clone());
+        if message.as_ref().is_some_and(|message| message.chars().count() > 500 || message.contains('\0')) {
+            return Err(Error::invalid_at("body.statusMessage", "at most 500 characters, none of them U+0000"));
+        }
+
+        let now = self.clock.now();
+        let stage = patch.stage.unwrap_or(before.stage);
+        let message = if stage.status() == Status::Active { None } else { message };
+        version::set_state(&mut tx, before.version_id, stage, stage.status(), message.as_deref(), now).await?;
+        asset::touch(&mut tx, asset.asset_id, now).await?;
+        let after = version::find(&mut tx, asset.asset_id, Some(&before.name)).await?.ok_or_else(missing)?;
+        let (was, is) = (
+            json!({"version": before.name, "stage": before.stage}),
+            json!({"version": after.name, "stage": after.stage}),
+        );
+        self.commit(
+            tx,
+            Deed { actor, asset: &asset, verb: "update-version", at: now, before: Some(was), after: Some(is) },
+        )
+        .await?;
+        Ok(after)
+    }
+
+    /// Takes a version out of sight; the registry's status call brings it back.
+    ///
+    /// # Errors
+    /// As [`Catalog::update_version`].
+    pub async fn delete_version(
+        &self,
+        actor: &Actor,
+        (workspace, name, version): (&str, &str, &str),
+        revision: Option<i64>,
+    ) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
+        if_match(revision, asset.revision)?;
+        let wanted = Some(version).filter(|name| *name != "latest");
+        let before = version::find(&mut tx, asset.asset_id, wanted)
+            .await?
+            .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
+        let now = self.clock.now();
+        version::set_state(&mut tx, before.version_id, before.stage, Status::Deleted, None, now).await?;
+        version::choose_latest(&mut tx, asset.asset_id, now).await?;
+        asset::touch(&mut tx, asset.asset_id, now).await?;
+        let was = Some(json!({"version": before.name, "stage": before.stage}));
+        self.commit(tx, Deed { actor, asset: &asset, verb: "delete-version", at: now, before: was, after: None }).await
+    }
+
+    /// Takes a document off a version; what was read from it stays.
+    ///
+    /// # Errors
+    /// As [`Catalog::update_version`]; 404 when the version has no document of this name.
+    pub async fn remove_definition(
+        &self,
+        actor: &Actor,
+        (workspace, name, version): (&str, &str, &str),
+        document: &str,
+        revision: Option<i64>,
+    ) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
+        if_match(revision, asset.revision)?;
+        let wanted = Some(version).filter(|name| *name != "latest");
+        let stored = version::find(&mut tx, asset.asset_id, wanted)
+            .await?
+            .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
+        let now = self.clock.now();
+        if !definition::remove(&mut tx, stored.version_id, document, now).await? {
+            return Err(Error::PartNotFound { what: "definition", name: document.to_owned() });
+        }
+        asset::touch(&mut tx, asset.asset_id, now).await?;
+        let was = Some(json!({"version": stored.name, "definition": document}));
+        self.commit(tx, Deed { actor, asset: &asset, verb: "remove-definition", at: now, before: was, after: None })
+            .await
+    }
+}

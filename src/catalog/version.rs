@@ -1,0 +1,233 @@
+//! Versions of an asset, their order, and which of them is the latest.
+
+use super::draft::VersionDraft;
+use super::version_order::order_key;
+use super::{Stage, Status};
+use crate::base::{AssetId, VersionId};
+use crate::wire::Finding;
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, types::Json};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// A version, without what hangs on it.
+#[derive(Clone, Debug, PartialEq, Serialize, sqlx::FromRow, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    #[serde(rename = "id")]
+    #[schema(value_type = uuid::Uuid)]
+    pub version_id: VersionId,
+    #[serde(skip)]
+    pub asset_id: AssetId,
+    pub name: String,
+    pub stage: Stage,
+    /// The MCP registry's word for it.
+    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_message: Option<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub status_changed_at: OffsetDateTime,
+    pub is_latest: bool,
+    /// `OpenAPI 3.1.0`; empty without a definition.
+    pub format_name: String,
+    /// What is odd in the definition though it was accepted.
+    #[schema(value_type = Vec<Finding>)]
+    pub findings: Json<Vec<Finding>>,
+    #[serde(skip)]
+    pub source_digest: Vec<u8>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub published_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+}
+
+/// What to change of a version; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct VersionPatch {
+    pub stage: Option<Stage>,
+    /// Why it is deprecated, or what to use instead.
+    #[schema(max_length = 500)]
+    pub status_message: Option<String>,
+}
+
+/// The latest version that is not deleted, else the one of this name that is not.
+pub(super) async fn find(
+    conn: &mut PgConnection,
+    asset: AssetId,
+    name: Option<&str>,
+) -> Result<Option<Version>, sqlx::Error> {
+    sqlx::query_as(
+        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, format_name,
+                findings, source_digest, published_at, updated_at
+         from version
+         where asset_id = $1 and (name = $2 or ($2::text is null and is_latest)) and status <> 'deleted'",
+    )
+    .bind(asset)
+    .bind(name)
+    .fetch_optional(conn)
+    .await
+}
+
+/// The version of this name whatever its status.
+pub(super) async fn find_any(
+    conn: &mut PgConnection,
+    asset: AssetId,
+    name: &str,
+) -> Result<Option<Version>, sqlx::Error> {
+    sqlx::query_as(
+        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, format_name,
+                findings, source_digest, published_at, updated_at
+         from version
+         where asset_id = $1 and name = $2",
+    )
+    .bind(asset)
+    .bind(name)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Latest first.
+pub(super) async fn list(
+    conn: &mut PgConnection,
+    asset: AssetId,
+    with_deleted: bool,
+    from: i64,
+    limit: i64,
+) -> Result<Vec<Version>, sqlx::Error> {
+    sqlx::query_as(
+        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, format_name,
+                findings, source_digest, published_at, updated_at
+         from version
+         where asset_id = $1 and ($2 or status <> 'deleted')
+         order by order_key desc, published_at, version_id
+         offset $3 limit $4",
+    )
+    .bind(asset)
+    .bind(with_deleted)
+    .bind(from)
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
+pub(super) async fn count(conn: &mut PgConnection, asset: AssetId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("select count(*) from version where asset_id = $1 and status <> 'deleted'")
+        .bind(asset)
+        .fetch_one(conn)
+        .await
+}
+
+/// Stores a new version; `None` when the name is taken.
+pub(super) async fn insert(
+    conn: &mut PgConnection,
+    asset: AssetId,
+    draft: &VersionDraft,
+    server: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<Option<VersionId>, sqlx::Error> {
+    let published_at = draft.published_at.unwrap_or(now);
+    sqlx::query_scalar(
+        "insert into version (version_id, asset_id, name, stage, order_key, status, status_message, status_changed_at,
+                              format_name, server, findings, source_digest, published_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $8, $13)
+         on conflict on constraint version_name_key do nothing
+         returning version_id",
+    )
+    .bind(VersionId::new())
+    .bind(asset)
+    .bind(&draft.name)
+    .bind(draft.stage)
+    .bind(order_key(&draft.name, published_at))
+    .bind(draft.status)
+    .bind(&draft.status_message)
+    .bind(published_at)
+    .bind(&draft.format_name)
+    .bind(server)
+    .bind(Json(&draft.findings))
+    .bind(&draft.source_digest)
+    .bind(draft.updated_at.unwrap_or(now))
+    .fetch_optional(conn)
+    .await
+}
+
+/// Writes what a new reading of the version's document says.
+pub(super) async fn update_source(
+    conn: &mut PgConnection,
+    id: VersionId,
+    draft: &VersionDraft,
+    server: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update version
+         set format_name = $2, server = $3, findings = $4, source_digest = $5, updated_at = $6
+         where version_id = $1",
+    )
+    .bind(id)
+    .bind(&draft.format_name)
+    .bind(server)
+    .bind(Json(&draft.findings))
+    .bind(&draft.source_digest)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Sets stage, status and message; `status_changed_at` moves only when the status does.
+pub(super) async fn set_state(
+    conn: &mut PgConnection,
+    id: VersionId,
+    stage: Stage,
+    status: Status,
+    message: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update version
+         set stage = $2, status = $3, status_message = $4, updated_at = $5,
+             status_changed_at = case when status = $3 then status_changed_at else $5 end
+         where version_id = $1",
+    )
+    .bind(id)
+    .bind(stage)
+    .bind(status)
+    .bind(message)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Gives the flag to the highest version that is not deleted, or to the highest of all when all are.
+///
+/// Both rows that change get a new `updated_at`: who syncs by time must see the old latest lose its flag.
+pub(super) async fn choose_latest(
+    conn: &mut PgConnection,
+    asset: AssetId,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    let best: Option<(VersionId, bool)> = sqlx::query_as(
+        "select version_id, is_latest from version where asset_id = $1
+         order by status = 'deleted', order_key desc, published_at, version_id limit 1",
+    )
+    .bind(asset)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some((best, false)) = best else { return Ok(()) };
+    sqlx::query(
+        "update version set is_latest = false, updated_at = greatest(updated_at, $2) where asset_id = $1 and is_latest",
+    )
+    .bind(asset)
+    .bind(now)
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query("update version set is_latest = true where version_id = $1").bind(best).execute(&mut *conn).await?;
+    Ok(())
+}
+
+/// The server.json the registry API shows of the version.
+pub(super) async fn server(conn: &mut PgConnection, id: VersionId) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("select server from version where version_id = $1").bind(id).fetch_one(conn).await
+}
