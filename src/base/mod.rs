@@ -2,6 +2,8 @@
 
 mod clock;
 pub mod config;
+pub mod db;
+mod embedded_postgres;
 mod error;
 mod id;
 mod json;
@@ -12,6 +14,8 @@ mod secret;
 
 pub use clock::Clock;
 pub use config::Config;
+pub use db::{Database, OnConstraint};
+pub use embedded_postgres::EmbeddedPostgres;
 pub use error::{FieldError, Problem};
 pub use id::{
     AssetId, AuditId, DefinitionId, DeploymentId, EnvironmentId, KeyId, MetadataSchemaId, Name, Slug, VersionId,

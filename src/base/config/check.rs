@@ -70,7 +70,9 @@ impl Config {
         if let Some(key) = &self.access.admin_key {
             let secret = key.expose().strip_prefix("whf_");
             refuse(
-                !secret.is_some_and(|secret| secret.len() >= 32 && secret.bytes().all(|b| b.is_ascii_alphanumeric())),
+                !secret.is_some_and(|secret| {
+                    secret.len() >= 32 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+                }),
                 "admin_key: must be `whf_` and at least 32 letters or digits; `openssl rand -hex 24` gives 48",
             );
         }

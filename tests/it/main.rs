@@ -1,0 +1,4 @@
+//! The one integration binary: each module tells stories of one door or one part, named as what is promised.
+
+mod starting;
+mod support;

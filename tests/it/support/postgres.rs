@@ -1,0 +1,86 @@
+//! One private Postgres for the test process, and a migrated database of its own for each test.
+
+use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+use wharfinger::base::{EmbeddedPostgres, db};
+
+/// The server, and the process that ends it when this one is gone.
+struct Cluster {
+    home: PathBuf,
+    _undertaker: Child,
+}
+
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+const TEMPLATE: &str = "wharfinger_template";
+
+/// How to reach a new, empty, migrated database.
+pub async fn fresh_database() -> PgConnectOptions {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+    let cluster = tokio::task::spawn_blocking(|| CLUSTER.get_or_init(Cluster::start)).await.unwrap();
+    let name = format!("story_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let mut conn = cluster.options("postgres").connect().await.unwrap();
+    let statement = format!("create database {name} template {TEMPLATE}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    cluster.options(&name)
+}
+
+impl Cluster {
+    /// Runs the server on a thread with a runtime of its own: that of a test ends with the test.
+    fn start() -> Self {
+        let home = test_folder("cluster");
+        let (ready, started) = std::sync::mpsc::channel();
+        let place = home.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                // A test's data need not survive a crash of the machine.
+                let fast = [("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")];
+                let server = EmbeddedPostgres::start(&place, None, &fast).await.unwrap();
+                let mut conn = server.options("postgres").connect().await.unwrap();
+                db::ensure_database(&mut conn, TEMPLATE).await.unwrap();
+                conn.close().await.unwrap();
+                db::migrate(&server.options(TEMPLATE)).await.unwrap();
+                ready.send(server.process_id().unwrap()).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        let process = started.recv().expect("the private Postgres of the tests starts");
+        Self { _undertaker: undertaker(process, &home), home }
+    }
+
+    fn options(&self, database: &str) -> PgConnectOptions {
+        EmbeddedPostgres::options_of_running(&self.home, database)
+    }
+}
+
+/// A process that waits for the end of ours, however it comes (its standard input is closed then), stops the server
+/// `process` and removes its files.
+fn undertaker(process: i32, home: &Path) -> Child {
+    let script = "cat > /dev/null; kill -INT $0; while kill -0 $0 2> /dev/null; do sleep 0.1; done; rm -rf \"$1\"";
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script).arg(process.to_string()).arg(home);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Ctrl-C ends the tests; this process must still do its work then.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.spawn().unwrap()
+}
+
+/// A new folder that the account of Postgres may enter.
+pub fn test_folder(purpose: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("wharfinger-test-{}-{number}-{purpose}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
