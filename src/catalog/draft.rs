@@ -311,10 +311,10 @@ fn operations_of(told: Vec<NewOperation>, wrong: &mut Wrong) -> Vec<Operation> {
 
 /// A name from the document: a server.json's own, else one made of the title.
 fn name_of(outline: &Outline, definition: Option<&DefinitionDraft>) -> Option<Name> {
-    let title = outline.title.as_deref()?;
     if definition?.format == Format::ServerJson {
         return outline.name.as_deref().and_then(|name| Name::parse(name).ok());
     }
+    let title = outline.title.as_deref()?;
     let mut slug = String::new();
     for c in title.chars() {
         match c {

@@ -2,6 +2,7 @@
 
 mod definition;
 mod outline;
+pub mod server_json;
 
 pub use definition::{ReadDefinition, Refusal, read_definition};
 pub use outline::{Contact, ExternalDoc, Finding, Format, Icon, Licence, Operation, Outline, Server, Severity};
