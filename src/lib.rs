@@ -3,5 +3,6 @@ pub mod audit;
 pub mod auth;
 pub mod base;
 pub mod catalog;
+pub mod embed;
 pub mod queue;
 pub mod wire;
