@@ -3,6 +3,8 @@ pub mod audit;
 pub mod auth;
 pub mod base;
 pub mod catalog;
+pub mod door;
 pub mod embed;
 pub mod queue;
+pub mod search;
 pub mod wire;

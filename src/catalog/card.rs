@@ -244,3 +244,34 @@ pub(super) async fn searchable(conn: &mut PgConnection, ids: &[AssetId]) -> Resu
         })
         .collect())
 }
+
+/// Those that `sight` may see and whose words hold every one of `words`, whatever their case; newest change first.
+///
+/// Plain text comparison over the whole table: for the time in which no index answers.
+pub(super) async fn containing(
+    conn: &mut PgConnection,
+    sight: &Sight,
+    words: &[String],
+    limit: i64,
+) -> Result<Vec<Card>, sqlx::Error> {
+    let patterns: Vec<_> = words.iter().map(|word| format!("%{}%", escape_like(word))).collect();
+    sqlx::query_as(select!(
+        "where a.deleted_at is null and w.deleted_at is null
+           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))
+           and (a.name || ' ' || a.title || ' ' || a.summary || ' ' || array_to_string(a.tags, ' ')) ilike all ($4)
+         order by a.updated_at desc, a.asset_id desc
+         limit $5"
+    ))
+    .bind(sight.everything)
+    .bind(sight.internal)
+    .bind(&sight.workspaces)
+    .bind(patterns)
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
+/// The text as itself within a `like` pattern.
+fn escape_like(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}

@@ -244,6 +244,14 @@ impl Catalog {
         Ok(cards)
     }
 
+    /// The cards whose own words hold every one of `words`, newest change first: the search of last resort.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn cards_containing(&self, sight: &Sight, words: &[String], limit: usize) -> Result<Vec<Card>, Error> {
+        Ok(card::containing(&mut *self.db.acquire().await?, sight, words, to_i64(limit)).await?)
+    }
+
     /// What search indexes of those `ids` that are not deleted, in no order and whoever may see them.
     ///
     /// # Errors

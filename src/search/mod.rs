@@ -1,0 +1,31 @@
+//! Finding things: by words, by meaning, by facets, and only what the asker may see.
+
+mod plain;
+mod request;
+
+pub use request::{Degraded, Facet, FacetValue, Filters, Hit, Matched, Request, Results, Sort, Suggestion, Why};
+
+use crate::auth::Actor;
+use crate::base::Problem;
+use crate::catalog::Catalog;
+
+/// The verbs of the search; cheap to clone.
+#[derive(Clone)]
+pub struct Search {
+    catalog: Catalog,
+}
+
+impl Search {
+    #[must_use]
+    pub fn new(catalog: Catalog) -> Self {
+        Self { catalog }
+    }
+
+    /// What fits the question and the actor may see.
+    ///
+    /// # Errors
+    /// 422 for a cursor that is none; 503 when the database does not answer.
+    pub async fn find(&self, actor: &Actor, request: &Request) -> Result<Results, Problem> {
+        plain::find(&self.catalog, actor, request).await
+    }
+}
