@@ -1,8 +1,13 @@
 //! Formats that others define: parse and emit, no input or output of its own.
 
 mod definition;
+mod document;
 mod outline;
 pub mod server_json;
+mod text;
+mod yaml;
 
 pub use definition::{ReadDefinition, Refusal, read_definition};
+pub use document::{Document, DocumentError, Syntax};
 pub use outline::{Contact, ExternalDoc, Finding, Format, Icon, Licence, Operation, Outline, Server, Severity};
+pub use text::{TextError, decode};
