@@ -1,4 +1,5 @@
 //! Wharfinger keeps the register of an organisation's APIs and MCP servers.
+pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod base;

@@ -8,9 +8,8 @@ pub use actor::{Actor, Identity, Sight};
 pub use key::{ApiKey, NewKey, SecretKey};
 pub use permission::{Grant, Permission, Refused, Role, Scope};
 
-use crate::base::{Clock, KeyId, Problem, WorkspaceId};
+use crate::base::{Clock, Database, KeyId, Problem, WorkspaceId};
 use moka::future::Cache;
-use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
 
 /// How long an identified key is believed without asking the database again.
@@ -19,14 +18,14 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 /// Turns credentials into actors; cheap to clone.
 #[derive(Clone)]
 pub struct Auth {
-    db: PgPool,
+    db: Database,
     clock: Clock,
     seen: Cache<[u8; 32], Option<Arc<ApiKey>>>,
 }
 
 impl Auth {
     #[must_use]
-    pub fn new(db: PgPool, clock: Clock) -> Self {
+    pub fn new(db: Database, clock: Clock) -> Self {
         let seen = Cache::builder().max_capacity(10_000).time_to_live(REMEMBERED).build();
         Self { db, clock, seen }
     }
@@ -39,7 +38,9 @@ impl Auth {
         let hash = key::hash(credential);
         let found = self
             .seen
-            .try_get_with(hash, async { key::find_by_hash(&self.db, &hash).await.map(|found| found.map(Arc::new)) })
+            .try_get_with(hash, async {
+                key::find_by_hash(&self.db.read, &hash).await.map(|found| found.map(Arc::new))
+            })
             .await
             .map_err(|error: Arc<sqlx::Error>| match Arc::try_unwrap(error) {
                 Ok(error) => Problem::from(error),
@@ -62,7 +63,7 @@ impl Auth {
         let scope = new.workspace.map_or(Scope::Instance, Scope::Workspace);
         actor.require(Permission::ManageKeys, scope)?;
         let secret = SecretKey::generate();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.write.begin().await?;
         let key = key::insert(&mut tx, &new, &key::hash(secret.reveal()), self.clock.now()).await?;
         crate::audit::record(
             &mut tx,
@@ -84,7 +85,7 @@ impl Auth {
     /// 503 when the database does not answer.
     pub async fn ensure_admin_key(&self, name: &str, text: &str) -> Result<(), Problem> {
         let new = NewKey { name: name.to_owned(), role: Role::Administrator, workspace: None, expires_at: None };
-        key::insert_if_absent(&self.db, &new, &key::hash(text), self.clock.now()).await?;
+        key::insert_if_absent(&self.db.write, &new, &key::hash(text), self.clock.now()).await?;
         Ok(())
     }
 
@@ -93,7 +94,7 @@ impl Auth {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn has_admin_key(&self) -> Result<bool, Problem> {
-        Ok(key::any_administrator(&self.db).await?)
+        Ok(key::any_administrator(&self.db.read).await?)
     }
 
     /// The keys of a workspace, or all of them for an administrator who names none; newest first.
@@ -102,7 +103,7 @@ impl Auth {
     /// 401 or 403 when the actor may not manage keys there.
     pub async fn keys(&self, actor: &Actor, workspace: Option<WorkspaceId>) -> Result<Vec<ApiKey>, Problem> {
         actor.require(Permission::ManageKeys, workspace.map_or(Scope::Instance, Scope::Workspace))?;
-        Ok(key::list(&self.db, workspace).await?)
+        Ok(key::list(&self.db.read, workspace).await?)
     }
 
     /// Ends a key at once here, and within [`REMEMBERED`] on other replicas.
@@ -111,9 +112,9 @@ impl Auth {
     /// 404 when there is no such live key; 403 when the actor may not manage it.
     pub async fn revoke_key(&self, actor: &Actor, id: KeyId) -> Result<(), Problem> {
         let missing = || Problem::not_found("There is no live key of this id.");
-        let key = key::find(&self.db, id).await?.ok_or_else(missing)?;
+        let key = key::find(&self.db.read, id).await?.ok_or_else(missing)?;
         actor.require(Permission::ManageKeys, key.workspace_id.map_or(Scope::Instance, Scope::Workspace))?;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.write.begin().await?;
         if !key::revoke(&mut tx, id, self.clock.now()).await? {
             return Err(missing());
         }

@@ -49,20 +49,19 @@ pub use workspace::{NewWorkspace, Workspace, WorkspacePatch};
 
 pub use crate::auth::Sight;
 
-use crate::base::Clock;
-use sqlx::PgPool;
+use crate::base::{Clock, Database};
 
 /// The verbs of the catalog; cheap to clone.
 #[derive(Clone)]
 pub struct Catalog {
-    db: PgPool,
+    db: Database,
     clock: Clock,
     generations: Generations,
 }
 
 impl Catalog {
     #[must_use]
-    pub fn new(db: PgPool, clock: Clock, generations: Generations) -> Self {
+    pub fn new(db: Database, clock: Clock, generations: Generations) -> Self {
         Self { db, clock, generations }
     }
 
@@ -79,7 +78,7 @@ impl Catalog {
 
     /// The database, for readers on the floors above that keep tables of their own.
     #[must_use]
-    pub fn db(&self) -> &PgPool {
+    pub fn db(&self) -> &Database {
         &self.db
     }
 }

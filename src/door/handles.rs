@@ -6,7 +6,6 @@ use crate::catalog::Catalog;
 use crate::search::Search;
 use axum::extract::FromRef;
 use std::sync::Arc;
-use url::Url;
 
 /// The handles of the domains, and the settings.
 #[derive(Clone, FromRef)]
@@ -25,8 +24,8 @@ pub struct PublicUrl(Arc<str>);
 
 impl PublicUrl {
     #[must_use]
-    pub fn new(url: &Url) -> Self {
-        Self(url.as_str().trim_end_matches('/').into())
+    pub fn new(url: &str) -> Self {
+        Self(url.trim_end_matches('/').into())
     }
 
     /// Without a slash at its end.

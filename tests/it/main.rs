@@ -1,5 +1,4 @@
-//! The one integration binary: each module tells stories of one door or one part, named as what is promised.
+//! The promises of the whole program, each told as a story against a real database.
 
-mod server_json;
-mod starting;
+mod catalog;
 mod support;

@@ -72,7 +72,7 @@ impl Catalog {
     }
 
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, Error> {
-        Ok(self.db.begin().await?)
+        Ok(self.db.write.begin().await?)
     }
 
     /// Ends a write: the audit record, the change line with what follows from it, the commit, the counters.

@@ -56,7 +56,7 @@ impl Catalog {
     /// # Errors
     /// 404 when there is none the actor may see.
     pub async fn find(&self, actor: &Actor, workspace: &str, name: &str) -> Result<AssetDetail, Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         let asset = visible(&mut conn, &actor.sight(), workspace, name).await?;
         let version = version::find(&mut conn, asset.asset_id, None).await?;
         let version_count = version::count(&mut conn, asset.asset_id).await?;
@@ -69,7 +69,7 @@ impl Catalog {
     /// # Errors
     /// 404 when there is none the actor may see.
     pub async fn version(&self, actor: &Actor, path: (&str, &str, &str)) -> Result<VersionDetail, Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         let (asset, version) = visible_version(&mut conn, &actor.sight(), path).await?;
         let (operation_count, definitions, deployments) = hanging_on(&mut conn, &asset, Some(&version)).await?;
         Ok(VersionDetail { asset, version, operation_count, definitions, deployments })
@@ -87,7 +87,7 @@ impl Catalog {
         cursor: Option<&Cursor>,
         limit: Limit,
     ) -> Result<(Asset, Page<Version>), Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         let asset = visible(&mut conn, &actor.sight(), workspace, name).await?;
         let from = offset(cursor)?;
         let total = version::count(&mut conn, asset.asset_id).await?;
@@ -107,7 +107,7 @@ impl Catalog {
         limit: Limit,
         with_detail: bool,
     ) -> Result<(Asset, Version, Page<Operation>), Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         let (asset, version) = visible_version(&mut conn, &actor.sight(), path).await?;
         let from = offset(cursor)?;
         let total = operation::count(&mut conn, version.version_id).await?;
@@ -125,7 +125,7 @@ impl Catalog {
         path: (&str, &str, &str),
         operation: &str,
     ) -> Result<(Asset, Version, Operation), Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         let (asset, version) = visible_version(&mut conn, &actor.sight(), path).await?;
         let found =
             operation::find(&mut conn, version.version_id, operation).await?.ok_or_else(|| Error::PartNotFound {
@@ -145,7 +145,7 @@ impl Catalog {
         path: (&str, &str, &str),
         document: Option<&str>,
     ) -> Result<DefinitionContent, Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         let (asset, version) = visible_version(&mut conn, &actor.sight(), path).await?;
         let all = definition::list(&mut conn, version.version_id).await?;
         let found = all.into_iter().find(|one| document.is_none_or(|name| one.name == name));
@@ -168,7 +168,7 @@ impl Catalog {
         name: &str,
         version: Option<&str>,
     ) -> Result<(Asset, Vec<Deployment>), Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         let sight = actor.sight();
         let (asset, version) = match version {
             Some(version) => {
@@ -186,7 +186,7 @@ impl Catalog {
     /// # Errors
     /// 404.
     pub async fn server_document(&self, actor: &Actor, path: (&str, &str, &str)) -> Result<Option<String>, Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         let (_, version) = visible_version(&mut conn, &actor.sight(), path).await?;
         Ok(version::server(&mut conn, version.version_id).await?)
     }
@@ -203,7 +203,7 @@ impl Catalog {
         limit: Limit,
     ) -> Result<Page<Card>, Error> {
         let sight = actor.sight();
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         let before = match cursor {
             None => None,
             Some(cursor) => {
@@ -230,7 +230,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn count_by_kind(&self, actor: &Actor) -> Result<Vec<(Kind, i64)>, Error> {
-        Ok(card::count_by_kind(&mut *self.db.acquire().await?, &actor.sight()).await?)
+        Ok(card::count_by_kind(&mut *self.db.read.acquire().await?, &actor.sight()).await?)
     }
 
     /// The cards of those `ids` that `sight` may see, in the order of `ids`.
@@ -238,7 +238,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn cards(&self, sight: &Sight, ids: &[AssetId]) -> Result<Vec<Card>, Error> {
-        let mut cards = card::load_many(&mut *self.db.acquire().await?, ids, sight).await?;
+        let mut cards = card::load_many(&mut *self.db.read.acquire().await?, ids, sight).await?;
         let place: std::collections::HashMap<_, _> = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
         cards.sort_by_key(|card| place.get(&card.asset_id).copied());
         Ok(cards)
@@ -249,7 +249,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn cards_containing(&self, sight: &Sight, words: &[String], limit: usize) -> Result<Vec<Card>, Error> {
-        Ok(card::containing(&mut *self.db.acquire().await?, sight, words, to_i64(limit)).await?)
+        Ok(card::containing(&mut *self.db.read.acquire().await?, sight, words, to_i64(limit)).await?)
     }
 
     /// What search indexes of those `ids` that are not deleted, in no order and whoever may see them.
@@ -257,7 +257,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn searchable(&self, ids: &[AssetId]) -> Result<Vec<Searchable>, Error> {
-        Ok(card::searchable(&mut *self.db.acquire().await?, ids).await?)
+        Ok(card::searchable(&mut *self.db.read.acquire().await?, ids).await?)
     }
 
     /// The ids of live assets after `after`, in order: for walking through all of them.
@@ -265,7 +265,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn asset_ids_after(&self, after: Option<AssetId>, limit: usize) -> Result<Vec<AssetId>, Error> {
-        Ok(asset::ids_after(&mut *self.db.acquire().await?, after, to_i64(limit)).await?)
+        Ok(asset::ids_after(&mut *self.db.read.acquire().await?, after, to_i64(limit)).await?)
     }
 
     /// The change lines after `mark` of what the actor may see, in commit order, at most `limit`.
@@ -273,7 +273,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn changes(&self, actor: &Actor, mark: Mark, limit: Limit) -> Result<Vec<NamedChange>, Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         Ok(change::visible_after(&mut conn, &actor.sight(), mark, to_i64(limit.0)).await?)
     }
 
@@ -282,7 +282,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn newest_changes(&self, actor: &Actor, limit: Limit) -> Result<Vec<NamedChange>, Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         Ok(change::visible_newest(&mut conn, &actor.sight(), to_i64(limit.0)).await?)
     }
 
@@ -291,7 +291,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn all_changes(&self, mark: Mark, limit: usize) -> Result<Vec<change::Change>, Error> {
-        Ok(change::after(&mut *self.db.acquire().await?, mark, to_i64(limit)).await?)
+        Ok(change::after(&mut *self.db.read.acquire().await?, mark, to_i64(limit)).await?)
     }
 
     /// The newest place in the change log.
@@ -299,7 +299,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn newest_mark(&self) -> Result<Mark, Error> {
-        Ok(change::newest(&mut *self.db.acquire().await?).await?)
+        Ok(change::newest(&mut *self.db.read.acquire().await?).await?)
     }
 }
 

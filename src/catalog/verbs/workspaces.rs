@@ -19,7 +19,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn workspaces(&self, actor: &Actor) -> Result<Vec<Workspace>, Error> {
-        Ok(workspace::list(&mut *self.db.acquire().await?, &actor.sight()).await?)
+        Ok(workspace::list(&mut *self.db.read.acquire().await?, &actor.sight()).await?)
     }
 
     /// The workspace of this name.
@@ -27,7 +27,7 @@ impl Catalog {
     /// # Errors
     /// 404 when there is none the actor may know of.
     pub async fn workspace(&self, actor: &Actor, name: &str) -> Result<Workspace, Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         self.known_workspace(actor, &mut conn, name).await
     }
 
@@ -104,7 +104,7 @@ impl Catalog {
     /// # Errors
     /// 404 when there is no such workspace the actor may know of.
     pub async fn environments(&self, actor: &Actor, workspace: &str) -> Result<Vec<Environment>, Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         let workspace = self.workspace_for_reading(actor, &mut conn, workspace).await?;
         Ok(environment::list(&mut conn, workspace.workspace_id).await?)
     }
@@ -114,7 +114,7 @@ impl Catalog {
     /// # Errors
     /// 404.
     pub async fn environment(&self, actor: &Actor, workspace: &str, name: &str) -> Result<Environment, Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         let workspace = self.workspace_for_reading(actor, &mut conn, workspace).await?;
         environment::find(&mut conn, workspace.workspace_id, name)
             .await?
@@ -225,7 +225,7 @@ impl Catalog {
     /// # Errors
     /// 404 when there is no such workspace the actor may know of.
     pub async fn metadata_schemas(&self, actor: &Actor, workspace: &str) -> Result<Vec<MetadataSchema>, Error> {
-        let mut conn = self.db.acquire().await?;
+        let mut conn = self.db.read.acquire().await?;
         let workspace = self.workspace_for_reading(actor, &mut conn, workspace).await?;
         Ok(metadata::list(&mut conn, workspace.workspace_id).await?)
     }
@@ -235,7 +235,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn metadata_facets(&self) -> Result<Vec<String>, Error> {
-        Ok(metadata::facets(&mut *self.db.acquire().await?).await?)
+        Ok(metadata::facets(&mut *self.db.read.acquire().await?).await?)
     }
 
     /// Makes a metadata field or sets it anew; gives it and whether it is new. What is stored already is not checked
@@ -312,7 +312,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn ensure_workspace(&self, actor: &Actor, name: &Slug, title: &str) -> Result<Workspace, Error> {
-        let found = workspace::find(&mut *self.db.acquire().await?, name.as_str()).await?;
+        let found = workspace::find(&mut *self.db.read.acquire().await?, name.as_str()).await?;
         match found {
             Some(found) => Ok(found),
             None => {

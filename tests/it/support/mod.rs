@@ -1,5 +1,164 @@
-//! What stories share.
+//! What the stories share: a running program with a database of its own, and people who call it.
 
-mod postgres;
+mod cluster;
 
-pub use postgres::{fresh_database, test_folder};
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use time::macros::datetime;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wharfinger::auth::{Actor, NewKey, Role};
+use wharfinger::base::{Clock, Config, Slug};
+use wharfinger::door::Handles;
+use wharfinger::embed::Embedder;
+
+/// The program, serving on a port of its own, with a database that holds only the workspace `default`.
+pub struct TestApp {
+    pub handles: Handles,
+    pub clock: Clock,
+    pub url: String,
+    pub admin_key: String,
+    pub http: reqwest::Client,
+    _stop: DropGuard,
+}
+
+/// Somebody who calls: with a key or without.
+#[derive(Clone)]
+pub struct Person<'a> {
+    app: &'a TestApp,
+    key: Option<String>,
+}
+
+impl TestApp {
+    /// Starts the program with a fixed clock and the small deterministic embedder.
+    pub async fn start() -> Self {
+        Self::start_with(&[], Embedder::hashed()).await
+    }
+
+    /// Starts the program with these settings and this embedder.
+    pub async fn start_with(settings: &[(&str, &str)], embedder: Embedder) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let data = std::env::temp_dir().join(format!("wharfinger-story-{}", uuid::Uuid::now_v7().simple()));
+        let data_dir = [("WHARFINGER_DATA_DIR".to_owned(), data.display().to_string())];
+        let config = Config::from_sources(None, data_dir.into_iter().chain(settings)).expect("the settings are right");
+        let db = cluster::new_database(&config.storage).await;
+        let clock = Clock::fixed(datetime!(2026-03-01 12:00 UTC));
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address: SocketAddr = listener.local_addr().unwrap();
+        let url = config.public_url(address);
+        let handles = wharfinger::app::assemble(config, &url, db, clock.clone(), embedder);
+        let system = Actor::system("test");
+        handles.catalog.ensure_workspace(&system, &Slug::parse("default").unwrap(), "Default").await.unwrap();
+        let admin = NewKey { name: "admin".into(), role: Role::Administrator, workspace: None, expires_at: None };
+        let admin_key = handles.auth.create_key(&system, admin).await.unwrap().reveal().to_owned();
+
+        let stop = CancellationToken::new();
+        let router = wharfinger::app::router(handles.clone());
+        let ended = stop.clone().cancelled_owned();
+        tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(ended).await.unwrap() });
+        Self { handles, clock, url, admin_key, http: reqwest::Client::new(), _stop: stop.drop_guard() }
+    }
+
+    pub fn admin(&self) -> Person<'_> {
+        Person { app: self, key: Some(self.admin_key.clone()) }
+    }
+
+    pub fn stranger(&self) -> Person<'_> {
+        Person { app: self, key: None }
+    }
+
+    /// Somebody with a key of this role in this workspace, which is made when it is not there.
+    pub async fn member(&self, role: Role, workspace: &str) -> Person<'_> {
+        let system = Actor::system("test");
+        let slug = Slug::parse(workspace).unwrap();
+        let workspace = self.handles.catalog.ensure_workspace(&system, &slug, workspace).await.unwrap();
+        let name = format!("{}-of-{slug}", role.as_str());
+        let new = NewKey { name, role, workspace: Some(workspace.workspace_id), expires_at: None };
+        let key = self.handles.auth.create_key(&system, new).await.unwrap();
+        Person { app: self, key: Some(key.reveal().to_owned()) }
+    }
+
+    /// The actor behind a person, for verbs that are called without a door.
+    pub async fn actor(&self, person: &Person<'_>) -> Actor {
+        match &person.key {
+            None => Actor::anonymous(),
+            Some(key) => self.handles.auth.identify(key).await.unwrap(),
+        }
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: http::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {}: {}", self.status, self.text))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// Itself when it has this status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+}
+
+impl Person<'_> {
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(reqwest::Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(reqwest::Method::POST, path).json(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(reqwest::Method::PATCH, path).json(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(reqwest::Method::PUT, path).json(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request(reqwest::Method::DELETE, path)).await
+    }
+
+    /// A request with this person's key, for headers and bodies of other kinds.
+    pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.app.http.request(method, format!("{}{path}", self.app.url));
+        match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        }
+    }
+
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, text: response.text().await.unwrap() }
+    }
+}
+
+/// The folder of real data beside the project, where it is there; says so where it is not.
+pub fn shared() -> Option<PathBuf> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let folder = std::env::var_os("WHARFINGER_SHARED").map_or_else(beside, PathBuf::from);
+    let there = folder.join("corpus").is_dir();
+    if !there {
+        eprintln!("skipped: the folder of real data {} is not there", folder.display());
+    }
+    there.then_some(folder)
+}

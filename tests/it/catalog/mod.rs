@@ -1,0 +1,5 @@
+//! What the record promises whoever asks it, told without a door.
+
+mod changes;
+mod registering;
+mod sight;
