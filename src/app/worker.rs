@@ -1,0 +1,29 @@
+//! All background work of a process, in one list: who reacts to which event, and what runs by itself.
+
+use crate::catalog;
+use crate::door::Handles;
+use crate::queue::{Delivery, Event, Worker};
+use futures::FutureExt;
+use std::sync::Arc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Starts everything that runs beside the doors; it ends after `stop`, and `tasks` tells when.
+pub fn start(handles: &Handles, tasks: &TaskTracker, stop: &CancellationToken) {
+    let catalog = handles.catalog.clone();
+    let worker = Worker::new(catalog.db().write.clone(), handles.clock.clone(), reactions(handles));
+    tasks.spawn(worker.run(stop.clone()));
+    tasks.spawn(catalog::follow_changes(catalog.db().read.clone(), catalog.generations().clone(), stop.clone()));
+}
+
+/// Who reacts to which event. A reaction may run twice and then does no harm.
+fn reactions(handles: &Handles) -> Delivery {
+    let search = handles.search.clone();
+    Arc::new(move |events| {
+        let search = search.clone();
+        async move {
+            let changed: Vec<_> = events.into_iter().map(|Event::AssetChanged(id)| id).collect();
+            search.on_assets_changed(&changed).await
+        }
+        .boxed()
+    })
+}
