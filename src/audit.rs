@@ -25,8 +25,9 @@ pub struct Subject<'a> {
 }
 
 /// One line of the audit log.
-#[derive(Clone, Debug, Serialize, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Serialize, sqlx::FromRow, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AuditRecord)]
 pub struct Record {
     pub sequence: i64,
     #[serde(with = "time::serde::rfc3339")]
@@ -34,7 +35,9 @@ pub struct Record {
     pub actor: String,
     pub verb: String,
     pub subject: String,
+    #[schema(value_type = Option<Object>)]
     pub before: Option<Value>,
+    #[schema(value_type = Option<Object>)]
     pub after: Option<Value>,
     pub request_id: Option<String>,
 }
@@ -70,19 +73,25 @@ pub async fn record(
     Ok(())
 }
 
-/// The lines about one subject, newest first, at most `limit`.
+/// The lines about one subject before the line `before`, newest first, at most `limit`.
 ///
 /// # Errors
 /// The database's.
-pub async fn of_subject(conn: &mut PgConnection, subject: Uuid, limit: i64) -> Result<Vec<Record>, sqlx::Error> {
+pub async fn of_subject(
+    conn: &mut PgConnection,
+    subject: Uuid,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Record>, sqlx::Error> {
     sqlx::query_as(
         "select sequence, at, actor, verb, subject, before, after, request_id
          from audit
-         where subject_id = $1
+         where subject_id = $1 and ($2::bigint is null or sequence < $2)
          order by sequence desc
-         limit $2",
+         limit $3",
     )
     .bind(subject)
+    .bind(before)
     .bind(limit)
     .fetch_all(conn)
     .await

@@ -72,6 +72,12 @@ impl Actor {
         self.identity == Identity::Anonymous
     }
 
+    /// The roles it holds, and where.
+    #[must_use]
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
     /// What this actor may see.
     #[must_use]
     pub fn sight(&self) -> Sight {

@@ -59,7 +59,7 @@ impl Auth {
     ///
     /// # Errors
     /// 401 or 403 when the actor may not manage keys there.
-    pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<SecretKey, Problem> {
+    pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<(ApiKey, SecretKey), Problem> {
         let scope = new.workspace.map_or(Scope::Instance, Scope::Workspace);
         actor.require(Permission::ManageKeys, scope)?;
         let secret = SecretKey::generate();
@@ -76,7 +76,7 @@ impl Auth {
         )
         .await?;
         tx.commit().await?;
-        Ok(secret)
+        Ok((key, secret))
     }
 
     /// Keeps `text` as an administrator's key; a second time changes nothing. For the first start, before anybody can ask.

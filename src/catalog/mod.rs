@@ -9,6 +9,7 @@ mod card;
 mod change;
 mod definition;
 mod deployment;
+pub mod diff;
 mod draft;
 mod environment;
 mod error;

@@ -1,7 +1,9 @@
 //! Reading: each verb gives what the actor may see, and answers for the rest as if it did not exist.
 
-use crate::auth::Actor;
+use crate::audit;
+use crate::auth::{Actor, Permission, Scope};
 use crate::base::{AssetId, Cursor, Limit, Page};
+use crate::catalog::diff::{self, VersionDiff};
 use crate::catalog::{
     Asset, Card, CardFilter, Catalog, Definition, Deployment, Error, Kind, Mark, NamedChange, Searchable, Sight,
     Version, asset, card, change, definition, deployment, operation, version,
@@ -179,6 +181,62 @@ impl Catalog {
         };
         let found = deployment::list(&mut conn, asset.asset_id, version).await?;
         Ok((asset, found))
+    }
+
+    /// What changed from version `from` to version `to` of an asset; either may be `latest`.
+    ///
+    /// # Errors
+    /// 404 without such an asset or version.
+    pub async fn diff(
+        &self,
+        actor: &Actor,
+        (workspace, name): (&str, &str),
+        from: &str,
+        to: &str,
+    ) -> Result<VersionDiff, Error> {
+        let (old, old_operations) = self.whole_version(actor, (workspace, name, from)).await?;
+        let (new, new_operations) = self.whole_version(actor, (workspace, name, to)).await?;
+        Ok(diff::between((&old, &old_operations), (&new, &new_operations)))
+    }
+
+    async fn whole_version(
+        &self,
+        actor: &Actor,
+        path: (&str, &str, &str),
+    ) -> Result<(VersionDetail, Vec<Operation>), Error> {
+        let detail = self.version(actor, path).await?;
+        let mut conn = self.db.read.acquire().await?;
+        let operations = operation::list(&mut conn, detail.version.version_id, 0, i64::MAX, true).await?;
+        Ok((detail, operations))
+    }
+
+    /// Who did what to an asset, newest first; `before` is the last line of the page before.
+    ///
+    /// # Errors
+    /// 404 when there is none the actor may see, 401 or 403 for those who may not write it; 422 for a cursor that is none.
+    pub async fn history(
+        &self,
+        actor: &Actor,
+        workspace: &str,
+        name: &str,
+        cursor: Option<&Cursor>,
+        limit: Limit,
+    ) -> Result<Page<audit::Record>, Error> {
+        let mut conn = self.db.read.acquire().await?;
+        if actor.is_anonymous() {
+            actor.require(Permission::WriteCatalog, Scope::Instance)?;
+        }
+        let asset = visible(&mut conn, &actor.sight(), workspace, name).await?;
+        actor.require(Permission::WriteCatalog, Scope::Workspace(asset.workspace_id))?;
+        let before: Option<i64> = match cursor {
+            None => None,
+            Some(cursor) => Some(cursor.place().map_err(|bad| Error::invalid_at("query.cursor", bad.to_string()))?),
+        };
+        let mut items = audit::of_subject(&mut conn, asset.asset_id.0, before, to_i64(limit.0) + 1).await?;
+        let more = items.len() > limit.0;
+        items.truncate(limit.0);
+        let next = items.last().filter(|_| more).map(|last| Cursor::of(&last.sequence));
+        Ok(Page { items, total: None, next })
     }
 
     /// The server.json the MCP registry API shows of a version, as compact JSON; none for what is no MCP server.

@@ -52,7 +52,8 @@ impl TestApp {
         let system = Actor::system("test");
         handles.catalog.ensure_workspace(&system, &Slug::parse("default").unwrap(), "Default").await.unwrap();
         let admin = NewKey { name: "admin".into(), role: Role::Administrator, workspace: None, expires_at: None };
-        let admin_key = handles.auth.create_key(&system, admin).await.unwrap().reveal().to_owned();
+        let (_, admin_key) = handles.auth.create_key(&system, admin).await.unwrap();
+        let admin_key = admin_key.reveal().to_owned();
 
         let stop = CancellationToken::new();
         let router = wharfinger::app::router(handles.clone());
@@ -76,7 +77,7 @@ impl TestApp {
         let workspace = self.handles.catalog.ensure_workspace(&system, &slug, workspace).await.unwrap();
         let name = format!("{}-of-{slug}", role.as_str());
         let new = NewKey { name, role, workspace: Some(workspace.workspace_id), expires_at: None };
-        let key = self.handles.auth.create_key(&system, new).await.unwrap();
+        let (_, key) = self.handles.auth.create_key(&system, new).await.unwrap();
         Person { app: self, key: Some(key.reveal().to_owned()) }
     }
 
