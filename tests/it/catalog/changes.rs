@@ -56,7 +56,7 @@ async fn every_write_is_audited_with_who_and_what() {
     catalog.delete(&admin, "default", "a", None).await.unwrap();
 
     let mut conn = catalog.db().read.acquire().await.unwrap();
-    let records = audit::of_subject(&mut conn, made.asset.asset_id.0, 10).await.unwrap();
+    let records = audit::of_subject(&mut conn, made.asset.asset_id.0, None, 10).await.unwrap();
 
     let verbs: Vec<_> = records.iter().map(|record| record.verb.as_str()).collect();
     assert_eq!(verbs, ["asset.delete", "asset.update", "asset.register"]);
