@@ -8,4 +8,5 @@ pub mod door;
 pub mod embed;
 pub mod queue;
 pub mod search;
+pub mod web;
 pub mod wire;

@@ -1,0 +1,147 @@
+//! `Layout`: what the frame around every page shows, read from the request; and the answer a page becomes.
+
+use super::theme::Theme;
+use crate::auth::{Actor, Auth, Identity};
+use crate::base::Problem;
+use crate::door::{Caller, Failure, PublicUrl};
+use askama::Template;
+use axum::extract::{FromRef, FromRequestParts};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+
+/// The frame of a page. A page's template has it as its field `layout`.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    pub actor: Actor,
+    pub theme: Theme,
+    pub place: Place,
+    /// What stands in the search box.
+    pub text: String,
+    /// Path and query of this page: where the reader comes back to after a change of theme.
+    pub path: String,
+    pub request_id: Option<String>,
+    pub public_url: PublicUrl,
+}
+
+/// Where in the site a page is; the navigation marks it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    Home,
+    Browse,
+    Workspaces,
+    Register,
+    #[default]
+    Elsewhere,
+}
+
+impl Place {
+    /// The links of the header.
+    pub const NAVIGATION: &[(Self, &'static str, &'static str)] = &[
+        (Self::Browse, "/browse", "Browse"),
+        (Self::Workspaces, "/workspaces", "Workspaces"),
+        (Self::Register, "/register", "Register"),
+    ];
+
+    #[must_use]
+    pub fn is_home(&self) -> bool {
+        *self == Self::Home
+    }
+}
+
+impl Layout {
+    /// The frame of a problem's page, for which only the request's headers are known.
+    #[must_use]
+    pub fn of_problem(headers: &HeaderMap, public_url: PublicUrl, request_id: Option<String>) -> Self {
+        Self {
+            actor: Actor::anonymous(),
+            theme: Theme::of_headers(headers),
+            place: Place::Elsewhere,
+            text: String::new(),
+            path: "/".to_owned(),
+            request_id,
+            public_url,
+        }
+    }
+
+    /// The same frame, with this place marked.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// The name of the key the page was asked with, where it was asked with one.
+    #[must_use]
+    pub fn holder(&self) -> Option<String> {
+        match &self.actor.identity {
+            Identity::Anonymous => None,
+            Identity::Key { name, .. } => Some(format!("key {name}")),
+            Identity::System(part) => Some((*part).to_owned()),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Layout
+where
+    S: Send + Sync,
+    Auth: FromRef<S>,
+    PublicUrl: FromRef<S>,
+{
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let Caller(actor) = Caller::from_request_parts(parts, state).await?;
+        let path = match parts.method {
+            http::Method::GET | http::Method::HEAD => parts.uri.path_and_query().map_or("/", |path| path.as_str()),
+            // The page that answers a form cannot be asked for again.
+            _ => parts.uri.path(),
+        };
+        Ok(Self {
+            theme: Theme::of_headers(&parts.headers),
+            place: Place::default(),
+            text: String::new(),
+            path: path.to_owned(),
+            request_id: actor.request_id.clone(),
+            public_url: PublicUrl::from_ref(state),
+            actor,
+        })
+    }
+}
+
+/// Nothing from elsewhere, nothing inline, no page of ours in another's frame; scripts make no HTML of text but through
+/// the one policy of `app.js`.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types wharfinger";
+
+/// A page as an answer.
+///
+/// # Errors
+/// 500 when the template fails, which none does whose fields are plain data.
+pub fn page(template: &impl Template) -> Result<Response, Failure> {
+    match template.render() {
+        Ok(text) => Ok((page_headers(), text).into_response()),
+        Err(error) => {
+            tracing::error!(error = %error, "A page could not be written");
+            Err(Failure(Problem::internal()))
+        }
+    }
+}
+
+/// The headers every page carries.
+#[must_use]
+pub fn page_headers() -> HeaderMap {
+    let headers: [(HeaderName, &'static str); 9] = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+        // What a page shows depends on who asks and changes with every write.
+        (header::CACHE_CONTROL, "private, no-cache"),
+        (header::VARY, "Cookie, Authorization, Accept"),
+    ];
+    headers.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
+}

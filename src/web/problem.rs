@@ -1,0 +1,63 @@
+//! Refusals and failures as pages: what happened, why, what helps, and under which id to ask about it.
+
+use super::Layout;
+use crate::base::{FieldError, Problem};
+use crate::door::PublicUrl;
+use askama::Template;
+use http::HeaderMap;
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemTemplate<'a> {
+    layout: Layout,
+    status: u16,
+    title: &'a str,
+    detail: &'a str,
+    help: Option<&'a str>,
+    errors: &'a [FieldError],
+    asked: &'a str,
+    kind: &'a str,
+}
+
+/// The page of a problem, for a request with these headers to this path.
+#[must_use]
+pub fn problem_page(
+    problem: &Problem,
+    headers: &HeaderMap,
+    path: &str,
+    request_id: &str,
+    public_url: &PublicUrl,
+) -> String {
+    let page = ProblemTemplate {
+        layout: Layout::of_problem(headers, public_url.clone(), Some(request_id.to_owned())),
+        status: problem.status.as_u16(),
+        title: problem.title,
+        detail: &problem.detail,
+        help: problem.help.as_deref(),
+        errors: &problem.errors[..problem.errors.len().min(50)],
+        asked: path,
+        kind: problem.kind,
+    };
+    page.render().unwrap_or_else(|error| {
+        tracing::error!(error = %error, "The page of a problem could not be written");
+        "<!doctype html><title>Error</title><p>The page of this error could not be written.".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_says_what_happened_what_helps_and_its_id() {
+        let problem = Problem::not_found("There is no asset <x>.").with_help("Search for it.");
+        let public_url = PublicUrl::new(&"http://127.0.0.1:8080".parse().unwrap());
+
+        let page = problem_page(&problem, &HeaderMap::new(), "/assets/a/<x>", "r-1", &public_url);
+
+        for text in ["Not found", "There is no asset &#60;x&#62;.", "Search for it.", "r-1", "/problems/not-found"] {
+            assert!(page.contains(text), "{text} is missing in {page}");
+        }
+        assert!(!page.contains("<x>"));
+    }
+}

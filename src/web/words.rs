@@ -1,0 +1,164 @@
+//! How facts are put into words on pages: stages, transports, times, numbers.
+
+use crate::catalog::{Stage, Visibility};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
+
+/// `Production`.
+#[must_use]
+pub fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Design => "Design",
+        Stage::Development => "Development",
+        Stage::Testing => "Testing",
+        Stage::Preview => "Preview",
+        Stage::Production => "Production",
+        Stage::Deprecated => "Deprecated",
+        Stage::Retired => "Retired",
+    }
+}
+
+/// What a badge of this stage wears, with a leading space.
+#[must_use]
+pub fn stage_class(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Deprecated => " warn",
+        Stage::Retired => " bad",
+        _ => "",
+    }
+}
+
+/// `Streamable HTTP` for `streamable-http`; a word we do not know stands as it is.
+#[must_use]
+pub fn transport(name: &str) -> &str {
+    match name {
+        "streamable-http" => "Streamable HTTP",
+        "sse" => "SSE",
+        other => other,
+    }
+}
+
+/// Who may see an asset, where that is not everybody.
+#[must_use]
+pub fn visibility(visibility: Visibility) -> Option<&'static str> {
+    match visibility {
+        Visibility::Public => None,
+        Visibility::Internal => Some("With a key only"),
+        Visibility::Private => Some("Workspace only"),
+    }
+}
+
+/// RFC 3339, for programs.
+#[must_use]
+pub fn exact(at: OffsetDateTime) -> String {
+    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).expect("a stored time is within RFC 3339's years")
+}
+
+/// `20 Nov 2026`, in UTC.
+#[must_use]
+pub fn day(at: OffsetDateTime) -> String {
+    at.format(format_description!("[day padding:none] [month repr:short] [year]"))
+        .expect("the parts of this format are those of every time")
+}
+
+/// How long ago, in one unit: `5 min ago`, `yesterday`, `3 days ago`; the day itself after a month.
+#[must_use]
+pub fn ago(at: OffsetDateTime, now: OffsetDateTime) -> String {
+    let past = now - at;
+    match (past.whole_minutes(), past.whole_hours(), past.whole_days()) {
+        (..1, ..) => "just now".to_owned(),
+        (minutes @ 1..60, ..) => format!("{minutes} min ago"),
+        (_, hours @ 1..24, _) => format!("{hours} h ago"),
+        (_, _, 1) => "yesterday".to_owned(),
+        (_, _, days @ 2..30) => format!("{days} days ago"),
+        _ => day(at),
+    }
+}
+
+/// `12,345`.
+#[must_use]
+pub fn number(number: impl TryInto<i128>) -> String {
+    let number: i128 = number.try_into().unwrap_or_default();
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
+    if number < 0 {
+        text.push('-');
+    }
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `12,345 tools`, `1 tool`.
+#[must_use]
+pub fn count(how_many: impl TryInto<i128> + Copy, one: &str, more: &str) -> String {
+    let is_one = how_many.try_into().is_ok_and(|number| number == 1);
+    format!("{} {}", number(how_many), if is_one { one } else { more })
+}
+
+/// `31 to 60 of 128`, `1 of 1`, `None`; `from` counts from 0.
+#[must_use]
+pub fn span(from: usize, shown: usize, total: Option<u64>) -> String {
+    let of = total.map(|total| format!(" of {}", number(total))).unwrap_or_default();
+    match shown {
+        0 => "None".to_owned(),
+        1 => format!("{}{of}", number(from as u64 + 1)),
+        _ => format!("{} to {}{of}", number(from as u64 + 1), number((from + shown) as u64)),
+    }
+}
+
+/// `734 bytes`, `12 KB`, `3.4 MB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        ..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} KB", bytes.div_ceil(1_000)),
+        #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (value, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (-12_345_678, "-12,345,678")] {
+            assert_eq!(number(value), text);
+        }
+        assert_eq!(count(1, "tool", "tools"), "1 tool");
+        assert_eq!(count(1_200, "tool", "tools"), "1,200 tools");
+    }
+
+    #[test]
+    fn times_are_told_in_the_unit_people_would_use() {
+        let now = datetime!(2026-11-23 12:00 UTC);
+
+        for (at, text) in [
+            (now, "just now"),
+            (datetime!(2026-11-23 12:01 UTC), "just now"),
+            (datetime!(2026-11-23 11:55 UTC), "5 min ago"),
+            (datetime!(2026-11-23 02:00 UTC), "10 h ago"),
+            (datetime!(2026-11-22 11:00 UTC), "yesterday"),
+            (datetime!(2026-11-20 11:00 UTC), "3 days ago"),
+            (datetime!(2026-01-02 11:00 UTC), "2 Jan 2026"),
+        ] {
+            assert_eq!(ago(at, now), text);
+        }
+        assert_eq!(exact(datetime!(2026-01-02 11:00:01.5 UTC)), "2026-01-02T11:00:01Z");
+    }
+
+    #[test]
+    fn a_page_of_a_list_says_where_it_stands() {
+        assert_eq!(span(30, 30, Some(1_280)), "31 to 60 of 1,280");
+        assert_eq!(span(0, 1, Some(1)), "1 of 1");
+        assert_eq!(span(0, 0, Some(0)), "None");
+        assert_eq!(span(0, 30, None), "1 to 30");
+        assert_eq!((size(734), size(12_001), size(3_400_000)), ("734 bytes".into(), "13 KB".into(), "3.4 MB".into()));
+    }
+}
