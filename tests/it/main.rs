@@ -1,4 +1,5 @@
 //! The promises of the whole program, each told as a story against a real database.
 
+mod architecture;
 mod catalog;
 mod support;
