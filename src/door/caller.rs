@@ -1,6 +1,6 @@
 //! `Caller`: the actor behind a request, from the credential it carries.
 
-use super::respond::Failure;
+use super::{layers::RequestId, respond::Failure};
 use crate::auth::{Actor, Auth};
 use crate::base::Problem;
 use axum::extract::{FromRef, FromRequestParts};
@@ -30,9 +30,9 @@ where
             None => Actor::anonymous(),
             Some(text) => Auth::from_ref(state).identify(text).await?,
         };
-        let request_id = parts.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+        let request_id = parts.extensions.get::<RequestId>();
         Ok(Self(match request_id {
-            Some(id) => actor.with_request_id(id),
+            Some(id) => actor.with_request_id(id.as_str()),
             None => actor,
         }))
     }

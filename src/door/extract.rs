@@ -1,11 +1,12 @@
 //! Reading input: every extractor fails with a [`Problem`] that names the place and what would be right.
 
-use super::respond::Failure;
+use super::{body::read_body, exact::Exact, respond::Failure};
 use crate::base::{FieldError, JsonError, Problem, parse_strict};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::Bytes;
-use http::{StatusCode, header, request::Parts};
+use http::{HeaderMap, StatusCode, header, request::Parts};
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -28,25 +29,23 @@ pub struct Body(pub Bytes);
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        match Bytes::from_request(request, state).await {
-            Ok(bytes) => Ok(Self(bytes)),
-            Err(rejection) => Err(Failure(body_problem(rejection.status(), &rejection.body_text()))),
-        }
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
+        refuse_encoded(request.headers())?;
+        Ok(Self(read_body(request.into_body()).await?))
     }
 }
 
-/// What a body that could not be read is answered with.
-fn body_problem(status: StatusCode, cause: &str) -> Problem {
-    match status {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(status, "body-too-large", "Body too large", "The body is larger than this server takes.")
-                .with_help("Send less, or use POST /api/v1/import for many assets at once.")
-        }
-        StatusCode::REQUEST_TIMEOUT => {
-            Problem::new(status, "body-too-slow", "Body too slow", "The body did not arrive in time.")
-        }
-        _ => Problem::bad_request(format!("The body could not be read: {cause}.")),
+/// Bodies are bounded as they are: one that is packed could unfold to anything.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(coding) if coding != "identity" => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-content-encoding",
+            "Unsupported content encoding",
+            format!("Bodies are not taken in the encoding {}.", String::from_utf8_lossy(coding.as_bytes())),
+        )
+        .with_help("Send the body as it is, without Content-Encoding.")),
+        _ => Ok(()),
     }
 }
 
@@ -77,8 +76,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 /// # Errors
 /// 400 with line and column when it is no JSON we take; 422 with the field when it is not of the right shape.
 pub fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    if text.iter().all(u8::is_ascii_whitespace) {
+        return Err(Problem::bad_request("The body is empty; JSON was expected.").with_kind("body-missing"));
+    }
     let value = parse_strict(text).map_err(|error| not_json(&error))?;
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    serde_path_to_error::deserialize(Exact(value)).map_err(|error| {
         let path = error.path().to_string();
         let location = if path == "." { "body".to_owned() } else { format!("body.{path}") };
         Problem::invalid_field(location, error.inner().to_string())
@@ -127,21 +129,21 @@ pub fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
 
 /// `%41` -> `A`, `+` -> space.
 fn decode(text: &str) -> Result<String, Problem> {
-    let spaced = text.replace('+', " ");
-    let bytes = spaced.as_bytes();
-    let broken = bytes.iter().enumerate().any(|(at, b)| {
-        *b == b'%' && !bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
-    });
-    if broken {
-        return Err(Problem::bad_request(format!("{text:?} holds a broken percent escape.")));
+    unescaped(&text.replace('+', " ")).map_err(|reason| Problem::bad_request(format!("{text:?} {reason}.")))
+}
+
+/// A part of a URL without its escapes.
+///
+/// # Errors
+/// What is wrong, to follow the part's name: half an escape, bytes that are no UTF-8, or a NUL.
+pub(super) fn unescaped(text: &str) -> Result<String, &'static str> {
+    let bytes = text.as_bytes();
+    let mut escapes = memchr::memchr_iter(b'%', bytes);
+    if !escapes.all(|at| bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))) {
+        return Err("holds a broken percent escape");
     }
-    let decoded = percent_encoding::percent_decode_str(&spaced)
-        .decode_utf8()
-        .map_err(|_| Problem::bad_request(format!("{text:?} is no UTF-8 once its escapes are read.")))?;
-    if decoded.contains('\0') {
-        return Err(Problem::bad_request("The query holds the character U+0000."));
-    }
-    Ok(decoded.into_owned())
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| "is no UTF-8 once its escapes are read")?;
+    if decoded.contains('\0') { Err("holds the character U+0000") } else { Ok(decoded.into_owned()) }
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Path<T> {

@@ -1,11 +1,15 @@
 //! `Handles`: everything a door can reach, each cheap to clone; a handler takes only what it uses.
 
 use crate::auth::Auth;
-use crate::base::{Clock, Config};
+use crate::base::{Clock, Config, Database};
 use crate::catalog::Catalog;
 use crate::search::Search;
 use axum::extract::FromRef;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use tokio::sync::Semaphore;
 
 /// The handles of the domains, and the settings.
 #[derive(Clone, FromRef)]
@@ -16,6 +20,26 @@ pub struct Handles {
     pub catalog: Catalog,
     pub search: Search,
     pub public_url: PublicUrl,
+    pub db: Database,
+    pub liveness: Liveness,
+    /// How many writes with an Idempotency-Key may run at once; see `door/idempotency.rs`.
+    #[from_ref(skip)]
+    pub idempotent_writes: Arc<Semaphore>,
+}
+
+/// Whether the process is about to stop: it then says so on `/readyz`, before it stops taking connections.
+#[derive(Clone, Debug, Default)]
+pub struct Liveness(Arc<AtomicBool>);
+
+impl Liveness {
+    pub fn begin_stopping(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// The address clients use; every absolute URL we emit starts with it.
@@ -32,6 +56,12 @@ impl PublicUrl {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether clients come over TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.0.starts_with("https://")
     }
 
     /// `path`, which starts with a slash, as an absolute address.

@@ -1,13 +1,22 @@
 //! What the doors share: the handles, who is calling, how input is read and answers are given.
 
 mod asset_path;
+mod body;
 mod caller;
+mod exact;
 mod extract;
 mod handles;
+mod idempotency;
+mod layers;
+mod problem_page;
 mod respond;
 
 pub use asset_path::{AssetPath, segment};
+pub use body::{BodyFault, problem_of as problem_of_body, read_body};
 pub use caller::{Caller, credential};
 pub use extract::{Body, Json, Path, Query, read_json, read_query};
-pub use handles::{Handles, PublicUrl};
+pub use handles::{Handles, Liveness, PublicUrl};
+pub use idempotency::forget_old as forget_old_answers;
+pub use layers::{RequestId, apply};
+pub use problem_page::{AsItIs, ProblemContext, ProblemPage, prefers_html};
 pub use respond::{Failure, etag, if_match, is_fresh, render_problem};

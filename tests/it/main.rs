@@ -2,4 +2,6 @@
 
 mod architecture;
 mod catalog;
+mod front_door;
+mod starting;
 mod support;

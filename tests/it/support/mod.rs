@@ -1,6 +1,8 @@
 //! What the stories share: a running program with a database of its own, and people who call it.
 
-mod cluster;
+mod postgres;
+
+pub use postgres::{fresh_database, test_folder};
 
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -8,7 +10,7 @@ use std::path::PathBuf;
 use time::macros::datetime;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wharfinger::auth::{Actor, NewKey, Role};
-use wharfinger::base::{Clock, Config, Slug};
+use wharfinger::base::{Clock, Config, Database, Slug};
 use wharfinger::door::Handles;
 use wharfinger::embed::Embedder;
 
@@ -42,7 +44,7 @@ impl TestApp {
         let data = std::env::temp_dir().join(format!("wharfinger-story-{}", uuid::Uuid::now_v7().simple()));
         let data_dir = [("WHARFINGER_DATA_DIR".to_owned(), data.display().to_string())];
         let config = Config::from_sources(None, data_dir.into_iter().chain(settings)).expect("the settings are right");
-        let db = cluster::new_database(&config.storage).await;
+        let db = Database::new(fresh_database().await, &config.storage);
         let clock = Clock::fixed(datetime!(2026-03-01 12:00 UTC));
 
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

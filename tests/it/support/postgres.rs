@@ -44,8 +44,13 @@ impl Cluster {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                // A test's data need not survive a crash of the machine.
-                let fast = [("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")];
+                // A test's data need not survive a crash of the machine; each story has pools of its own.
+                let fast = [
+                    ("fsync", "off"),
+                    ("synchronous_commit", "off"),
+                    ("full_page_writes", "off"),
+                    ("max_connections", "400"),
+                ];
                 let server = EmbeddedPostgres::start(&place, None, &fast).await.unwrap();
                 let mut conn = server.options("postgres").connect().await.unwrap();
                 db::ensure_database(&mut conn, TEMPLATE).await.unwrap();

@@ -1,0 +1,3 @@
+//! The front door: what every request meets before and after its handler.
+
+mod layers;
