@@ -6,9 +6,10 @@ pub mod worker;
 use crate::auth::Auth;
 use crate::base::{Clock, Config, Database};
 use crate::catalog::{Catalog, Generations};
-use crate::door::{self, Handles, Liveness, PublicUrl};
+use crate::door::{self, Handles, Liveness, ProblemPage, PublicUrl};
 use crate::embed::Embedder;
 use crate::search::Search;
+use crate::web;
 use axum::Router;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -37,5 +38,14 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
 /// All doors of the process as one service.
 #[must_use]
 pub fn router(handles: Handles) -> Router {
-    door::apply(Router::new(), &handles, None)
+    let doors = Router::new().merge(web::router());
+    door::apply(doors, &handles, Some(problem_page(&handles)))
+}
+
+/// Problems as the pages show them.
+fn problem_page(handles: &Handles) -> ProblemPage {
+    let public_url = handles.public_url.clone();
+    ProblemPage(Arc::new(move |problem, context| {
+        web::problem_page(problem, &context.headers, &context.path, &context.request_id, &public_url)
+    }))
 }

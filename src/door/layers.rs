@@ -77,8 +77,12 @@ async fn finish(State(front): State<Front>, mut request: Request, next: Next) ->
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
-    let accept = request.headers().get_all(header::ACCEPT).iter().map(|value| (header::ACCEPT, value.clone()));
-    let context = ProblemContext { request_id: id.as_str().to_owned(), path, headers: accept.collect() };
+    // What a page of a problem needs to know; copying all headers of every request would be wasted on most.
+    let kept = [header::ACCEPT, header::COOKIE].into_iter().filter_map(|name| {
+        let value = request.headers().get(&name)?.clone();
+        Some((name, value))
+    });
+    let context = ProblemContext { request_id: id.as_str().to_owned(), path, headers: kept.collect() };
 
     let mut response = next.run(request).await;
 

@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn a_problem_says_what_happened_what_helps_and_its_id() {
         let problem = Problem::not_found("There is no asset <x>.").with_help("Search for it.");
-        let public_url = PublicUrl::new(&"http://127.0.0.1:8080".parse().unwrap());
+        let public_url = PublicUrl::new("http://127.0.0.1:8080");
 
         let page = problem_page(&problem, &HeaderMap::new(), "/assets/a/<x>", "r-1", &public_url);
 

@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_form_of_another_site_is_refused() {
-        let public_url = PublicUrl::new(&"https://wharf.example".parse().unwrap());
+        let public_url = PublicUrl::new("https://wharf.example");
         let may = |pairs: &[(&'static str, &'static str)]| {
             let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
             require(&headers, &public_url).is_ok()
