@@ -86,6 +86,20 @@ words!(Status, Active => "active", Deprecated => "deprecated", Deleted => "delet
 words!(Visibility, Public => "public", Internal => "internal", Private => "private");
 
 impl Stage {
+    /// What people read: `Production`.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Design => "Design",
+            Self::Development => "Development",
+            Self::Testing => "Testing",
+            Self::Preview => "Preview",
+            Self::Production => "Production",
+            Self::Deprecated => "Deprecated",
+            Self::Retired => "Retired",
+        }
+    }
+
     /// The status that goes with a stage: what is deprecated or retired here is deprecated for the registry's readers.
     #[must_use]
     pub const fn status(self) -> Status {

@@ -3,6 +3,7 @@
 //! A page is one file here and one template of the same name in `web/templates`. It asks one verb, and shows what the
 //! actor may see; the frame around it is the [`Layout`].
 
+mod browse;
 mod layout;
 mod problem;
 mod same_origin;
@@ -28,6 +29,8 @@ pub fn router() -> Router<Handles> {
     Router::new()
         .route("/static/{digest}/{name}", get(static_files::serve))
         .route("/favicon.svg", get(static_files::favicon))
+        .route("/browse", get(browse::show))
+        .route("/search", get(browse::search))
         .route("/preferences/theme", post(theme::choose))
 }
 

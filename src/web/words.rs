@@ -1,31 +1,8 @@
-//! How facts are put into words on pages: stages, transports, times, numbers.
+//! How facts are put into words on pages: transports, times, numbers. Templates hand over references, so most take both.
 
-use crate::catalog::{Stage, Visibility};
+use std::borrow::Borrow;
+use std::fmt::Display;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
-
-/// `Production`.
-#[must_use]
-pub fn stage(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Design => "Design",
-        Stage::Development => "Development",
-        Stage::Testing => "Testing",
-        Stage::Preview => "Preview",
-        Stage::Production => "Production",
-        Stage::Deprecated => "Deprecated",
-        Stage::Retired => "Retired",
-    }
-}
-
-/// What a badge of this stage wears, with a leading space.
-#[must_use]
-pub fn stage_class(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Deprecated => " warn",
-        Stage::Retired => " bad",
-        _ => "",
-    }
-}
 
 /// `Streamable HTTP` for `streamable-http`; a word we do not know stands as it is.
 #[must_use]
@@ -37,33 +14,25 @@ pub fn transport(name: &str) -> &str {
     }
 }
 
-/// Who may see an asset, where that is not everybody.
-#[must_use]
-pub fn visibility(visibility: Visibility) -> Option<&'static str> {
-    match visibility {
-        Visibility::Public => None,
-        Visibility::Internal => Some("With a key only"),
-        Visibility::Private => Some("Workspace only"),
-    }
-}
-
 /// RFC 3339, for programs.
 #[must_use]
-pub fn exact(at: OffsetDateTime) -> String {
-    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).expect("a stored time is within RFC 3339's years")
+pub fn exact(at: impl Borrow<OffsetDateTime>) -> String {
+    let at = at.borrow().replace_nanosecond(0).unwrap_or(*at.borrow());
+    at.format(&Rfc3339).expect("a stored time is within RFC 3339's years")
 }
 
 /// `20 Nov 2026`, in UTC.
 #[must_use]
-pub fn day(at: OffsetDateTime) -> String {
-    at.format(format_description!("[day padding:none] [month repr:short] [year]"))
+pub fn day(at: impl Borrow<OffsetDateTime>) -> String {
+    at.borrow()
+        .format(format_description!("[day padding:none] [month repr:short] [year]"))
         .expect("the parts of this format are those of every time")
 }
 
 /// How long ago, in one unit: `5 min ago`, `yesterday`, `3 days ago`; the day itself after a month.
 #[must_use]
-pub fn ago(at: OffsetDateTime, now: OffsetDateTime) -> String {
-    let past = now - at;
+pub fn ago(at: impl Borrow<OffsetDateTime>, now: impl Borrow<OffsetDateTime>) -> String {
+    let past = *now.borrow() - *at.borrow();
     match (past.whole_minutes(), past.whole_hours(), past.whole_days()) {
         (..1, ..) => "just now".to_owned(),
         (minutes @ 1..60, ..) => format!("{minutes} min ago"),
@@ -74,15 +43,12 @@ pub fn ago(at: OffsetDateTime, now: OffsetDateTime) -> String {
     }
 }
 
-/// `12,345`.
+/// `12,345`: a whole number with its thousands apart.
 #[must_use]
-pub fn number(number: impl TryInto<i128>) -> String {
-    let number: i128 = number.try_into().unwrap_or_default();
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
-    if number < 0 {
-        text.push('-');
-    }
+pub fn number(number: impl Display) -> String {
+    let digits = number.to_string();
+    let (sign, digits) = digits.split_at(digits.find(|c: char| c.is_ascii_digit()).unwrap_or(0));
+    let mut text = sign.to_owned();
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
@@ -94,19 +60,21 @@ pub fn number(number: impl TryInto<i128>) -> String {
 
 /// `12,345 tools`, `1 tool`.
 #[must_use]
-pub fn count(how_many: impl TryInto<i128> + Copy, one: &str, more: &str) -> String {
-    let is_one = how_many.try_into().is_ok_and(|number| number == 1);
-    format!("{} {}", number(how_many), if is_one { one } else { more })
+pub fn count(how_many: impl Display, one: &str, more: &str) -> String {
+    let number = number(how_many);
+    let word = if number == "1" { one } else { more };
+    format!("{number} {word}")
 }
 
 /// `31 to 60 of 128`, `1 of 1`, `None`; `from` counts from 0.
 #[must_use]
-pub fn span(from: usize, shown: usize, total: Option<u64>) -> String {
-    let of = total.map(|total| format!(" of {}", number(total))).unwrap_or_default();
+pub fn span(from: impl Borrow<usize>, shown: impl Borrow<usize>, total: impl Borrow<Option<u64>>) -> String {
+    let (from, shown) = (*from.borrow(), *shown.borrow());
+    let of = total.borrow().map(|total| format!(" of {}", number(total))).unwrap_or_default();
     match shown {
         0 => "None".to_owned(),
-        1 => format!("{}{of}", number(from as u64 + 1)),
-        _ => format!("{} to {}{of}", number(from as u64 + 1), number((from + shown) as u64)),
+        1 => format!("{}{of}", number(from + 1)),
+        _ => format!("{} to {}{of}", number(from + 1), number(from + shown)),
     }
 }
 
