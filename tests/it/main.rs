@@ -3,5 +3,7 @@
 mod architecture;
 mod catalog;
 mod front_door;
+mod openapi;
+mod server_json;
 mod starting;
 mod support;
