@@ -7,6 +7,7 @@
 mod asset;
 mod card;
 mod change;
+pub mod connect;
 mod definition;
 mod deployment;
 pub mod diff;
