@@ -2,6 +2,7 @@
 
 mod architecture;
 mod catalog;
+mod connect;
 mod front_door;
 mod openapi;
 mod server_json;
