@@ -204,7 +204,7 @@ fn next_hole(text: &str) -> Option<Hole<'_>> {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
     for (start, byte) in text.bytes().enumerate() {
         let dollar = byte == b'$';
-        let after = &text[start..].as_bytes()[usize::from(dollar)..];
+        let after = &text.as_bytes()[start + usize::from(dollar)..];
         if (byte == b'{' || dollar) && after.first() == Some(&b'{') {
             let inner = &text[start + usize::from(dollar) + 1..];
             let Some(close) = inner.find('}') else { continue };
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn braces_that_are_no_variables_stay() {
         let mut needs = Needs::new("");
-        for text in [r#"{"a": 1}"#, "{}", "100$", "a{b", "{a b}"] {
+        for text in [r#"{"a": 1}"#, "{}", "100$", "a{b", "{a b}", "naïve – ok"] {
             let template = needs.with_variables(text, &[], false);
             assert_eq!(template.render(&needs.list, Style::Written), text);
         }
