@@ -1,6 +1,7 @@
 //! Assembly: makes every handle once, in reading order, and puts the doors together.
 
 pub mod seed;
+pub mod server;
 pub mod worker;
 
 use crate::auth::Auth;

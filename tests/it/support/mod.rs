@@ -8,7 +8,8 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use time::macros::datetime;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
+use wharfinger::app::server::{Stop, serve};
 use wharfinger::auth::{Actor, NewKey, Role};
 use wharfinger::base::{Clock, Config, Database, Slug};
 use wharfinger::door::Handles;
@@ -57,11 +58,12 @@ impl TestApp {
         let (_, admin_key) = handles.auth.create_key(&system, admin).await.unwrap();
         let admin_key = admin_key.reveal().to_owned();
 
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let router = wharfinger::app::router(handles.clone());
-        let ended = stop.clone().cancelled_owned();
-        tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(ended).await.unwrap() });
-        Self { handles, clock, url, admin_key, http: reqwest::Client::new(), _stop: stop.drop_guard() }
+        let (config, liveness, ends) = (handles.config.clone(), handles.liveness.clone(), stop.clone());
+        tokio::spawn(async move { serve(listener, router, config, &liveness, &ends).await });
+        let http = reqwest::Client::new();
+        Self { handles, clock, url, admin_key, http, _stop: stop.now.drop_guard() }
     }
 
     pub fn admin(&self) -> Person<'_> {

@@ -1,0 +1,258 @@
+//! The accept loop. `axum::serve` sets no timer, so a client could hold a connection for ever with half a head; here
+//! every wait has an end, every count a bound, and stopping lets what was begun be finished.
+
+mod caps;
+mod framing;
+mod guarded;
+
+use crate::{
+    base::{Config, Problem},
+    door::Liveness,
+};
+use axum::{Router, body::Body, extract::ConnectInfo};
+use bytes::Bytes;
+use caps::{Caps, Full, Place};
+use guarded::{Guarded, InFlight, InFlightGuard};
+use http::Request;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::Service;
+
+/// When to stop: `gently` lets what was begun be finished, `now` does not.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    pub gently: CancellationToken,
+    pub now: CancellationToken,
+}
+
+/// What the connections of a process share.
+struct Server {
+    router: Router,
+    builder: Builder<TokioExecutor>,
+    config: Arc<Config>,
+    caps: Caps,
+    /// Cancelled when connections must finish what they have and take nothing new.
+    drain: CancellationToken,
+    /// Cancelled when they must end at once.
+    cut: CancellationToken,
+}
+
+/// Serves until told to stop, and returns when the last connection is closed.
+///
+/// Stopping takes four steps: `/readyz` answers 503 for the drain delay; the listener closes; connections finish the
+/// requests they have; after the drain timeout the rest is cut.
+pub async fn serve(listener: TcpListener, router: Router, config: Arc<Config>, liveness: &Liveness, stop: &Stop) {
+    let server = Arc::new(Server {
+        router,
+        builder: builder(&config),
+        caps: Caps::new(&config),
+        drain: CancellationToken::new(),
+        cut: CancellationToken::new(),
+        config: config.clone(),
+    });
+    let connections = TaskTracker::new();
+    {
+        let accepting = accept(&listener, &server, &connections);
+        tokio::pin!(accepting);
+        tokio::select! {
+            () = &mut accepting => {}
+            () = stop.now.cancelled() => {}
+            () = stop.gently.cancelled() => {
+                liveness.begin_stopping();
+                tokio::select! {
+                    () = &mut accepting => {}
+                    () = stop.now.cancelled() => {}
+                    () = tokio::time::sleep(config.limits.drain_delay) => {}
+                }
+            }
+        }
+    }
+    liveness.begin_stopping();
+    drop(listener);
+    server.drain.cancel();
+    connections.close();
+    tokio::select! {
+        () = connections.wait() => return,
+        () = stop.now.cancelled() => {}
+        () = tokio::time::sleep(config.limits.drain_timeout) => {
+            tracing::warn!(connections = connections.len(), "Requests under way were cut off: the drain timeout has passed");
+        }
+    }
+    server.cut.cancel();
+    connections.wait().await;
+}
+
+fn builder(config: &Config) -> Builder<TokioExecutor> {
+    let limits = &config.limits;
+    let mut builder = Builder::new(TokioExecutor::new());
+    let mut http1 = builder.http1();
+    http1
+        .timer(TokioTimer::new())
+        // Runs from the end of the request before; `Guarded` bounds the head itself more tightly.
+        .header_read_timeout(limits.keep_alive_timeout)
+        // A head that does not fit is answered 431.
+        .max_buf_size(limits.max_header_bytes.as_usize());
+    // hyper keeps a hundred headers on the stack, and any other number on the heap.
+    if limits.max_headers != 100 {
+        http1.max_headers(limits.max_headers as usize);
+    }
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.max_http2_streams)
+        .max_header_list_size(u32::try_from(limits.max_header_bytes.0).unwrap_or(u32::MAX))
+        // Streams reset before they were answered (CVE-2023-44487), and by errors of the client's own.
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(128)
+        .max_send_buf_size(64 * 1024)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+/// Takes connections; never returns.
+async fn accept(listener: &TcpListener, server: &Arc<Server>, connections: &TaskTracker) {
+    let mut pause = Duration::from_millis(10);
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                pause = Duration::from_millis(10);
+                match server.caps.enter(peer.ip()) {
+                    Ok(place) => {
+                        connections.spawn(connection(server.clone(), stream, peer, place));
+                    }
+                    Err(full) => refuse(stream, full),
+                }
+            }
+            Err(error) if belongs_to_one_connection(&error) => {}
+            Err(error) => {
+                // Out of file descriptors or memory: the listener stays readable, so without a pause this would spin.
+                tracing::warn!(error = %error, "No connection could be taken");
+                metrics::counter!("wharfinger_accept_errors_total").increment(1);
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+fn belongs_to_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused)
+}
+
+/// Answers 503 without a task of its own: the house is full. To an address with too many connections says nothing.
+fn refuse(stream: TcpStream, full: Full) {
+    metrics::counter!("wharfinger_connections_refused_total").increment(1);
+    if full == Full::Address {
+        return;
+    }
+    let problem = Problem::unavailable("All connections are in use.").with_kind("too-many-connections");
+    let body = serde_json::Value::Object(problem.body()).to_string();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 2\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    if let Err(error) = stream.try_write(answer.as_bytes()) {
+        tracing::debug!(error = %error, "A refused connection was gone already");
+    }
+}
+
+async fn connection(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, place: Place) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(error = %error, "A connection was gone at once");
+        return;
+    }
+    let in_flight = InFlight::default();
+    let stream = Guarded::new(stream, &server.config.limits, in_flight.clone());
+    let router = server.router.clone();
+    let requests = in_flight.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let guard = requests.begin();
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let answer = router.clone().call(request.map(Body::new));
+        async move { answer.await.map(|response| response.map(|body| Counted { body, _guard: guard })) }
+    });
+    let conversation = server.builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(conversation);
+
+    let keep_alive = server.config.limits.keep_alive_timeout;
+    let mut ending = false;
+    loop {
+        let idle = idle_for(&in_flight, keep_alive);
+        let outcome = tokio::select! {
+            outcome = &mut conversation => Some(outcome),
+            () = server.cut.cancelled() => None,
+            () = server.drain.cancelled(), if !ending => {
+                ending = true;
+                conversation.as_mut().graceful_shutdown();
+                continue;
+            }
+            // For HTTP/2, whose connections hyper keeps open without a request as long as pings are answered. An end
+            // that was asked for once and did not come is not waited for again.
+            () = idle => {
+                if ending {
+                    None
+                } else {
+                    ending = true;
+                    conversation.as_mut().graceful_shutdown();
+                    continue;
+                }
+            }
+        };
+        if let Some(Err(error)) = outcome {
+            tracing::debug!(error = %error, peer = %peer.ip(), "A connection ended early");
+        }
+        break;
+    }
+    drop(place);
+}
+
+/// Returns when the connection had nothing to do for the whole of `span`.
+async fn idle_for(in_flight: &InFlight, span: Duration) {
+    loop {
+        let begun = in_flight.begun();
+        tokio::time::sleep(span).await;
+        if in_flight.is_idle() && in_flight.begun() == begun {
+            return;
+        }
+    }
+}
+
+/// A body that counts as work until it is sent or given up.
+struct Counted {
+    body: Body,
+    _guard: InFlightGuard,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
