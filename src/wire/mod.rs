@@ -6,6 +6,7 @@ mod document;
 mod findings;
 pub mod openapi;
 mod outline;
+pub mod schema_view;
 pub mod server_json;
 mod text;
 mod yaml;

@@ -15,6 +15,7 @@ use super::Outline;
 use super::definition::Refusal;
 use super::findings::{Findings, counted};
 use reference::References;
+pub(super) use reference::name_of;
 use serde_json::{Map, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

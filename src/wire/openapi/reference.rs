@@ -58,7 +58,7 @@ pub(super) fn reference_of(value: &Value) -> Option<&str> {
 }
 
 /// The last part of a reference, which is the name of what it leads to.
-pub(super) fn name_of(reference: &str) -> String {
+pub(in crate::wire) fn name_of(reference: &str) -> String {
     let last = reference.rsplit('/').next().unwrap_or(reference);
     percent_decode_str(last).decode_utf8_lossy().replace("~1", "/").replace("~0", "~")
 }
