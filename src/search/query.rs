@@ -4,6 +4,9 @@ use serde::Serialize;
 
 /// Longest query that is read, in characters; the rest is left out, and said so.
 pub const LONGEST: usize = 2_000;
+/// Up to this many words, what stands in quotation marks must be met word for word. In a longer text they are those of
+/// a sentence: somebody, or an agent, tells a task and quotes in it.
+const LONGEST_WITH_PHRASES: usize = 8;
 /// Most filters of one query.
 const MOST_FILTERS: usize = 32;
 
@@ -63,6 +66,9 @@ pub fn parse(text: &str, is_field: impl Fn(&str) -> bool) -> Parsed {
         read_part(&part, &is_field, &mut words, &mut parsed);
     }
     parsed.text = words.join(" ");
+    if parsed.text.split_whitespace().nth(LONGEST_WITH_PHRASES).is_some() {
+        parsed.phrases.clear();
+    }
     parsed
 }
 
@@ -220,6 +226,14 @@ mod tests {
         assert_eq!(parsed.text.chars().count(), LONGEST);
         assert_eq!(parsed.hints.len(), 1);
         assert_eq!(read(&"kind:x ".repeat(100)).filters.len(), MOST_FILTERS);
+    }
+
+    #[test]
+    fn quotation_marks_in_a_long_sentence_quote() {
+        let parsed = read(r#"please find me a server which can play the song "yesterday" by the beatles"#);
+
+        assert_eq!(parsed.phrases, Vec::<String>::new());
+        assert!(parsed.text.contains("song yesterday by"));
     }
 
     #[test]
