@@ -5,6 +5,7 @@ mod catalog;
 mod connect;
 mod front_door;
 mod openapi;
+mod registry;
 mod server_json;
 mod starting;
 mod support;
