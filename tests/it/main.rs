@@ -9,3 +9,4 @@ mod registry;
 mod server_json;
 mod starting;
 mod support;
+mod web;
