@@ -1,4 +1,5 @@
 //! Wharfinger keeps the register of an organisation's APIs and MCP servers.
+pub mod api;
 pub mod app;
 pub mod audit;
 pub mod auth;
@@ -7,7 +8,6 @@ pub mod catalog;
 pub mod door;
 pub mod embed;
 pub mod queue;
-pub mod registry;
 pub mod search;
 pub mod web;
 pub mod wire;

@@ -4,12 +4,12 @@ pub mod seed;
 pub mod server;
 pub mod worker;
 
+use crate::api;
 use crate::auth::Auth;
 use crate::base::{Clock, Config, Database};
 use crate::catalog::{Catalog, Generations};
 use crate::door::{self, Handles, Liveness, ProblemPage, PublicUrl};
 use crate::embed::Embedder;
-use crate::registry;
 use crate::search::Search;
 use crate::web;
 use axum::Router;
@@ -40,7 +40,7 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
 /// All doors of the process as one service.
 #[must_use]
 pub fn router(handles: Handles) -> Router {
-    let doors = Router::new().merge(web::router()).merge(registry::router(&handles));
+    let doors = Router::new().merge(api::router()).merge(web::router());
     door::apply(doors, &handles, Some(problem_page(&handles)))
 }
 

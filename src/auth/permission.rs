@@ -106,6 +106,15 @@ impl Actor {
     }
 
     /// # Errors
+    /// [`Refused`] when the actor may do this nowhere at all.
+    pub fn require_somewhere(&self, permission: Permission) -> Result<(), Refused> {
+        match self.grants.iter().any(|grant| grant.role.allows(permission)) {
+            true => Ok(()),
+            false => self.require(permission, Scope::Instance),
+        }
+    }
+
+    /// # Errors
     /// [`Refused`] names the roles that would do.
     pub fn require(&self, permission: Permission, scope: Scope) -> Result<(), Refused> {
         if self.may(permission, scope) {

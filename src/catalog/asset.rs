@@ -205,6 +205,32 @@ pub(super) async fn touch(conn: &mut PgConnection, id: AssetId, now: OffsetDateT
     .await
 }
 
+/// The live assets that `sight` may see after `after`, in id order: of one workspace, or of all.
+pub(super) async fn visible_after(
+    conn: &mut PgConnection,
+    sight: &Sight,
+    workspace: Option<&str>,
+    after: Option<AssetId>,
+    limit: i64,
+) -> Result<Vec<Asset>, sqlx::Error> {
+    sqlx::query_as(select!(
+        "where a.deleted_at is null and w.deleted_at is null
+           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))
+           and ($4::text is null or w.name = $4)
+           and ($5::uuid is null or a.asset_id > $5)
+         order by a.asset_id
+         limit $6"
+    ))
+    .bind(sight.everything)
+    .bind(sight.internal)
+    .bind(&sight.workspaces)
+    .bind(workspace)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
 /// Every live asset's id after `after`, in id order: for walking through all of them.
 pub(super) async fn ids_after(
     conn: &mut PgConnection,

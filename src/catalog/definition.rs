@@ -79,6 +79,29 @@ pub(super) async fn list(conn: &mut PgConnection, version: VersionId) -> Result<
     .await
 }
 
+/// A document with its content, and the version it hangs on.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub(super) struct Stored {
+    pub version_id: VersionId,
+    pub name: String,
+    pub format: String,
+    pub content: Vec<u8>,
+    pub source_url: Option<String>,
+}
+
+/// The documents of these versions with their contents, oldest first.
+pub(super) async fn of_versions(conn: &mut PgConnection, versions: &[VersionId]) -> Result<Vec<Stored>, sqlx::Error> {
+    sqlx::query_as(
+        "select version_id, name, format, content, source_url
+         from definition
+         where version_id = any($1) and replaced_at is null
+         order by definition_id",
+    )
+    .bind(versions)
+    .fetch_all(conn)
+    .await
+}
+
 /// The content of one document.
 pub(super) async fn content(conn: &mut PgConnection, id: DefinitionId) -> Result<Vec<u8>, sqlx::Error> {
     sqlx::query_scalar("select content from definition where definition_id = $1").bind(id).fetch_one(conn).await

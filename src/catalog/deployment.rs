@@ -4,7 +4,7 @@ use super::draft::DeploymentDraft;
 use crate::base::{AssetId, DeploymentId, EnvironmentId, VersionId};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sqlx::{PgConnection, types::Json};
+use sqlx::{FromRow, PgConnection, Row, types::Json};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -89,6 +89,26 @@ pub(super) async fn list(
     .bind(version)
     .fetch_all(conn)
     .await
+}
+
+/// Of these versions, in the order in which they were told.
+pub(super) async fn of_versions(
+    conn: &mut PgConnection,
+    versions: &[VersionId],
+) -> Result<Vec<(VersionId, Deployment)>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select d.deployment_id, d.version_id, v.name as version, e.name as environment, d.title, d.description, d.url,
+                d.transport, d.is_active, d.metadata, d.detail, d.created_at, d.updated_at
+         from deployment d
+         join version v using (version_id)
+         left join environment e using (environment_id)
+         where d.version_id = any($1) and d.deleted_at is null
+         order by d.position, d.deployment_id",
+    )
+    .bind(versions)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("version_id")?, Deployment::from_row(row)?))).collect()
 }
 
 pub(super) async fn find(

@@ -3,7 +3,7 @@
 use super::input::{NewAsset, NewDefinition, NewDeployment, NewOperation, NewVersion};
 use super::{Error, Kind, Stage, Status, Visibility};
 use crate::base::{FieldError, Name, Slug};
-use crate::wire::{self, Contact, ExternalDoc, Finding, Format, Icon, Licence, Operation, Outline};
+use crate::wire::{self, Contact, ExternalDoc, Finding, Format, Icon, Licence, Operation, Outline, Severity};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -40,6 +40,8 @@ pub struct VersionDraft {
     pub updated_at: Option<OffsetDateTime>,
     pub format_name: String,
     pub definition: Option<DefinitionDraft>,
+    /// Documents beside the definition; what they say is not read.
+    pub further: Vec<DefinitionDraft>,
     pub operations: Vec<Operation>,
     pub deployments: Vec<DeploymentDraft>,
     pub findings: Vec<Finding>,
@@ -80,6 +82,8 @@ impl Draft {
         let document = new.definition.as_ref().map(DefinitionDraft::read).transpose()?;
         let (definition, outline) = document.map_or_else(Default::default, |(draft, outline)| (Some(draft), outline));
         let mut wrong = Wrong::default();
+        refuse_errors(definition.as_ref(), &outline.findings)?;
+        let further = further_of(new.definitions.unwrap_or_default(), definition.as_ref(), &mut wrong)?;
 
         let kind = new.kind.or_else(|| definition.as_ref().and_then(|definition| Kind::of_format(definition.format)));
         let Some(kind) = kind else {
@@ -141,6 +145,7 @@ impl Draft {
                 updated_at: version.updated_at,
                 format_name: outline.format_name,
                 definition,
+                further,
                 operations,
                 deployments,
                 findings: outline.findings,
@@ -178,27 +183,7 @@ impl DefinitionDraft {
     /// # Errors
     /// [`Error::Invalid`] when it carries none or several, or a document that is broken.
     pub fn read(new: &NewDefinition) -> Result<(Self, Outline), Error> {
-        let content = match (&new.value, &new.base64) {
-            (Some(Value::String(text)), None) => text.clone().into_bytes(),
-            (Some(value), None) => serde_json::to_vec(value).expect("a value serialises"),
-            (None, Some(text)) => STANDARD
-                .decode(text)
-                .map_err(|error| Error::invalid_at("body.definition.base64", format!("no base64: {error}")))?,
-            _ => {
-                return Err(Error::invalid_at(
-                    "body.definition",
-                    "give the document once: as `value`, `base64` or `url`",
-                ));
-            }
-        };
-        let format = match &new.format {
-            Some(name) => Some(Format::from_name(name).ok_or_else(|| {
-                let known = Format::ALL.map(Format::as_str).join(", ");
-                Error::invalid_at("body.definition.format", format!("{name:?} is not one of {known}"))
-            })?),
-            None => None,
-        };
-        Self::of_bytes(content, format, new.name.clone(), new.url.clone())
+        Self::of_bytes(new.content()?, new.known_format()?, new.name.clone(), new.url.clone())
     }
 
     /// The document in `content`, its format found out where `format` is not given.
@@ -222,6 +207,35 @@ impl DefinitionDraft {
     #[must_use]
     pub fn digest(&self) -> Vec<u8> {
         Sha256::digest(&self.content).to_vec()
+    }
+}
+
+impl NewDefinition {
+    /// The document's bytes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there are none, or they are given twice.
+    pub fn content(&self) -> Result<Vec<u8>, Error> {
+        match (&self.value, &self.base64) {
+            (Some(Value::String(text)), None) => Ok(text.clone().into_bytes()),
+            (Some(value), None) => Ok(serde_json::to_vec(value).expect("a value serialises")),
+            (None, Some(text)) => STANDARD
+                .decode(text)
+                .map_err(|error| Error::invalid_at("body.definition.base64", format!("no base64: {error}"))),
+            _ => Err(Error::invalid_at("body.definition", "give the document once: as `value`, `base64` or `url`")),
+        }
+    }
+
+    /// The format it says it has.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a word that names none.
+    pub fn known_format(&self) -> Result<Option<Format>, Error> {
+        let Some(name) = &self.format else { return Ok(None) };
+        Format::from_name(name).map(Some).ok_or_else(|| {
+            let known = Format::ALL.map(Format::as_str).join(", ");
+            Error::invalid_at("body.definition.format", format!("{name:?} is not one of {known}"))
+        })
     }
 }
 
@@ -258,6 +272,40 @@ impl From<&str> for NewVersion {
     fn from(name: &str) -> Self {
         Self { name: Some(name.to_owned()), ..Self::default() }
     }
+}
+
+/// A server.json that breaks a rule is refused: the MCP registry API would show it to clients that trust the rules.
+fn refuse_errors(definition: Option<&DefinitionDraft>, findings: &[Finding]) -> Result<(), Error> {
+    if definition.is_none_or(|definition| definition.format != Format::ServerJson) {
+        return Ok(());
+    }
+    let wrong: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| FieldError::new(finding.location.clone(), finding.message.clone()))
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Error::invalid(wrong)) }
+}
+
+/// The documents beside the definition, each under a name of its own.
+fn further_of(
+    told: Vec<NewDefinition>,
+    main: Option<&DefinitionDraft>,
+    wrong: &mut Wrong,
+) -> Result<Vec<DefinitionDraft>, Error> {
+    if told.len() > 50 {
+        wrong.add("body.definitions", "at most 50");
+        return Ok(Vec::new());
+    }
+    let mut further: Vec<DefinitionDraft> = Vec::with_capacity(told.len());
+    for (i, new) in told.iter().enumerate() {
+        let (draft, _) = DefinitionDraft::read(new)?;
+        if main.into_iter().chain(&further).any(|other| other.name == draft.name) {
+            wrong.add(&format!("body.definitions[{i}].name"), format!("{} is the name of another one", draft.name));
+        }
+        further.push(draft);
+    }
+    Ok(further)
 }
 
 fn deployments_of(told: Vec<NewDeployment>, wrong: &mut Wrong) -> Vec<DeploymentDraft> {

@@ -69,6 +69,13 @@ impl ImportLine {
     }
 }
 
+/// What a line calls its asset, when the line itself cannot be taken.
+fn called(text: &[u8]) -> Option<String> {
+    let line: Value = serde_json::from_slice(text).ok()?;
+    let name = line.get("name").or_else(|| line.get("server")?.get("name"))?.as_str()?;
+    Some(name.chars().take(200).collect())
+}
+
 fn is_server_json(line: &Map<String, Value>) -> bool {
     let schema = line.get("$schema").and_then(Value::as_str).unwrap_or_default();
     let shape =
@@ -119,7 +126,8 @@ fn registry_entry(text: &[u8], line: &Map<String, Value>) -> Result<NewAsset, Er
 }
 
 impl Catalog {
-    /// Stores a batch of lines in one transaction; `lines` are (number from 1, text).
+    /// Stores a batch of lines in one transaction; `lines` are (number from 1, text). A dry run tells what would happen
+    /// and stores nothing.
     ///
     /// # Errors
     /// 503 when the database goes away: then none of the batch is stored. What is wrong with a line stands in its
@@ -129,9 +137,10 @@ impl Catalog {
         actor: &Actor,
         default_workspace: &str,
         lines: &[(usize, &[u8])],
+        dry_run: bool,
     ) -> Result<Vec<Imported>, Problem> {
-        let read: Vec<_> = lines.iter().map(|(number, text)| (*number, ImportLine::read(text))).collect();
-        match self.import_together(actor, default_workspace, &read).await {
+        let read: Vec<_> = lines.iter().map(|(number, text)| (*number, *text, ImportLine::read(text))).collect();
+        match self.import_together(actor, default_workspace, &read, dry_run).await {
             Ok(done) => Ok(done),
             // One line the database refuses voids the transaction: then each gets its own.
             Err(error) => {
@@ -144,7 +153,7 @@ impl Catalog {
                 }
                 let mut done = Vec::with_capacity(lines.len());
                 for line in lines {
-                    done.extend(Box::pin(self.import(actor, default_workspace, &[*line])).await?);
+                    done.extend(Box::pin(self.import(actor, default_workspace, &[*line], dry_run)).await?);
                 }
                 Ok(done)
             }
@@ -155,16 +164,21 @@ impl Catalog {
         &self,
         actor: &Actor,
         default_workspace: &str,
-        lines: &[(usize, Result<ImportLine, Error>)],
+        lines: &[(usize, &[u8], Result<ImportLine, Error>)],
+        dry_run: bool,
     ) -> Result<Vec<Imported>, Error> {
         let mut tx = self.begin().await?;
         let mut workspaces: HashMap<String, (Workspace, Vec<MetadataSchema>)> = HashMap::new();
         let (mut done, mut changed) = (Vec::with_capacity(lines.len()), Vec::new());
-        for (number, read) in lines {
+        for (number, text, read) in lines {
             let line = match read {
                 Ok(line) => line,
                 Err(error) => {
-                    done.push(Imported { line: *number, name: None, result: Err(Problem::from(error.again())) });
+                    done.push(Imported {
+                        line: *number,
+                        name: called(text),
+                        result: Err(Problem::from(error.again())),
+                    });
                     continue;
                 }
             };
@@ -195,6 +209,10 @@ impl Catalog {
                 Err(error) => Err(error.into()),
             };
             done.push(Imported { line: *number, name: Some(line.draft.name.to_string()), result });
+        }
+        if dry_run {
+            tx.rollback().await?;
+            return Ok(done);
         }
         tx.commit().await?;
         changed.iter().for_each(|name| self.generations.changed(name));

@@ -2,7 +2,7 @@
 
 use super::{Kind, Stage, Status, Visibility};
 use crate::base::{Name, Slug};
-use crate::wire::{Contact, ExternalDoc, Icon, Licence};
+use crate::wire::{Contact, ExternalDoc, Icon, Licence, Operation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -52,6 +52,9 @@ pub struct NewAsset {
     pub version: Option<NewVersion>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub definition: Option<NewDefinition>,
+    /// Further documents beside the definition: guides, schemas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub definitions: Option<Vec<NewDefinition>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployments: Option<Vec<NewDeployment>>,
     /// Operations, where no definition gives them.
@@ -170,4 +173,31 @@ pub struct NewOperation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub detail: Option<Value>,
+}
+
+/// An operation told as it is stored: its schemas beside the rest of its detail.
+impl From<Operation> for NewOperation {
+    fn from(stored: Operation) -> Self {
+        let mut detail = match stored.detail {
+            Value::Object(detail) => detail,
+            _ => Map::new(),
+        };
+        let mut schema = |member: &str| detail.remove(member).filter(|schema| !schema.is_null());
+        let (input_schema, output_schema) = (schema("inputSchema"), schema("outputSchema"));
+        let annotations = schema("annotations");
+        Self {
+            name: stored.name,
+            title: stored.title,
+            method: stored.method,
+            path: stored.path,
+            summary: stored.summary,
+            description: stored.description,
+            tags: stored.tags,
+            deprecated: stored.deprecated,
+            input_schema,
+            output_schema,
+            annotations,
+            detail: (!detail.is_empty()).then_some(Value::Object(detail)),
+        }
+    }
 }

@@ -80,6 +80,23 @@ pub(super) async fn list(
     Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
+/// The operations of these versions with their details, in their documents' order.
+pub(super) async fn of_versions(
+    conn: &mut PgConnection,
+    versions: &[VersionId],
+) -> Result<Vec<(VersionId, Operation)>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select version_id, name, title, method, path, summary, description, tags, deprecated, detail
+         from operation
+         where version_id = any($1)
+         order by version_id, position",
+    )
+    .bind(versions)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("version_id")?, Stored::from_row(row)?.0))).collect()
+}
+
 pub(super) async fn count(conn: &mut PgConnection, version: VersionId) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("select count(*) from operation where version_id = $1").bind(version).fetch_one(conn).await
 }

@@ -111,6 +111,20 @@ pub(super) async fn list(
     .await
 }
 
+/// All versions of these assets whatever their status, latest first.
+pub(super) async fn of_assets(conn: &mut PgConnection, assets: &[AssetId]) -> Result<Vec<Version>, sqlx::Error> {
+    sqlx::query_as(
+        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, format_name,
+                findings, source_digest, published_at, updated_at
+         from version
+         where asset_id = any($1)
+         order by asset_id, is_latest desc, order_key desc, published_at, version_id",
+    )
+    .bind(assets)
+    .fetch_all(conn)
+    .await
+}
+
 pub(super) async fn count(conn: &mut PgConnection, asset: AssetId) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("select count(*) from version where asset_id = $1 and status <> 'deleted'")
         .bind(asset)
@@ -146,8 +160,7 @@ pub(super) async fn insert(
     .bind(server)
     .bind(Json(&draft.findings))
     .bind(&draft.source_digest)
-    // Always our own time, also for what another registry recorded: who syncs by it must see what is new here.
-    .bind(now)
+    .bind(draft.updated_at.unwrap_or(now))
     .fetch_optional(conn)
     .await
 }
@@ -224,32 +237,7 @@ pub(super) async fn choose_latest(
     .bind(now)
     .execute(&mut *conn)
     .await?;
-    sqlx::query("update version set is_latest = true, updated_at = greatest(updated_at, $2) where version_id = $1")
-        .bind(best)
-        .bind(now)
-        .execute(&mut *conn)
-        .await?;
-    Ok(())
-}
-
-/// Gives every version a new `updated_at`, because what the registry shows of them changed with their asset.
-pub(super) async fn touch_all(
-    conn: &mut PgConnection,
-    asset: AssetId,
-    status_changed: bool,
-    now: OffsetDateTime,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "update version
-         set updated_at = $2,
-             status_changed_at = case when $3 and status <> 'deleted' then $2 else status_changed_at end
-         where asset_id = $1",
-    )
-    .bind(asset)
-    .bind(now)
-    .bind(status_changed)
-    .execute(conn)
-    .await?;
+    sqlx::query("update version set is_latest = true where version_id = $1").bind(best).execute(&mut *conn).await?;
     Ok(())
 }
 

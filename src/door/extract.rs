@@ -81,11 +81,40 @@ pub fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
     }
     let value = parse_strict(text).map_err(|error| not_json(&error))?;
     serde_path_to_error::deserialize(Exact(value)).map_err(|error| {
-        let path = error.path().to_string();
+        let (path, message) = (error.path().to_string(), error.inner().to_string());
         let location = if path == "." { "body".to_owned() } else { format!("body.{path}") };
-        Problem::invalid_field(location, error.inner().to_string())
+        let Some(unknown) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else {
+            return Problem::invalid_field(location, message);
+        };
+        let whole = format!(".{unknown}");
+        let location = if location.ends_with(&whole) { location } else { location + &whole };
+        // Whoever sends back what was answered deserves a plain word.
+        if READ_ONLY.contains(&unknown) {
+            let problem = Problem::invalid_field(location, "is set by the service and cannot be written");
+            return problem.with_help("Leave this member out.");
+        }
+        Problem::invalid_field(location, message)
     })
 }
+
+/// Members of answers that look as if they could be set.
+const READ_ONLY: [&str; 15] = [
+    "id",
+    "workspace",
+    "registryName",
+    "revision",
+    "createdAt",
+    "updatedAt",
+    "deletedAt",
+    "publishedAt",
+    "statusChangedAt",
+    "isLatest",
+    "formatName",
+    "findings",
+    "versionCount",
+    "operationCount",
+    "digest",
+];
 
 fn not_json(error: &JsonError) -> Problem {
     let place = FieldError::new(format!("line {}, column {}", error.line, error.column), error.message.clone());
@@ -308,6 +337,12 @@ mod tests {
     fn what_is_wrong_in_a_body_is_named_with_its_place() {
         let wrong = read_json::<Asked>(br#"{"limit": "x"}"#).unwrap_err();
         assert_eq!((wrong.status.as_u16(), wrong.errors[0].location.as_str()), (422, "body.limit"));
+
+        let wrong = read_json::<Asked>(br#"{"colour": "red"}"#).unwrap_err();
+        assert_eq!(wrong.errors[0].location, "body.colour");
+
+        let wrong = read_json::<Asked>(br#"{"createdAt": "now"}"#).unwrap_err();
+        assert_eq!(wrong.errors[0].message, "is set by the service and cannot be written");
 
         let wrong = read_json::<Asked>(b"{\"q\": 1,\n}").unwrap_err();
         assert_eq!((wrong.status.as_u16(), wrong.errors[0].location.as_str()), (400, "line 2, column 1"));

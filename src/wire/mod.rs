@@ -4,7 +4,6 @@ mod definition;
 mod detect;
 mod document;
 mod findings;
-pub mod mcp;
 pub mod openapi;
 mod outline;
 pub mod schema_view;

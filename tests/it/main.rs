@@ -5,8 +5,6 @@ mod catalog;
 mod connect;
 mod front_door;
 mod openapi;
-mod registry;
 mod server_json;
 mod starting;
 mod support;
-mod web;

@@ -27,7 +27,7 @@ pub async fn first_start(handles: &Handles, own_api: &Value) -> Result<(), Probl
 
     let lines: Vec<String> = lines(handles.public_url.as_str(), own_api).iter().map(Value::to_string).collect();
     let numbered: Vec<_> = lines.iter().enumerate().map(|(at, line)| (at + 1, line.as_bytes())).collect();
-    for line in handles.catalog.import(&actor, "default", &numbered).await? {
+    for line in handles.catalog.import(&actor, "default", &numbered, false).await? {
         if let Err(problem) = line.result {
             tracing::error!(line = line.line, %problem, "A sample could not be registered");
         }

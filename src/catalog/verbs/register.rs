@@ -131,6 +131,7 @@ impl Catalog {
                 format_name: outline.format_name,
                 source_digest: definition.digest(),
                 definition: Some(definition),
+                further: Vec::new(),
                 operations: outline.operations,
                 deployments: Vec::new(),
                 findings: outline.findings,
@@ -242,11 +243,7 @@ async fn taken(conn: &mut PgConnection, workspace: &Workspace, draft: &Draft, ac
     })
 }
 
-pub(in crate::catalog) async fn held(
-    conn: &mut PgConnection,
-    workspace: &Workspace,
-    draft: &Draft,
-) -> Result<Asset, Error> {
+async fn held(conn: &mut PgConnection, workspace: &Workspace, draft: &Draft) -> Result<Asset, Error> {
     asset::lock(conn, workspace.workspace_id, &draft.name)
         .await?
         .ok_or_else(|| Error::AssetNotFound { workspace: workspace.name.to_string(), name: draft.name.to_string() })
@@ -305,7 +302,8 @@ pub(in crate::catalog) async fn replace_version(
     now: OffsetDateTime,
 ) -> Result<(), Error> {
     let server = server_of(asset, draft);
-    version::update_source(&mut *conn, stored.version_id, draft, server.as_deref(), now).await?;
+    version::update_source(&mut *conn, stored.version_id, draft, server.as_deref(), draft.updated_at.unwrap_or(now))
+        .await?;
     if stored.status != draft.status || stored.status_message != draft.status_message {
         let stage: Stage = stored.stage.after(draft.status);
         version::set_state(&mut *conn, stored.version_id, stage, draft.status, draft.status_message.as_deref(), now)
@@ -327,6 +325,9 @@ async fn attach(
 ) -> Result<(), Error> {
     if let Some(definition) = &draft.definition {
         definition::insert(&mut *conn, version, definition, now).await?;
+    }
+    for further in &draft.further {
+        definition::insert(&mut *conn, version, further, now).await?;
     }
     operation::insert_all(&mut *conn, version, &draft.operations).await?;
     for (position, one) in (0..).zip(&draft.deployments) {

@@ -77,8 +77,8 @@ async fn an_import_twice_changes_nothing_and_a_rejected_line_loses_no_other() {
     ];
     let numbered: Vec<_> = lines.iter().enumerate().map(|(at, line)| (at + 1, line.as_bytes())).collect();
 
-    let first = catalog.import(&admin, "default", &numbered).await.unwrap();
-    let second = catalog.import(&admin, "default", &numbered).await.unwrap();
+    let first = catalog.import(&admin, "default", &numbered, false).await.unwrap();
+    let second = catalog.import(&admin, "default", &numbered, false).await.unwrap();
 
     let told = |done: &[wharfinger::catalog::Imported]| -> Vec<String> {
         done.iter()

@@ -1,0 +1,111 @@
+//! The REST door: each handler reads a request, calls one verb and tells the answer.
+//!
+//! Routes and their description stand together: what [`router`] serves is what [`document`] tells. Names of assets may
+//! hold a slash; each route of an asset answers to the encoded form, which is described, and to the bare one.
+
+#![expect(unused_qualifications, reason = "the macro that describes a handler repeats its types in full")]
+
+mod answer;
+mod assets;
+mod definitions;
+mod deployments;
+mod docs;
+mod document;
+mod environments;
+mod export;
+mod import;
+mod keys;
+mod me;
+mod metadata;
+mod operations;
+mod paging;
+mod place;
+mod registration;
+mod search;
+mod versions;
+mod workspaces;
+
+use crate::door::Handles;
+use axum::Router;
+use bytes::Bytes;
+use serde_json::Value;
+use std::sync::LazyLock;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+use utoipa_axum::routes;
+
+/// The routes below `/api`.
+#[must_use]
+pub fn router() -> Router<Handles> {
+    build().router.merge(docs::router())
+}
+
+/// The OpenAPI document of `/api/v1`; `url` is the address clients use.
+#[must_use]
+pub fn document(url: &str) -> Value {
+    let mut document = DOCUMENT.clone();
+    document["servers"] = serde_json::json!([{ "url": url }]);
+    document
+}
+
+/// What the name of an asset looks like.
+const NAME_PATTERN: &str = "^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$";
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document::complete(build().openapi));
+
+struct Built {
+    router: Router<Handles>,
+    openapi: utoipa::openapi::OpenApi,
+}
+
+/// One line a path.
+fn build() -> Built {
+    let (router, openapi) = OpenApiRouter::with_openapi(document::head())
+        .routes(routes!(workspaces::list, workspaces::create))
+        .routes(routes!(workspaces::find, workspaces::update))
+        .routes(routes!(environments::list, environments::create))
+        .routes(routes!(environments::find, environments::update, environments::delete))
+        .routes(routes!(metadata::list))
+        .routes(routes!(metadata::find, metadata::put, metadata::delete))
+        .routes(routes!(assets::list))
+        .routes(routes!(assets::register))
+        .routes(routes!(search::find))
+        .routes(routes!(import::import))
+        .routes(routes!(export::export))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(me::find))
+        .split_for_parts();
+
+    let of_assets: Vec<UtoipaMethodRouter<Handles>> = vec![
+        routes!(assets::find, assets::update, assets::delete),
+        routes!(assets::restore),
+        routes!(assets::history),
+        routes!(versions::list, versions::publish),
+        routes!(versions::find, versions::update, versions::delete),
+        routes!(versions::diff),
+        routes!(definitions::list, definitions::attach),
+        routes!(definitions::find, definitions::remove),
+        routes!(definitions::content),
+        routes!(deployments::list, deployments::create),
+        routes!(deployments::find, deployments::update, deployments::delete),
+        routes!(operations::list),
+        routes!(operations::find),
+        routes!(operations::list_tools),
+        routes!(operations::find_tool),
+    ];
+    let mut bare = Router::new();
+    let mut described = OpenApiRouter::with_openapi(openapi);
+    for routes in of_assets {
+        for path in routes.1.paths.keys() {
+            bare = bare.route(&path.replace("{name}", "{namespace}/{slug}"), routes.2.clone());
+        }
+        described = described.routes(routes);
+    }
+    let (of_assets, openapi) = described.split_for_parts();
+    Built { router: router.merge(of_assets).merge(bare), openapi }
+}
+
+/// The document as compact JSON, for one address.
+fn document_bytes(url: &str) -> Bytes {
+    serde_json::to_vec(&document(url)).expect("a JSON value serialises").into()
+}

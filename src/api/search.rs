@@ -1,0 +1,248 @@
+//! Search: what fits the question, why, and how it can be narrowed.
+
+use super::paging;
+use crate::base::Problem;
+use crate::catalog::{Kind, Stage, Visibility};
+use crate::door::{Caller, Failure, Query};
+use crate::search::{Degraded, FacetValue, Filters, Hit, Matched, Request, Search, Sort, Why};
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+/// The question. Each filter takes several values with commas between them: any of these.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SearchQuery {
+    /// Words, `"exact words"`, and filters like `kind:mcp tag:payments`; everything where empty.
+    #[param(max_length = 1000, example = "refund a card kind:mcp")]
+    q: Option<String>,
+    /// One or more kinds: `mcp`, `rest,graphql`.
+    #[param(max_length = 1000)]
+    kind: Option<String>,
+    #[param(max_length = 1000)]
+    tag: Option<String>,
+    #[param(max_length = 1000)]
+    owner: Option<String>,
+    /// One or more stages: `production`, `preview,production`.
+    #[param(max_length = 1000)]
+    stage: Option<String>,
+    #[param(max_length = 1000)]
+    workspace: Option<String>,
+    #[param(max_length = 1000)]
+    environment: Option<String>,
+    /// `streamable-http`, `sse` or `stdio` of MCP servers.
+    #[param(max_length = 1000)]
+    transport: Option<String>,
+    sort: Option<Order>,
+    /// How many hits; 30 where not said.
+    #[param(minimum = 1, maximum = 100, default = 30)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    #[param(max_length = 2000)]
+    cursor: Option<String>,
+}
+
+/// In which order hits come; best first where not said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    Relevance,
+    Name,
+    Newest,
+    Updated,
+}
+
+/// A page of hits.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SearchResults {
+    items: Vec<SearchHit>,
+    /// What the hits can be narrowed by: values with counts, by the filter's name.
+    facets: BTreeMap<String, Vec<FacetValue>>,
+    total: u64,
+    /// Which parts of the search did not answer; empty when all did.
+    degraded: Vec<Degraded>,
+    /// What in the question was not understood.
+    hints: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// An asset that was found.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchHit {
+    id: Uuid,
+    workspace: String,
+    name: String,
+    kind: Kind,
+    title: String,
+    summary: String,
+    /// 0 to 1, within one answer.
+    score: f32,
+    why: Vec<Reason>,
+    /// The operations or tools that fit best, best first.
+    matched: Vec<MatchedPart>,
+    tags: Vec<String>,
+    owners: Vec<String>,
+    visibility: Visibility,
+    /// Of the latest version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<Stage>,
+}
+
+/// Why an asset was found.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "reason", rename_all = "lowercase")]
+pub enum Reason {
+    /// Words of the question stand in this field.
+    Words { field: String, text: String, words: Vec<String> },
+    /// The meaning is near, whatever the words.
+    Meaning { similarity: f32 },
+}
+
+/// An operation or tool that fits; `tool` or `operation` has its name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MatchedPart {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    description: String,
+    score: f32,
+}
+
+/// Finds assets by words and by meaning.
+#[utoipa::path(
+    get, path = "/api/v1/search", operation_id = "search", tag = "search", params(SearchQuery),
+    responses((status = 200, description = "One page of hits.", body = SearchResults)),
+)]
+pub async fn find(
+    State(search): State<Search>,
+    caller: Caller,
+    Query(query): Query<SearchQuery>,
+) -> Result<axum::Json<SearchResults>, Failure> {
+    let found = search.find(&caller, &request(query)?).await?;
+    Ok(axum::Json(SearchResults {
+        items: found.items.into_iter().map(SearchHit::from).collect(),
+        facets: found.facets.into_iter().map(|facet| (facet.name, facet.values)).collect(),
+        total: found.total,
+        degraded: found.degraded,
+        hints: found.hints,
+        next: found.next.map(|cursor| cursor.as_str().to_owned()),
+    }))
+}
+
+fn request(query: SearchQuery) -> Result<Request, Problem> {
+    let text = query.q.unwrap_or_default();
+    if text.chars().count() > 1_000 {
+        return Err(Problem::invalid_field("query.q", "at most 1,000 characters"));
+    }
+    let given = [
+        ("kind", query.kind),
+        ("tag", query.tag),
+        ("owner", query.owner),
+        ("stage", query.stage),
+        ("workspace", query.workspace),
+        ("environment", query.environment),
+        ("transport", query.transport),
+    ];
+    let mut filters = Filters::default();
+    for (facet, values) in given {
+        for value in values.iter().flat_map(|values| values.split(',')).map(str::trim) {
+            filters = filters.with(facet, Some(value));
+        }
+    }
+    Ok(Request {
+        text,
+        filters,
+        sort: match query.sort {
+            None | Some(Order::Relevance) => Sort::Relevance,
+            Some(Order::Name) => Sort::Name,
+            Some(Order::Newest) => Sort::Newest,
+            Some(Order::Updated) => Sort::Updated,
+        },
+        limit: paging::limit(query.limit)?,
+        cursor: paging::cursor(query.cursor.as_deref()),
+    })
+}
+
+impl From<Hit> for SearchHit {
+    fn from(hit: Hit) -> Self {
+        let card = hit.card;
+        let is_mcp = card.kind == Kind::Mcp;
+        Self {
+            id: card.asset_id.0,
+            workspace: card.workspace,
+            name: card.name,
+            kind: card.kind,
+            title: card.title,
+            summary: card.summary,
+            score: hit.score,
+            why: hit.why.into_iter().map(Reason::from).collect(),
+            matched: hit.matched.into_iter().map(|part| MatchedPart::of(part, is_mcp)).collect(),
+            tags: card.tags,
+            owners: card.owners,
+            visibility: card.visibility,
+            version: card.version,
+            stage: card.stage,
+        }
+    }
+}
+
+impl MatchedPart {
+    fn of(part: Matched, is_tool: bool) -> Self {
+        let (tool, operation) = if is_tool { (Some(part.name), None) } else { (None, Some(part.name)) };
+        Self { tool, operation, title: part.title, description: part.description, score: part.score }
+    }
+}
+
+/// The marks come as private characters; a program gets the plain text and the words apart.
+impl From<Why> for Reason {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::Meaning { similarity } => Self::Meaning { similarity },
+            Why::Words { field, text } => {
+                let mut words = Vec::new();
+                for piece in text.split('\u{e000}').skip(1) {
+                    let word = piece.split('\u{e001}').next().unwrap_or_default().to_owned();
+                    if !words.contains(&word) {
+                        words.push(word);
+                    }
+                }
+                Self::Words { field, text: text.replace(['\u{e000}', '\u{e001}'], ""), words }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marked_words_are_told_apart_from_their_text() {
+        let text = "\u{e000}Refund\u{e001} a \u{e000}card\u{e001}, \u{e000}Refund\u{e001}".to_owned();
+
+        let Reason::Words { text, words, .. } = Reason::from(Why::Words { field: "title".into(), text }) else {
+            panic!("words stay words")
+        };
+
+        assert_eq!((text.as_str(), words), ("Refund a card, Refund", vec!["Refund".to_owned(), "card".to_owned()]));
+    }
+
+    #[test]
+    fn a_filter_takes_several_values() {
+        let query = SearchQuery { kind: Some("mcp, rest".into()), tag: Some(String::new()), ..SearchQuery::default() };
+
+        let filters = request(query).unwrap().filters;
+
+        assert_eq!(filters.0, BTreeMap::from([("kind".to_owned(), vec!["mcp".to_owned(), "rest".to_owned()])]));
+    }
+}
