@@ -5,18 +5,21 @@ pub mod config;
 pub mod db;
 mod embedded_postgres;
 mod error;
+mod http_client;
 mod id;
 mod json;
 mod nearest;
 mod network;
 mod page;
 mod secret;
+pub mod telemetry;
 
 pub use clock::Clock;
 pub use config::Config;
 pub use db::{Database, OnConstraint};
 pub use embedded_postgres::EmbeddedPostgres;
 pub use error::{FieldError, Problem};
+pub use http_client::{Fetched, HttpClient, use_tls};
 pub use id::{
     AssetId, AuditId, DefinitionId, DeploymentId, EnvironmentId, KeyId, MetadataSchemaId, Name, Slug, VersionId,
     WorkspaceId,

@@ -3,6 +3,7 @@
 mod architecture;
 mod catalog;
 mod connect;
+mod fetching;
 mod front_door;
 mod openapi;
 mod server_json;

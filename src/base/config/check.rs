@@ -76,6 +76,10 @@ impl Config {
                 "admin_key: must be `whf_` and at least 32 letters or digits; `openssl rand -hex 24` gives 48",
             );
         }
+        refuse(
+            !crate::base::telemetry::is_filter(&self.logging.log),
+            "log: use a level (error, warn, info, debug, trace), or levels by part like `info,wharfinger::search=debug`",
+        );
         for origin in &self.server.allowed_origins {
             let legal = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
             refuse(

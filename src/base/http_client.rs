@@ -1,0 +1,207 @@
+//! The outgoing client: fetches what users point at, and lets none of them reach into private networks.
+//!
+//! A name is resolved once, every address of it is judged, and the connection goes to an address that was judged: a name
+//! that answers otherwise the second time changes nothing. Redirects are followed by hand, each judged like the first.
+
+use crate::base::{Network, Problem, config::Fetch, is_public};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use reqwest::{
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect::Policy,
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use url::{Host, Url};
+
+/// Redirects that are followed.
+const REDIRECTS: usize = 3;
+
+/// Fetches documents; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: Result<reqwest::Client, Arc<str>>,
+    allowed: Arc<[Network]>,
+    max_size: u64,
+    timeout: Duration,
+}
+
+/// A document that was fetched.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    pub bytes: Bytes,
+    /// As the server said, without checking.
+    pub content_type: Option<String>,
+    /// Where it came from in the end.
+    pub url: Url,
+}
+
+impl HttpClient {
+    /// Where the system has no list of authorities to trust there is no client: each fetch then says so.
+    #[must_use]
+    pub fn new(settings: &Fetch) -> Self {
+        use_tls();
+        let allowed: Arc<[Network]> = settings.fetch_allowed_networks.clone().into();
+        let client = reqwest::Client::builder()
+            .redirect(Policy::none())
+            // A proxy would resolve names itself, behind our back.
+            .no_proxy()
+            .dns_resolver(Arc::new(Judged { allowed: allowed.clone() }))
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(settings.fetch_timeout)
+            .user_agent(concat!("wharfinger/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| {
+                tracing::warn!(error = %error, "There is no outgoing client: documents cannot be fetched by URL");
+                error.to_string().into()
+            });
+        Self { client, allowed, max_size: settings.fetch_max_size.0, timeout: settings.fetch_timeout }
+    }
+
+    /// The document at `url`, followed over at most three redirects.
+    ///
+    /// # Errors
+    /// 422 for an address that may not be fetched; 502 when the other side does not give the document, 504 when it takes
+    /// too long. The text names what happened and no address that was found out.
+    pub async fn fetch(&self, url: &str) -> Result<Fetched, Problem> {
+        match tokio::time::timeout(self.timeout, self.follow(url)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(failed(504, format!("{url} did not answer within {} s.", self.timeout.as_secs_f32()))),
+        }
+    }
+
+    async fn follow(&self, url: &str) -> Result<Fetched, Problem> {
+        let mut url = Url::parse(url).map_err(|error| refused(url, &format!("is no URL ({error})")))?;
+        for _ in 0..=REDIRECTS {
+            self.judge(&url)?;
+            let client = self
+                .client
+                .as_ref()
+                .map_err(|reason| failed(502, format!("Nothing can be fetched here: {reason}.")))?;
+            let response = client.get(url.clone()).send().await.map_err(|error| self.failure(&url, &error))?;
+            if response.status().is_redirection() {
+                let target = response.headers().get(http::header::LOCATION).and_then(|value| value.to_str().ok());
+                url = target
+                    .and_then(|target| url.join(target).ok())
+                    .ok_or_else(|| failed(502, format!("{url} redirects to nowhere.")))?;
+                continue;
+            }
+            if !response.status().is_success() {
+                return Err(failed(502, format!("{url} answered {}.", response.status())));
+            }
+            return self.read(url, response).await;
+        }
+        Err(failed(502, format!("{url} was reached by more than {REDIRECTS} redirects.")))
+    }
+
+    async fn read(&self, url: Url, response: reqwest::Response) -> Result<Fetched, Problem> {
+        let too_long =
+            || failed(502, format!("{url} is longer than {} bytes, the most that is fetched.", self.max_size));
+        if response.content_length().is_some_and(|length| length > self.max_size) {
+            return Err(too_long());
+        }
+        let content_type = response.headers().get(http::header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut bytes = BytesMut::new();
+        let mut pieces = response.bytes_stream();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| self.failure(&url, &error))?;
+            // What is counted is unpacked: a small packed answer can unfold to anything.
+            if (bytes.len() + piece.len()) as u64 > self.max_size {
+                return Err(too_long());
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(Fetched { bytes: bytes.freeze(), content_type, url })
+    }
+
+    /// What a URL itself shows; names are judged when they are resolved.
+    fn judge(&self, url: &Url) -> Result<(), Problem> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(refused(url, "is neither http nor https"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(refused(url, "carries a user or a password"));
+        }
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => Some(IpAddr::from(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::from(address)),
+            Some(Host::Domain(_)) => None,
+            None => return Err(refused(url, "names no host")),
+        };
+        if address.is_some_and(|address| !may_reach(address, &self.allowed)) {
+            return Err(private(url));
+        }
+        Ok(())
+    }
+
+    fn failure(&self, url: &Url, error: &reqwest::Error) -> Problem {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            if error.is::<NotPublic>() {
+                return private(url);
+            }
+            cause = error.source();
+        }
+        tracing::debug!(error = %error, "A fetch failed");
+        if error.is_timeout() {
+            return failed(504, format!("{url} did not answer in time."));
+        }
+        failed(
+            502,
+            format!("{url} could not be read: {}.", if error.is_connect() { "no connection" } else { "it broke off" }),
+        )
+    }
+}
+
+fn may_reach(address: IpAddr, allowed: &[Network]) -> bool {
+    is_public(address) || allowed.iter().any(|network| network.contains(address))
+}
+
+fn refused(url: impl std::fmt::Display, reason: &str) -> Problem {
+    Problem::invalid(format!("{url} is not fetched: it {reason}.")).with_kind("url-refused")
+}
+
+fn private(url: &Url) -> Problem {
+    refused(url, "does not lie on the public internet").with_help(
+        "Send the document itself, or let the operator allow its network (WHARFINGER_FETCH_ALLOWED_NETWORKS).",
+    )
+}
+
+fn failed(status: u16, detail: String) -> Problem {
+    let status = http::StatusCode::from_u16(status).expect("502 and 504 are statuses");
+    Problem::new(status, "fetch-failed", "Fetch failed", detail)
+        .with_help("Send the document itself instead of its URL, or try again later.")
+}
+
+/// Makes ring the one provider of cryptography for TLS; a second call changes nothing.
+pub fn use_tls() {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::trace!("The provider of cryptography was chosen before");
+    }
+}
+
+/// Resolves a name and gives its addresses only when all of them may be reached.
+struct Judged {
+    allowed: Arc<[Network]>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("an address of this name may not be reached")]
+struct NotPublic;
+
+impl Resolve for Judged {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allowed = self.allowed.clone();
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if found.iter().any(|address| !may_reach(address.ip(), &allowed)) {
+                return Err(NotPublic.into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
