@@ -138,6 +138,8 @@ comment on table deployment is 'Where a version runs.';
 comment on column deployment.detail is 'What the document says besides: headers and variables of a remote MCP server.';
 create index deployment_version on deployment (version_id);
 create index deployment_environment on deployment (environment_id);
+-- By hash: addresses may be longer than an entry of a btree.
+create index deployment_url on deployment using hash (url);
 
 create table metadata_schema (
     metadata_schema_id uuid primary key,

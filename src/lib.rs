@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod door;
 pub mod embed;
 pub mod queue;
+pub mod registry;
 pub mod search;
 pub mod web;
 pub mod wire;

@@ -62,6 +62,24 @@ pub(super) async fn record(
     crate::queue::publish(conn, crate::queue::Event::AssetChanged(asset), at).await
 }
 
+/// The first transaction whose lines may not be read yet: the oldest of this database that is open, else the next one.
+///
+/// Asked in a statement of its own, before the lines are read: whichever older transaction ends in between is seen
+/// whole by the reader. The snapshot's own lower end would do too, but it waits for every database of the cluster.
+async fn horizon(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    // Postgres shows transaction numbers of sessions without their upper half; the distance to the snapshot's end has
+    // none.
+    sqlx::query_scalar(
+        "with next as (select (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint as number),
+              open as (select (next.number - backend_xid::text::bigint) & 4294967295 as distance
+                       from pg_stat_activity, next
+                       where backend_xid is not null and datname = current_database())
+         select number - coalesce((select max(distance) from open where distance < 2147483648), 0) from next",
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// The lines after `mark` that no open transaction can still come before, oldest first, at most `limit`.
 ///
 /// Rows of transactions at or above the snapshot's end come from a restored dump of another cluster; they are old.
@@ -69,17 +87,18 @@ pub(super) async fn record(
 /// # Errors
 /// The database's.
 pub async fn after(conn: &mut PgConnection, mark: Mark, limit: i64) -> Result<Vec<Change>, sqlx::Error> {
+    let horizon = horizon(&mut *conn).await?;
     sqlx::query_as(
         "select transaction, sequence, at, asset_id, verb
          from change
          where (transaction, sequence) > ($1, $2)
-           and (transaction < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint
-                or transaction >= (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint)
+           and (transaction < $3 or transaction >= (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint)
          order by transaction, sequence
-         limit $3",
+         limit $4",
     )
     .bind(mark.transaction)
     .bind(mark.sequence)
+    .bind(horizon)
     .bind(limit)
     .fetch_all(conn)
     .await
@@ -90,14 +109,15 @@ pub async fn after(conn: &mut PgConnection, mark: Mark, limit: i64) -> Result<Ve
 /// # Errors
 /// The database's.
 pub async fn newest(conn: &mut PgConnection) -> Result<Mark, sqlx::Error> {
+    let horizon = horizon(&mut *conn).await?;
     let mark = sqlx::query_as(
         "select transaction, sequence
          from change
-         where transaction < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint
-            or transaction >= (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint
+         where transaction < $1 or transaction >= (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint
          order by transaction desc, sequence desc
          limit 1",
     )
+    .bind(horizon)
     .fetch_optional(conn)
     .await?;
     Ok(mark.unwrap_or_default())
@@ -129,13 +149,13 @@ pub async fn visible_after(
     mark: Mark,
     limit: i64,
 ) -> Result<Vec<NamedChange>, sqlx::Error> {
+    let horizon = horizon(&mut *conn).await?;
     sqlx::query_as(
         "select c.transaction, c.sequence, c.at, c.verb, c.asset_id, w.name as workspace, a.name, a.registry_name,
                 a.kind, a.title, a.summary
          from change c join asset a using (asset_id) join workspace w on w.workspace_id = a.workspace_id
          where (c.transaction, c.sequence) > ($1, $2)
-           and (c.transaction < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint
-                or c.transaction >= (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint)
+           and (c.transaction < $7 or c.transaction >= (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint)
            and ($3 or a.visibility = 'public' or ($4 and a.visibility = 'internal') or a.workspace_id = any($5))
          order by c.transaction, c.sequence
          limit $6",
@@ -146,6 +166,7 @@ pub async fn visible_after(
     .bind(sight.internal)
     .bind(&sight.workspaces)
     .bind(limit)
+    .bind(horizon)
     .fetch_all(conn)
     .await
 }

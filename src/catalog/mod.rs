@@ -21,6 +21,7 @@ mod input;
 mod kind;
 mod metadata;
 mod operation;
+mod registry_entry;
 mod server_document;
 mod stage;
 mod verbs;
@@ -45,6 +46,9 @@ pub use input::{NewAsset, NewDefinition, NewDeployment, NewOperation, NewVersion
 pub use kind::Kind;
 pub use metadata::{Carrier, MetadataSchema, MetadataSchemaInput};
 pub use operation::schema as operation_schema;
+pub use registry_entry::{
+    MOST_VERSIONS, RegistryEntry, RegistryFilter, RegistryPlace, Settled, StatusChange, VersionFilter,
+};
 pub use stage::{Stage, Status, UnknownWord, Visibility};
 pub use verbs::{AssetDetail, DefinitionContent, Outcome, Registered, VersionDetail};
 pub use version::{Version, VersionPatch};

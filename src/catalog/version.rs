@@ -160,7 +160,8 @@ pub(super) async fn insert(
     .bind(server)
     .bind(Json(&draft.findings))
     .bind(&draft.source_digest)
-    .bind(draft.updated_at.unwrap_or(now))
+    // Always our own time, also for what another registry recorded: who syncs by it must see what is new here.
+    .bind(now)
     .fetch_optional(conn)
     .await
 }
@@ -237,7 +238,32 @@ pub(super) async fn choose_latest(
     .bind(now)
     .execute(&mut *conn)
     .await?;
-    sqlx::query("update version set is_latest = true where version_id = $1").bind(best).execute(&mut *conn).await?;
+    sqlx::query("update version set is_latest = true, updated_at = greatest(updated_at, $2) where version_id = $1")
+        .bind(best)
+        .bind(now)
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+/// Gives every version a new `updated_at`, because what the registry shows of them changed with their asset.
+pub(super) async fn touch_all(
+    conn: &mut PgConnection,
+    asset: AssetId,
+    status_changed: bool,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update version
+         set updated_at = $2,
+             status_changed_at = case when $3 and status <> 'deleted' then $2 else status_changed_at end
+         where asset_id = $1",
+    )
+    .bind(asset)
+    .bind(now)
+    .bind(status_changed)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -1,7 +1,15 @@
 //! Finding things: by words, by meaning, by facets, and only what the asker may see.
 
+pub mod document;
+mod fuse;
+pub mod lexical;
 mod plain;
+pub mod query;
+pub mod rank;
 mod request;
+pub mod roster;
+pub mod vector;
+pub mod words;
 
 pub use request::{Degraded, Facet, FacetValue, Filters, Hit, Matched, Request, Results, Sort, Suggestion, Why};
 

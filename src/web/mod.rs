@@ -3,8 +3,10 @@
 //! A page is one file here and one template of the same name in `web/templates`. It asks one verb, and shows what the
 //! actor may see; the frame around it is the [`Layout`].
 
+mod asset;
 mod browse;
 mod layout;
+mod markdown;
 mod problem;
 mod same_origin;
 mod static_files;
@@ -31,6 +33,7 @@ pub fn router() -> Router<Handles> {
         .route("/favicon.svg", get(static_files::favicon))
         .route("/browse", get(browse::show))
         .route("/search", get(browse::search))
+        .merge(asset::router())
         .route("/preferences/theme", post(theme::choose))
 }
 

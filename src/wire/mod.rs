@@ -4,6 +4,7 @@ mod definition;
 mod detect;
 mod document;
 mod findings;
+pub mod mcp;
 pub mod openapi;
 mod outline;
 pub mod schema_view;

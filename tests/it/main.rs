@@ -6,6 +6,8 @@ mod connect;
 mod fetching;
 mod front_door;
 mod openapi;
+mod registry;
 mod server_json;
 mod starting;
 mod support;
+mod web;

@@ -1,24 +1,16 @@
 //! Our rules for `server.json` against real documents and against the published JSON schema.
 
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf};
+use std::fs;
 use wharfinger::wire::{
     Severity,
     server_json::{Issue, IssueKind, Reading, check, is_valid, outline, read},
 };
 
-/// A file of the shared data; `None`, with a word, where that is absent.
+/// A file of the real data, where that is there.
 fn shared(path: &str) -> Option<String> {
-    let root = std::env::var_os("WHARFINGER_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let file = root.join(path);
-    match fs::read_to_string(&file) {
-        Ok(text) => Some(text),
-        Err(error) => {
-            eprintln!("skipped: {} ({error})", file.display());
-            None
-        }
-    }
+    let file = crate::support::shared()?.join(path);
+    Some(fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display())))
 }
 
 fn lines(text: &str) -> impl Iterator<Item = Value> {

@@ -4,7 +4,7 @@ use super::{Deed, if_match};
 use crate::auth::Actor;
 use crate::catalog::draft::Wrong;
 use crate::catalog::metadata::{self, Carrier};
-use crate::catalog::{Asset, AssetPatch, Catalog, Error, asset};
+use crate::catalog::{Asset, AssetPatch, Catalog, Error, asset, version};
 use serde_json::{Value, json};
 use sqlx::types::Json;
 
@@ -33,6 +33,7 @@ impl Catalog {
         let now = self.clock.now();
         after.updated_at = now;
         asset::update(&mut tx, &after).await?;
+        version::touch_all(&mut tx, after.asset_id, false, now).await?;
         after.revision += 1;
         let (was, is) = difference(&before, &after);
         self.commit(tx, Deed { actor, asset: &after, verb: "update", at: now, before: Some(was), after: Some(is) })
@@ -52,6 +53,7 @@ impl Catalog {
         asset.deleted_at = Some(now);
         asset.updated_at = now;
         asset::update(&mut tx, &asset).await?;
+        version::touch_all(&mut tx, asset.asset_id, true, now).await?;
         self.commit(tx, Deed { actor, asset: &asset, verb: "delete", at: now, before: None, after: None }).await
     }
 
@@ -69,6 +71,7 @@ impl Catalog {
         asset.deleted_at = None;
         asset.updated_at = now;
         asset::update(&mut tx, &asset).await?;
+        version::touch_all(&mut tx, asset.asset_id, true, now).await?;
         asset.revision += 1;
         self.commit(tx, Deed { actor, asset: &asset, verb: "restore", at: now, before: None, after: None }).await?;
         Ok(asset)

@@ -9,6 +9,7 @@ mod workspaces;
 
 pub use reading::{AssetDetail, DefinitionContent, VersionDetail};
 pub use register::{Outcome, Registered};
+pub(super) use register::{held, insert_version, replace_version};
 
 use super::{Asset, Catalog, Error, Workspace, asset, change, workspace};
 use crate::audit;
@@ -71,8 +72,12 @@ impl Catalog {
         if held.deleted_at.is_some() && !with_deleted { Err(missing()) } else { Ok(held) }
     }
 
+    /// A transaction with its number assigned.
+    ///
+    /// The number must be older than the times the transaction writes: who reads by time asks which numbered
+    /// transactions are open to know what can still come (`Catalog::registry_settled`).
     pub(super) async fn begin(&self) -> Result<Transaction<'static, Postgres>, Error> {
-        Ok(self.db.write.begin().await?)
+        Ok(self.db.write.begin_with("begin; select pg_current_xact_id()").await?)
     }
 
     /// Ends a write: the audit record, the change line with what follows from it, the commit, the counters.

@@ -243,7 +243,11 @@ async fn taken(conn: &mut PgConnection, workspace: &Workspace, draft: &Draft, ac
     })
 }
 
-async fn held(conn: &mut PgConnection, workspace: &Workspace, draft: &Draft) -> Result<Asset, Error> {
+pub(in crate::catalog) async fn held(
+    conn: &mut PgConnection,
+    workspace: &Workspace,
+    draft: &Draft,
+) -> Result<Asset, Error> {
     asset::lock(conn, workspace.workspace_id, &draft.name)
         .await?
         .ok_or_else(|| Error::AssetNotFound { workspace: workspace.name.to_string(), name: draft.name.to_string() })
@@ -302,8 +306,7 @@ pub(in crate::catalog) async fn replace_version(
     now: OffsetDateTime,
 ) -> Result<(), Error> {
     let server = server_of(asset, draft);
-    version::update_source(&mut *conn, stored.version_id, draft, server.as_deref(), draft.updated_at.unwrap_or(now))
-        .await?;
+    version::update_source(&mut *conn, stored.version_id, draft, server.as_deref(), now).await?;
     if stored.status != draft.status || stored.status_message != draft.status_message {
         let stage: Stage = stored.stage.after(draft.status);
         version::set_state(&mut *conn, stored.version_id, stage, draft.status, draft.status_message.as_deref(), now)

@@ -40,13 +40,21 @@ impl TestApp {
 
     /// Starts the program with these settings and this embedder.
     pub async fn start_with(settings: &[(&str, &str)], embedder: Embedder) -> Self {
+        Self::start_at(Clock::fixed(datetime!(2026-03-01 12:00 UTC)), settings, embedder).await
+    }
+
+    /// Starts the program with a clock that runs, for stories in which the order of writes counts.
+    pub async fn start_running() -> Self {
+        Self::start_at(Clock::system(), &[], Embedder::hashed()).await
+    }
+
+    async fn start_at(clock: Clock, settings: &[(&str, &str)], embedder: Embedder) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let data = std::env::temp_dir().join(format!("wharfinger-story-{}", uuid::Uuid::now_v7().simple()));
         let data_dir = [("WHARFINGER_DATA_DIR".to_owned(), data.display().to_string())];
         let config = Config::from_sources(None, data_dir.into_iter().chain(settings)).expect("the settings are right");
         let db = Database::new(fresh_database().await, &config.storage);
-        let clock = Clock::fixed(datetime!(2026-03-01 12:00 UTC));
 
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();

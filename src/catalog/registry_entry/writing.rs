@@ -1,0 +1,443 @@
+//! The registry's verbs: publish a version, edit it, set the status of one or of all.
+
+use super::{MOST_VERSIONS, RegistryEntry, VersionFilter};
+use crate::auth::{Actor, Permission, Scope};
+use crate::base::{AssetId, FieldError, Name, Problem, VersionId, WorkspaceId};
+use crate::catalog::draft::Draft;
+use crate::catalog::verbs::{Deed, held, insert_version, replace_version};
+use crate::catalog::{
+    Asset, Catalog, Error, Kind, NewAsset, NewDefinition, NewVersion, Status, Version, asset, metadata, version,
+};
+use crate::wire::Format;
+use http::StatusCode;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+/// A wish to set the status of a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusChange {
+    pub status: Status,
+    /// At most 500 characters; none goes with `active`.
+    pub message: Option<String>,
+}
+
+impl Catalog {
+    /// Publishes the version that `document`, a valid server.json, tells of; the server is registered with its first.
+    ///
+    /// Without a workspace it goes where the actor may publish and the server already is, else to the one workspace
+    /// the actor publishes in, else to `default`.
+    ///
+    /// # Errors
+    /// 401, 403; 404 for a workspace that is none; 400 when the version is there already, when a remote is another
+    /// server's, or when the server has [`MOST_VERSIONS`]; 409 when the name is taken by something that is no server.
+    pub async fn registry_publish(
+        &self,
+        actor: &Actor,
+        workspace: Option<&str>,
+        document: &Value,
+    ) -> Result<RegistryEntry, Error> {
+        let name = text(document, "name");
+        let mut tx = self.begin().await?;
+        let workspace = match workspace {
+            Some(workspace) => workspace.to_owned(),
+            None => self.workspace_to_publish_in(actor, &mut tx, name).await?,
+        };
+        let workspace = self.workspace_for(actor, &mut tx, &workspace, Permission::WriteCatalog).await?;
+        let mut draft = draft(document)?;
+        if let Some(known) = asset_name(&mut tx, workspace.workspace_id, name).await? {
+            draft.name = known;
+        }
+        let schemas = metadata::list(&mut tx, workspace.workspace_id).await?;
+
+        let now = self.clock.now();
+        let place = (workspace.workspace_id, &workspace.name);
+        let new = asset::insert(&mut tx, place, &draft, workspace.default_visibility, now).await?.is_some();
+        let asset = held(&mut tx, &workspace, &draft).await?;
+        refuse_unfit(&asset)?;
+        if new {
+            metadata::check(&schemas, metadata::Carrier::Asset, &draft.metadata)?;
+        }
+        if version::find_any(&mut tx, asset.asset_id, &draft.version.name).await?.is_some() {
+            return Err(refusal("Failed to publish server", "invalid version: cannot publish duplicate version"));
+        }
+        if count(&mut tx, asset.asset_id).await? >= MOST_VERSIONS {
+            let message = format!("a server has at most {MOST_VERSIONS} versions");
+            return Err(refusal("Failed to publish server", message));
+        }
+        refuse_taken_remotes(&mut tx, &asset, &draft.version.deployments, "Failed to publish server").await?;
+        let version = insert_version(&mut tx, &asset, &draft.version, now).await?;
+        if !new {
+            self.follow_latest(&mut tx, &asset, &draft, now).await?;
+        }
+
+        let verb = if new { "register" } else { "publish-version" };
+        self.finish(tx, actor, &asset, verb, now, None, &version.name).await?;
+        self.entry_of(actor, &asset, &version.name).await
+    }
+
+    /// Gives a version that is not deleted the contents of `document`, a valid server.json of the same name and version.
+    ///
+    /// # Errors
+    /// 401, 403; 404 without such a version; 400 when the document is of another server or version, or when a remote is
+    /// another server's.
+    pub async fn registry_edit(
+        &self,
+        actor: &Actor,
+        workspace: Option<&str>,
+        (server, version): (&str, &str),
+        document: &Value,
+    ) -> Result<RegistryEntry, Error> {
+        let mut tx = self.begin().await?;
+        let asset = self.server_for_writing(actor, &mut tx, workspace, server).await?;
+        let stored = version::find_any(&mut tx, asset.asset_id, version).await?;
+        let stored = stored.filter(|stored| stored.status != Status::Deleted && asset.deleted_at.is_none());
+        let stored = stored.ok_or_else(no_version)?;
+        if text(document, "name") != server {
+            return Err(refusal(
+                "Failed to edit server",
+                "cannot rename server: the name in the body differs from the path",
+            ));
+        }
+        if text(document, "version") != version {
+            return Err(Error::Problem(Problem::bad_request("Version in request body must match URL path parameter")));
+        }
+        let mut draft = draft(document)?;
+        draft.name = asset.name.clone();
+        draft.version.status = stored.status;
+        draft.version.stage = stored.stage;
+        draft.version.status_message.clone_from(&stored.status_message);
+
+        let now = self.clock.now();
+        refuse_taken_remotes(&mut tx, &asset, &draft.version.deployments, "Failed to edit server").await?;
+        replace_version(&mut tx, &asset, &stored, &draft.version, now).await?;
+        self.follow_latest(&mut tx, &asset, &draft, now).await?;
+        self.finish(tx, actor, &asset, "update", now, None, version).await?;
+        self.entry_of(actor, &asset, version).await
+    }
+
+    /// Sets the status of one version; deleted ones can be restored.
+    ///
+    /// # Errors
+    /// 401, 403; 404 without such a version; 400 when nothing would change, for a message with `active`, or when a
+    /// restored version's remote is another server's by now.
+    pub async fn registry_set_status(
+        &self,
+        actor: &Actor,
+        workspace: Option<&str>,
+        (server, version): (&str, &str),
+        change: &StatusChange,
+    ) -> Result<RegistryEntry, Error> {
+        let mut tx = self.begin().await?;
+        let asset = self.server_for_writing(actor, &mut tx, workspace, server).await?;
+        let stored = version::find_any(&mut tx, asset.asset_id, version).await?.ok_or_else(no_version)?;
+        refuse_unfit(&asset)?;
+        change.check()?;
+        if change.changes_nothing_of(&stored) {
+            return Err(refusal(
+                "Failed to update server status",
+                "No changes to apply: status and message are already set to the provided values",
+            ));
+        }
+
+        let now = self.clock.now();
+        set_status(&mut tx, &asset, &stored, change, now).await?;
+        version::choose_latest(&mut tx, asset.asset_id, now).await?;
+        asset::touch(&mut tx, asset.asset_id, now).await?;
+        let verb = if change.status == Status::Deleted { "delete-version" } else { "update-version" };
+        self.finish(tx, actor, &asset, verb, now, Some(&stored), version).await?;
+        self.entry_of(actor, &asset, version).await
+    }
+
+    /// Sets the status of all versions at once, and gives them all as they are then.
+    ///
+    /// # Errors
+    /// As [`Catalog::registry_set_status`]; 400 only when no version at all would change.
+    pub async fn registry_set_status_of_all(
+        &self,
+        actor: &Actor,
+        workspace: Option<&str>,
+        server: &str,
+        change: &StatusChange,
+    ) -> Result<Vec<RegistryEntry>, Error> {
+        let mut tx = self.begin().await?;
+        let asset = self.server_for_writing(actor, &mut tx, workspace, server).await?;
+        refuse_unfit(&asset)?;
+        change.check()?;
+        let versions = version::list(&mut tx, asset.asset_id, true, 0, MOST_VERSIONS).await?;
+        let to_change: Vec<&Version> = versions.iter().filter(|stored| !change.changes_nothing_of(stored)).collect();
+        if to_change.is_empty() {
+            return Err(refusal(
+                "Failed to update server status",
+                "No changes to apply: all versions already have the requested status and message",
+            ));
+        }
+
+        let now = self.clock.now();
+        for stored in &to_change {
+            set_status(&mut tx, &asset, stored, change, now).await?;
+        }
+        version::choose_latest(&mut tx, asset.asset_id, now).await?;
+        asset::touch(&mut tx, asset.asset_id, now).await?;
+        self.finish(tx, actor, &asset, "update-versions", now, None, change.status.as_str()).await?;
+        let workspace = Some(asset.workspace.as_str());
+        self.registry_versions(actor, workspace, &asset.registry_name, true).await
+    }
+
+    /// The server of this registry name, held for writing.
+    async fn server_for_writing(
+        &self,
+        actor: &Actor,
+        conn: &mut PgConnection,
+        workspace: Option<&str>,
+        server: &str,
+    ) -> Result<Asset, Error> {
+        if actor.is_anonymous() {
+            actor.require(Permission::WriteCatalog, Scope::Instance)?;
+        }
+        if let Some(workspace) = workspace {
+            self.known_workspace(actor, &mut *conn, workspace).await?;
+        }
+        let places = places(&mut *conn, actor, workspace, server).await?;
+        let writable =
+            places.iter().find(|place| actor.may(Permission::WriteCatalog, Scope::Workspace(place.workspace_id)));
+        let place =
+            writable.or(places.first()).ok_or_else(|| Error::Problem(Problem::not_found("Server not found")))?;
+        actor.require(Permission::WriteCatalog, Scope::Workspace(place.workspace_id))?;
+        self.asset_for_writing(actor, conn, &place.workspace, &place.name, true).await
+    }
+
+    async fn workspace_to_publish_in(
+        &self,
+        actor: &Actor,
+        conn: &mut PgConnection,
+        server: &str,
+    ) -> Result<String, Error> {
+        if actor.is_anonymous() {
+            actor.require(Permission::WriteCatalog, Scope::Instance)?;
+        }
+        let may = |workspace: WorkspaceId| actor.may(Permission::WriteCatalog, Scope::Workspace(workspace));
+        let places = places(&mut *conn, actor, None, server).await?;
+        if let Some(place) = places.into_iter().find(|place| may(place.workspace_id)) {
+            return Ok(place.workspace);
+        }
+        let sight = actor.sight();
+        if sight.everything {
+            return Ok("default".to_owned());
+        }
+        let own: Vec<String> = sqlx::query_scalar(
+            "select name from workspace where workspace_id = any($1) and deleted_at is null order by name <> 'default', name",
+        )
+        .bind(sight.workspaces.iter().copied().filter(|workspace| may(*workspace)).collect::<Vec<_>>())
+        .fetch_all(conn)
+        .await?;
+        match own.into_iter().next() {
+            Some(workspace) => Ok(workspace),
+            None => Err(actor
+                .require(Permission::WriteCatalog, Scope::Instance)
+                .map_or_else(Error::from, |()| no_version())),
+        }
+    }
+
+    async fn finish(
+        &self,
+        tx: sqlx::Transaction<'static, sqlx::Postgres>,
+        actor: &Actor,
+        asset: &Asset,
+        verb: &'static str,
+        at: OffsetDateTime,
+        before: Option<&Version>,
+        version: &str,
+    ) -> Result<(), Error> {
+        let before = before.map(|was| json!({"version": was.name, "status": was.status}));
+        let after = Some(json!({"version": version}));
+        self.commit(tx, Deed { actor, asset, verb, at, before, after }).await
+    }
+
+    async fn entry_of(&self, actor: &Actor, asset: &Asset, version: &str) -> Result<RegistryEntry, Error> {
+        let version = VersionFilter::Named(version);
+        let found = self.registry_entry(actor, Some(&asset.workspace), &asset.registry_name, version, true).await?;
+        found.ok_or_else(no_version)
+    }
+}
+
+impl StatusChange {
+    fn check(&self) -> Result<(), Error> {
+        if self.status == Status::Active && self.message.is_some() {
+            let message = "status_message cannot be provided when setting status to active";
+            return Err(refusal("Failed to update server status", message));
+        }
+        Ok(())
+    }
+
+    fn changes_nothing_of(&self, stored: &Version) -> bool {
+        stored.status == self.status && (self.message.is_none() || stored.status_message == self.message)
+    }
+}
+
+async fn set_status(
+    conn: &mut PgConnection,
+    asset: &Asset,
+    stored: &Version,
+    change: &StatusChange,
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    if stored.status == Status::Deleted && change.status != Status::Deleted {
+        let remotes = remotes_of(&mut *conn, stored.version_id).await?;
+        refuse_remotes_taken_from(conn, asset, &remotes, "Failed to update server status").await?;
+    }
+    let message = match change.status {
+        Status::Active => None,
+        _ if change.message.is_some() => change.message.as_deref(),
+        _ if change.status == stored.status => stored.status_message.as_deref(),
+        _ => None,
+    };
+    let stage = stored.stage.after(change.status);
+    version::set_state(conn, stored.version_id, stage, change.status, message, now).await?;
+    Ok(())
+}
+
+/// A place where a server of some registry name is.
+#[derive(sqlx::FromRow)]
+struct Place {
+    workspace_id: WorkspaceId,
+    workspace: String,
+    name: String,
+}
+
+/// Where servers of this registry name are that the actor may see, the one the common view shows first.
+async fn places(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    workspace: Option<&str>,
+    server: &str,
+) -> Result<Vec<Place>, sqlx::Error> {
+    let sight = actor.sight();
+    sqlx::query_as(
+        "select a.workspace_id, w.name as workspace, a.name
+         from asset a join workspace w using (workspace_id)
+         where a.registry_name = $1 and a.kind = 'mcp' and w.deleted_at is null and ($2::text is null or w.name = $2)
+           and ($3 or a.visibility = 'public' or ($4 and a.visibility = 'internal') or a.workspace_id = any($5))
+         order by a.deleted_at is not null, w.name <> 'default', w.name, a.asset_id",
+    )
+    .bind(server)
+    .bind(workspace)
+    .bind(sight.everything)
+    .bind(sight.internal)
+    .bind(&sight.workspaces)
+    .fetch_all(conn)
+    .await
+}
+
+/// The asset's name behind a registry name; the two differ where a plain slug was registered.
+async fn asset_name(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    server: &str,
+) -> Result<Option<Name>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select name from asset where workspace_id = $1 and registry_name = $2 order by asset_id limit 1",
+    )
+    .bind(workspace)
+    .bind(server)
+    .fetch_optional(conn)
+    .await
+}
+
+async fn count(conn: &mut PgConnection, asset: AssetId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("select count(*) from version where asset_id = $1").bind(asset).fetch_one(conn).await
+}
+
+async fn remotes_of(conn: &mut PgConnection, version: VersionId) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar("select url from deployment where version_id = $1 and deleted_at is null")
+        .bind(version)
+        .fetch_all(conn)
+        .await
+}
+
+async fn refuse_taken_remotes(
+    conn: &mut PgConnection,
+    asset: &Asset,
+    deployments: &[crate::catalog::DeploymentDraft],
+    what: &'static str,
+) -> Result<(), Error> {
+    let urls: Vec<String> = deployments.iter().map(|deployment| deployment.url.clone()).collect();
+    refuse_remotes_taken_from(conn, asset, &urls, what).await
+}
+
+/// Refuses addresses at which another live server of the workspace is; what other workspaces have may not be told.
+async fn refuse_remotes_taken_from(
+    conn: &mut PgConnection,
+    asset: &Asset,
+    urls: &[String],
+    what: &'static str,
+) -> Result<(), Error> {
+    if urls.is_empty() {
+        return Ok(());
+    }
+    let taken: Option<(String, String)> = sqlx::query_as(
+        "select d.url, a.registry_name
+         from deployment d
+         join version v using (version_id)
+         join asset a using (asset_id)
+         where d.url = any($1) and d.deleted_at is null and v.status <> 'deleted' and a.deleted_at is null
+           and a.kind = 'mcp' and a.workspace_id = $2 and a.asset_id <> $3
+         limit 1",
+    )
+    .bind(urls)
+    .bind(asset.workspace_id)
+    .bind(asset.asset_id)
+    .fetch_optional(conn)
+    .await?;
+    match taken {
+        Some((url, by)) => Err(refusal(what, format!("remote URL {url} is already used by server {by}"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what the name belongs to when it is deleted or no MCP server.
+fn refuse_unfit(asset: &Asset) -> Result<(), Error> {
+    let (workspace, name) = (&asset.workspace, &asset.registry_name);
+    let sentence = if asset.deleted_at.is_some() {
+        format!("{name} was deleted from workspace {workspace}; restore it there first, or choose another name")
+    } else if asset.kind != Kind::Mcp {
+        format!("{name} of workspace {workspace} is a {} and no MCP server; choose another name", asset.kind)
+    } else {
+        return Ok(());
+    };
+    Err(Error::Problem(Problem::conflict("name-taken", sentence)))
+}
+
+fn draft(document: &Value) -> Result<Draft, Error> {
+    let definition = NewDefinition {
+        format: Some(Format::ServerJson.as_str().to_owned()),
+        value: Some(document.clone()),
+        ..NewDefinition::default()
+    };
+    let name =
+        Name::parse(text(document, "name")).map_err(|error| Error::invalid_at("body.name", error.to_string()))?;
+    let version = NewVersion { name: Some(text(document, "version").to_owned()), ..NewVersion::default() };
+    Draft::of(NewAsset {
+        name: Some(name),
+        kind: Some(Kind::Mcp),
+        version: Some(version),
+        definition: Some(definition),
+        ..NewAsset::default()
+    })
+}
+
+fn text<'a>(document: &'a Value, member: &str) -> &'a str {
+    document.get(member).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn no_version() -> Error {
+    Error::Problem(Problem::not_found("Server version not found"))
+}
+
+/// 400 as the official registry words it: what failed, and the cause among the errors.
+fn refusal(what: &'static str, cause: impl Into<String>) -> Error {
+    let cause = FieldError::new("body", cause);
+    Error::Problem(
+        Problem::new(StatusCode::BAD_REQUEST, "registry-refused", "Bad Request", what).with_errors(vec![cause]),
+    )
+}

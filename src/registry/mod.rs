@@ -1,0 +1,165 @@
+//! The official MCP registry's API, `/v0.1` and `/v0`: at the root over all workspaces, below `/workspaces/{name}` of one.
+//!
+//! Editors, agents and other registries read servers here and publish them. Reads go through [`answer`]: what was
+//! answered once is kept as bytes until the catalog changes. The API's own rules stand in `wire::server_json` and in
+//! `catalog::registry_entry`; this door reads requests generously and answers in the official server's words.
+
+mod about;
+mod answer;
+mod body;
+mod cors;
+mod extensions;
+mod path;
+mod problem;
+mod query;
+mod reading;
+mod render;
+mod writing;
+
+use crate::{
+    auth::{Actor, Auth},
+    base::Problem,
+    catalog::Catalog,
+    door::{AsItIs, Handles, RequestId, credential},
+};
+use answer::{Answer, Answers};
+use axum::{Router, body::Body, extract::State, response::Response, routing::any};
+use http::{Method, Request, StatusCode, request::Parts};
+use path::{Address, Resource};
+use std::sync::Arc;
+
+/// Our name among extensions and in `_meta`.
+pub(crate) const NAMESPACE: &str = "dev.wharfinger";
+
+/// Room for the ready answers: the details of some 20,000 servers, with the lists that are asked for most.
+const ANSWER_BYTES: u64 = 64 << 20;
+
+/// The routes of the API.
+///
+/// All of them lead to one function, which takes the path apart itself: a router would answer the odd forms of
+/// addresses that clients make with redirects or 404.
+pub fn router(handles: &Handles) -> Router<Handles> {
+    let catalog = handles.catalog.clone();
+    let answers = Answers::new(catalog.generations().clone(), ANSWER_BYTES);
+    let registry = Registry { catalog, auth: handles.auth.clone(), answers };
+
+    let mut router = Router::new();
+    for prefix in ["", "/workspaces/{workspace}"] {
+        for version in ["v0.1", "v0"] {
+            for rest in ["", "/", "/{*rest}"] {
+                router = router.route(&format!("{prefix}/{version}{rest}"), any(serve));
+            }
+        }
+    }
+    // Some clients leave the version out.
+    for path in ["/servers", "/servers/", "/servers/{*rest}"] {
+        router = router.route(path, any(serve));
+    }
+    router.with_state(registry)
+}
+
+/// What the door needs; cheap to clone.
+#[derive(Clone)]
+struct Registry {
+    catalog: Catalog,
+    auth: Auth,
+    answers: Answers,
+}
+
+async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut response = match registry.answer(&parts, body).await {
+        Ok(answer) => answer.respond(&parts.method, &parts.headers),
+        Err(problem) => problem::respond(&problem, &parts.method, &parts.headers),
+    };
+    cors::allow(response.headers_mut(), &parts.method, &parts.headers);
+    response.extensions_mut().insert(AsItIs);
+    response
+}
+
+impl Registry {
+    async fn answer(&self, parts: &Parts, body: Body) -> Result<Arc<Answer>, Problem> {
+        if parts.method == Method::OPTIONS {
+            return Ok(Arc::new(Answer::json(StatusCode::NO_CONTENT, Vec::new())));
+        }
+        let actor = self.actor(parts).await?;
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let reading = parts.method == Method::GET || parts.method == Method::HEAD;
+        let key = (!actor.is_anonymous()).then(|| actor.sight()).and_then(|sight| answer::key(Some(&sight), target));
+        let key = key.as_deref().unwrap_or(target);
+        if reading && let Some(kept) = self.answers.get(key) {
+            return Ok(kept);
+        }
+
+        let Address { workspace, resource } = Address::parse(parts.uri.path())?;
+        let workspace = workspace.as_deref();
+        let query = parts.uri.query();
+        match (&parts.method, resource) {
+            (&Method::GET | &Method::HEAD, resource) => {
+                let (answer, stamp) = self.read(&actor, workspace, resource, query).await?;
+                let answer = Arc::new(answer);
+                if let Some(stamp) = stamp {
+                    self.answers.put(key, stamp, answer.clone());
+                }
+                Ok(answer)
+            }
+            (&Method::POST, Resource::Validate) => about::validate(parts, body).await.map(Arc::new),
+            (&Method::POST, Resource::Publish) => self.publish(&actor, workspace, parts, body).await.map(Arc::new),
+            (&Method::PUT, Resource::Version { server, version }) => {
+                self.edit(&actor, workspace, (&server, &version), parts, body).await.map(Arc::new)
+            }
+            (&Method::DELETE, Resource::Version { server, version }) => {
+                self.delete(&actor, workspace, (&server, &version)).await.map(Arc::new)
+            }
+            (&Method::PATCH, Resource::VersionStatus { server, version }) => {
+                self.set_status(&actor, workspace, (&server, &version), parts, body).await.map(Arc::new)
+            }
+            (&Method::PATCH, Resource::ServerStatus { server }) => {
+                self.set_status_of_all(&actor, workspace, &server, parts, body).await.map(Arc::new)
+            }
+            (method, resource) => Err(problem::method_not_allowed(method, resource.methods())),
+        }
+    }
+
+    async fn read(
+        &self,
+        actor: &Actor,
+        workspace: Option<&str>,
+        resource: Resource,
+        query: Option<&str>,
+    ) -> Result<(Answer, Option<answer::Stamp>), Problem> {
+        match resource {
+            Resource::Servers => self.list(actor, workspace, query).await,
+            Resource::Versions { server } => self.versions(actor, workspace, &server, query).await,
+            Resource::Version { server, version } => self.version(actor, workspace, (&server, &version), query).await,
+            Resource::Health => Ok((about::health(), None)),
+            Resource::Ping => Ok((about::ping(), None)),
+            Resource::About => Ok((about::version(), None)),
+            Resource::Extensions => Ok((extensions::list(), None)),
+            Resource::Changes => self.changes(actor, workspace, query).await.map(|answer| (answer, None)),
+            other => Err(problem::method_not_allowed(&Method::GET, other.methods())),
+        }
+    }
+
+    /// Whoever the request's key stands for; nobody without one.
+    async fn actor(&self, parts: &Parts) -> Result<Actor, Problem> {
+        let Some(token) = credential(&parts.headers)? else { return Ok(Actor::anonymous()) };
+        let actor = self.auth.identify(token).await?;
+        Ok(match parts.extensions.get::<RequestId>() {
+            Some(id) => actor.with_request_id(id.as_str()),
+            None => actor,
+        })
+    }
+}
+
+impl Resource {
+    /// The methods it takes, as `Allow` lists them.
+    const fn methods(&self) -> &'static str {
+        match self {
+            Self::Version { .. } => "GET, HEAD, PUT, DELETE, OPTIONS",
+            Self::VersionStatus { .. } | Self::ServerStatus { .. } => "PATCH, OPTIONS",
+            Self::Publish | Self::Validate => "POST, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+}
