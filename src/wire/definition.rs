@@ -1,7 +1,8 @@
 //! One way in for every document: its bytes -> its format and what it says.
 
 use super::detect::{detect, detect_text, means_to_be_structured};
-use super::{Document, DocumentError, Format, Outline, Syntax, decode, openapi, server_json};
+use super::tidy::tidy;
+use super::{Document, DocumentError, Format, Outline, Syntax, agent_card, asyncapi, decode, openapi, server_json};
 use crate::base::FieldError;
 
 /// A document that was understood.
@@ -84,6 +85,8 @@ fn read_unknown(content: &[u8]) -> Result<ReadDefinition, Refusal> {
 fn read_document(document: Document, format: Format) -> Result<ReadDefinition, Refusal> {
     let mut outline = match format {
         Format::OpenApi => openapi::read(&document.value)?,
+        Format::AsyncApi => asyncapi::read(&document.value)?,
+        Format::AgentCard => agent_card::read(&document.value)?,
         Format::ServerJson => {
             if !document.value.is_object() {
                 return Err(Refusal::at("", "a server.json is an object; this is not"));
@@ -92,6 +95,7 @@ fn read_document(document: Document, format: Format) -> Result<ReadDefinition, R
         }
         _ => Outline::default(),
     };
+    tidy(&mut outline);
     outline.findings.splice(0..0, document.findings);
     let media_type = match document.syntax {
         Syntax::Json => "application/json",
@@ -109,11 +113,12 @@ fn read_text(text: &str, format: Format) -> ReadDefinition {
     };
     let heading = || text.lines().find_map(|line| line.strip_prefix("# "));
     let title = if format == Format::Markdown { heading() } else { None };
-    let outline = Outline {
+    let mut outline = Outline {
         format_name: format_name.to_owned(),
         title: title.map(|title| title.trim().to_owned()).filter(|title| !title.is_empty()),
         ..Outline::default()
     };
+    tidy(&mut outline);
     ReadDefinition { format, media_type, outline }
 }
 

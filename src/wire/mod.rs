@@ -1,5 +1,7 @@
 //! Formats that others define: parse and emit, no input or output of its own.
 
+pub mod agent_card;
+pub mod asyncapi;
 mod definition;
 mod detect;
 mod document;
@@ -10,6 +12,7 @@ mod outline;
 pub mod schema_view;
 pub mod server_json;
 mod text;
+mod tidy;
 mod yaml;
 
 pub use definition::{ReadDefinition, Refusal, read_definition};

@@ -1,11 +1,12 @@
 //! What a description says about the API as a whole: `info`, tags, servers, where to read more.
 
-use super::{Edition, text};
+use super::text;
 use crate::wire::findings::Findings;
 use crate::wire::{Contact, ExternalDoc, Icon, Licence, Outline, Server};
 use serde_json::{Map, Value};
 
-pub(super) fn read(root: &Map<String, Value>, edition: Edition, findings: &mut Findings) -> Outline {
+/// Everything but servers and operations; AsyncAPI writes these parts alike.
+pub(in crate::wire) fn read(root: &Map<String, Value>, findings: &mut Findings) -> Outline {
     let nothing = Map::new();
     let info = root.get("info").and_then(Value::as_object).unwrap_or(&nothing);
     for key in ["title", "version"] {
@@ -18,7 +19,6 @@ pub(super) fn read(root: &Map<String, Value>, edition: Edition, findings: &mut F
             findings.warn("unexpected-type", format!("/info/{key}"), format!("`info.{key}` must be a text"));
         }
     }
-    let servers = if edition == Edition::V2 { swagger_servers(root) } else { servers(root) };
     Outline {
         title: text(info, "title").map(trimmed),
         summary: text(info, "summary"),
@@ -37,14 +37,17 @@ pub(super) fn read(root: &Map<String, Value>, edition: Edition, findings: &mut F
             .filter(|contact| *contact != Contact::default())
             .into_iter()
             .collect(),
-        external_docs: object(root, "externalDocs").and_then(external_doc).into_iter().collect(),
+        external_docs: object(root, "externalDocs")
+            .or_else(|| object(info, "externalDocs"))
+            .and_then(external_doc)
+            .into_iter()
+            .collect(),
         icons: object(info, "x-logo")
             .and_then(|logo| text(logo, "url"))
             .map(|src| Icon { src, ..Icon::default() })
             .into_iter()
             .collect(),
-        tags: tags(root),
-        servers,
+        tags: tags(root.get("tags").or_else(|| info.get("tags"))),
         ..Outline::default()
     }
 }
@@ -60,14 +63,14 @@ pub(super) fn add_tags_of_operations(outline: &mut Outline) {
     }
 }
 
-fn tags(root: &Map<String, Value>) -> Vec<String> {
-    let declared = root.get("tags").and_then(Value::as_array).into_iter().flatten();
+fn tags(declared: Option<&Value>) -> Vec<String> {
+    let declared = declared.and_then(Value::as_array).into_iter().flatten();
     let names = declared.filter_map(|tag| text(tag.as_object()?, "name")).map(trimmed);
     let mut known = std::collections::HashSet::new();
     names.filter(|name| known.insert(name.clone())).collect()
 }
 
-fn servers(root: &Map<String, Value>) -> Vec<Server> {
+pub(super) fn servers(root: &Map<String, Value>) -> Vec<Server> {
     let told = root.get("servers").and_then(Value::as_array).into_iter().flatten();
     told.filter_map(|server| {
         let server = server.as_object()?;
@@ -78,7 +81,7 @@ fn servers(root: &Map<String, Value>) -> Vec<Server> {
 }
 
 /// Swagger 2.0 gives an address in three parts; without a host it says only a path below some address.
-fn swagger_servers(root: &Map<String, Value>) -> Vec<Server> {
+pub(super) fn swagger_servers(root: &Map<String, Value>) -> Vec<Server> {
     let base = text(root, "basePath").map(trimmed).unwrap_or_default();
     let base = if base.is_empty() || base.starts_with('/') { base } else { format!("/{base}") };
     let server = |url: String| Server { url, description: None, transport: None };

@@ -6,16 +6,17 @@
 
 mod detail;
 mod expansion;
-mod info;
+pub(super) mod info;
 mod links;
 mod operation;
 mod reference;
+#[cfg(test)]
+mod tests;
 
 use super::Outline;
 use super::definition::Refusal;
 use super::findings::{Findings, counted};
-use reference::References;
-pub(super) use reference::name_of;
+pub(super) use reference::{References, name_of};
 use serde_json::{Map, Value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +48,8 @@ pub fn read(document: &Value) -> Result<Outline, Refusal> {
     }
 
     let references = References::new(document);
-    let mut outline = Outline { format_name, ..info::read(root, edition, &mut findings) };
+    let mut outline = Outline { format_name, ..info::read(root, &mut findings) };
+    outline.servers = if edition == Edition::V2 { info::swagger_servers(root) } else { info::servers(root) };
     match paths {
         Some(paths) => {
             outline.operations = operation::operations(root, paths, edition, &references, &mut findings);
@@ -112,7 +114,7 @@ fn section<'a>(root: &'a Map<String, Value>, key: &str) -> Result<Option<&'a Map
 }
 
 /// A member as text: strings that are not blank, numbers and truth values as they are written.
-fn text(map: &Map<String, Value>, key: &str) -> Option<String> {
+pub(super) fn text(map: &Map<String, Value>, key: &str) -> Option<String> {
     match map.get(key)? {
         Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
         value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),

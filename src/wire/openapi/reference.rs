@@ -8,13 +8,13 @@ use std::collections::HashMap;
 /// Longest chain of references that only lead to references.
 const MAX_HOPS: usize = 16;
 
-pub(super) struct References<'a> {
+pub(in crate::wire) struct References<'a> {
     root: &'a Value,
     targets: RefCell<HashMap<&'a str, Option<&'a Value>>>,
 }
 
 impl<'a> References<'a> {
-    pub(super) fn new(root: &'a Value) -> Self {
+    pub(in crate::wire) fn new(root: &'a Value) -> Self {
         Self { root, targets: RefCell::default() }
     }
 
@@ -29,7 +29,7 @@ impl<'a> References<'a> {
     }
 
     /// `value`, or what it leads to when it is a reference that can be followed.
-    pub(super) fn follow(&self, mut value: &'a Value) -> &'a Value {
+    pub(in crate::wire) fn follow(&self, mut value: &'a Value) -> &'a Value {
         for _ in 0..MAX_HOPS {
             let Some(target) = reference_of(value).and_then(|reference| self.target(reference)) else { break };
             value = target;
