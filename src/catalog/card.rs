@@ -184,6 +184,24 @@ pub(super) async fn count_by_kind(conn: &mut PgConnection, sight: &Sight) -> Res
     .await
 }
 
+/// How many operations and tools the latest versions have of what `sight` may see.
+pub(super) async fn count_operations(conn: &mut PgConnection, sight: &Sight) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "select count(*)
+         from operation o
+         join version v using (version_id)
+         join asset a using (asset_id)
+         join workspace w using (workspace_id)
+         where v.is_latest and v.status <> 'deleted' and a.deleted_at is null and w.deleted_at is null
+           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))",
+    )
+    .bind(sight.everything)
+    .bind(sight.internal)
+    .bind(&sight.workspaces)
+    .fetch_one(conn)
+    .await
+}
+
 /// Everything search needs of an asset: its card, its description, and its operations without their schemas.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Searchable {

@@ -171,13 +171,15 @@ pub async fn visible_after(
     .await
 }
 
-/// The newest lines of assets within `sight` that are not deleted, newest first; what a feed shows.
+/// The newest lines of assets within `sight` that are not deleted, newest first; what a feed shows. `workspace` narrows
+/// it to the one of this name.
 ///
 /// # Errors
 /// The database's.
 pub async fn visible_newest(
     conn: &mut PgConnection,
     sight: &Sight,
+    workspace: Option<&str>,
     limit: i64,
 ) -> Result<Vec<NamedChange>, sqlx::Error> {
     sqlx::query_as(
@@ -186,12 +188,14 @@ pub async fn visible_newest(
          from change c join asset a using (asset_id) join workspace w on w.workspace_id = a.workspace_id
          where a.deleted_at is null
            and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))
+           and ($4::text is null or w.name = $4)
          order by c.sequence desc
-         limit $4",
+         limit $5",
     )
     .bind(sight.everything)
     .bind(sight.internal)
     .bind(&sight.workspaces)
+    .bind(workspace)
     .bind(limit)
     .fetch_all(conn)
     .await

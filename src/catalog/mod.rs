@@ -50,7 +50,7 @@ pub use registry_entry::{
     MOST_VERSIONS, RegistryEntry, RegistryFilter, RegistryPlace, Settled, StatusChange, VersionFilter,
 };
 pub use stage::{Stage, Status, UnknownWord, Visibility};
-pub use verbs::{AssetDetail, DefinitionContent, Outcome, Registered, VersionDetail};
+pub use verbs::{AssetDetail, Counts, DefinitionContent, Outcome, Registered, VersionDetail};
 pub use version::{Version, VersionPatch};
 pub use version_order::{is_semantic, order_key};
 pub use workspace::{NewWorkspace, Workspace, WorkspacePatch};
@@ -65,12 +65,13 @@ pub struct Catalog {
     db: Database,
     clock: Clock,
     generations: Generations,
+    counted: verbs::Counted,
 }
 
 impl Catalog {
     #[must_use]
     pub fn new(db: Database, clock: Clock, generations: Generations) -> Self {
-        Self { db, clock, generations }
+        Self { db, clock, generations, counted: verbs::counted() }
     }
 
     /// The counters that say how long an answer stays true.

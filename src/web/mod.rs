@@ -3,22 +3,29 @@
 //! A page is one file here and one template of the same name in `web/templates`. It asks one verb, and shows what the
 //! actor may see; the frame around it is the [`Layout`].
 
+mod about;
 mod asset;
 mod browse;
+mod changes;
+mod home;
 mod layout;
+mod machines;
 mod markdown;
 mod problem;
+mod problem_kinds;
 mod same_origin;
 mod static_files;
 mod theme;
+mod ways_in;
 pub mod words;
+mod workspace;
 
 pub use layout::{Layout, Place, page, page_headers};
+pub use markdown::is_safe_link;
 pub use problem::problem_page;
 pub use static_files::static_path;
 pub use theme::Theme;
 
-use crate::catalog::Kind;
 use crate::door::Handles;
 use axum::Router;
 use axum::routing::{get, post};
@@ -31,19 +38,21 @@ pub fn router() -> Router<Handles> {
     Router::new()
         .route("/static/{digest}/{name}", get(static_files::serve))
         .route("/favicon.svg", get(static_files::favicon))
+        .route("/", get(home::show))
         .route("/browse", get(browse::show))
         .route("/search", get(browse::search))
         .merge(asset::router())
+        .route("/workspaces", get(workspace::list))
+        .route("/workspaces/{workspace}", get(workspace::show))
+        .route("/workspaces/{workspace}/feed.atom", get(changes::feed_of_workspace))
+        .route("/feed.atom", get(changes::feed))
+        .route("/about", get(about::about))
+        .route("/status", get(about::status))
+        .route("/problems", get(problem_kinds::list))
+        .route("/problems/{kind}", get(problem_kinds::show))
+        .route("/opensearch.xml", get(machines::open_search))
+        .route("/robots.txt", get(machines::robots))
         .route("/preferences/theme", post(theme::choose))
-}
-
-/// The icon of a kind in the sprite.
-#[must_use]
-pub fn kind_icon(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Websocket => "webhook",
-        other => other.as_str(),
-    }
 }
 
 /// The page of an asset.

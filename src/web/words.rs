@@ -1,5 +1,6 @@
 //! How facts are put into words on pages: transports, times, numbers. Templates hand over references, so most take both.
 
+use serde_json::Value;
 use std::borrow::Borrow;
 use std::fmt::Display;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
@@ -75,6 +76,40 @@ pub fn span(from: impl Borrow<usize>, shown: impl Borrow<usize>, total: impl Bor
         0 => "None".to_owned(),
         1 => format!("{}{of}", number(from + 1)),
         _ => format!("{} to {}{of}", number(from + 1), number(from + shown)),
+    }
+}
+
+/// The text without the characters that XML 1.0 cannot hold even escaped (its section 2.2).
+#[must_use]
+pub fn xml(text: &str) -> String {
+    let fits =
+        |c: &char| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    text.chars().filter(fits).collect()
+}
+
+/// The beginning of a text, at most `most` characters, cut between words.
+#[must_use]
+pub fn short(text: &str, most: usize) -> String {
+    let Some((end, _)) = text.char_indices().nth(most) else { return text.to_owned() };
+    let head = &text[..end];
+    let head = head.rfind(' ').filter(|space| *space > end / 2).map_or(head, |space| &head[..space]);
+    format!("{} …", head.trim_end())
+}
+
+/// A JSON Schema in a few words: `one of a, b`, `text`, `a list`.
+#[must_use]
+pub fn schema(schema: &Value) -> String {
+    if let Some(Value::Array(values)) = schema.get("enum") {
+        let shown = values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        return short(&format!("one of {}", shown.collect::<Vec<_>>().join(", ")), 120);
+    }
+    match schema.get("type").and_then(Value::as_str) {
+        Some("string") => schema.get("format").and_then(Value::as_str).unwrap_or("text").to_owned(),
+        Some("integer") => "whole number".to_owned(),
+        Some("boolean") => "true or false".to_owned(),
+        Some("array") => "a list".to_owned(),
+        Some(other) => other.to_owned(),
+        None => "anything its schema allows".to_owned(),
     }
 }
 

@@ -1,12 +1,15 @@
 //! The verbs of the catalog, one file a noun.
 
 mod assets;
+mod counting;
 mod deployments;
 mod reading;
 mod register;
 mod versions;
 mod workspaces;
 
+pub use counting::Counts;
+pub(super) use counting::{Counted, counted};
 pub use reading::{AssetDetail, DefinitionContent, VersionDetail};
 pub use register::{Outcome, Registered};
 pub(super) use register::{held, insert_version, replace_version};

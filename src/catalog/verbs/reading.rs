@@ -283,14 +283,6 @@ impl Catalog {
         Ok(Page { items, total: Some(total.unsigned_abs()), next })
     }
 
-    /// How many assets of each kind the actor may see, most first.
-    ///
-    /// # Errors
-    /// 503 when the database does not answer.
-    pub async fn count_by_kind(&self, actor: &Actor) -> Result<Vec<(Kind, i64)>, Error> {
-        Ok(card::count_by_kind(&mut *self.db.read.acquire().await?, &actor.sight()).await?)
-    }
-
     /// The cards of those `ids` that `sight` may see, in the order of `ids`.
     ///
     /// # Errors
@@ -335,13 +327,18 @@ impl Catalog {
         Ok(change::visible_after(&mut conn, &actor.sight(), mark, to_i64(limit.0)).await?)
     }
 
-    /// The newest change lines of live assets the actor may see, newest first.
+    /// The newest change lines of live assets the actor may see, in one workspace or all, newest first.
     ///
     /// # Errors
     /// 503 when the database does not answer.
-    pub async fn newest_changes(&self, actor: &Actor, limit: Limit) -> Result<Vec<NamedChange>, Error> {
+    pub async fn newest_changes(
+        &self,
+        actor: &Actor,
+        workspace: Option<&str>,
+        limit: Limit,
+    ) -> Result<Vec<NamedChange>, Error> {
         let mut conn = self.db.read.acquire().await?;
-        Ok(change::visible_newest(&mut conn, &actor.sight(), to_i64(limit.0)).await?)
+        Ok(change::visible_newest(&mut conn, &actor.sight(), workspace, to_i64(limit.0)).await?)
     }
 
     /// Which assets changed after `mark`, whoever may see them, in commit order: for the replicas' indexes.

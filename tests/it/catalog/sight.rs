@@ -18,7 +18,7 @@ async fn each_sees_its_own_part_and_no_trace_of_the_rest() {
     for (actor, expected) in [(Actor::anonymous(), 1), (outsider.clone(), 2), (member, 3), (Actor::system("test"), 3)] {
         let page = catalog.list(&actor, &CardFilter::default(), None, Limit(10)).await.unwrap();
         assert_eq!((page.items.len(), page.total), (expected, Some(expected as u64)), "{actor}");
-        let counted: i64 = catalog.count_by_kind(&actor).await.unwrap().iter().map(|(_, count)| count).sum();
+        let counted: i64 = catalog.counts(&actor).await.unwrap().kinds.iter().map(|(_, count)| count).sum();
         assert_eq!(counted, expected as i64, "{actor}");
         assert_eq!(catalog.changes(&actor, Mark::default(), Limit(10)).await.unwrap().len(), expected, "{actor}");
         assert_eq!(

@@ -1,0 +1,115 @@
+//! What this is, for people who look behind the pages: the ways in for programs, and the state of the service.
+
+use super::layout::{Layout, page};
+use super::ways_in::WaysIn;
+use super::words;
+use crate::base::{Clock, Database};
+use crate::catalog::Catalog;
+use crate::door::{Failure, Liveness};
+use crate::search::{Degraded, Request, Search};
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use time::OffsetDateTime;
+
+#[derive(Template)]
+#[template(path = "about.html")]
+struct About {
+    layout: Layout,
+    ways_in: WaysIn,
+}
+
+/// `GET /about`.
+pub(super) async fn about(layout: Layout) -> Result<Response, Failure> {
+    page(&About { ways_in: WaysIn::to(&layout.public_url), layout })
+}
+
+#[derive(Template)]
+#[template(path = "status.html")]
+struct Status {
+    layout: Layout,
+    parts: Vec<Part>,
+    at: OffsetDateTime,
+}
+
+/// A part of the service, and how it is.
+struct Part {
+    name: &'static str,
+    /// `ok`, `warn` or `bad`, beside the word.
+    class: &'static str,
+    word: &'static str,
+    /// What follows from it for the reader.
+    meaning: String,
+}
+
+impl Status {
+    fn worst(&self) -> &Part {
+        let rank = |part: &&Part| ["ok", "warn", "bad"].iter().position(|class| *class == part.class);
+        self.parts.iter().max_by_key(rank).expect("the database is always among the parts")
+    }
+}
+
+/// `GET /status`. Answers 503 when the service cannot do its work, like `/readyz`.
+pub(super) async fn status(
+    layout: Layout,
+    State(db): State<Database>,
+    State(catalog): State<Catalog>,
+    State(search): State<Search>,
+    State(liveness): State<Liveness>,
+    State(clock): State<Clock>,
+) -> Result<Response, Failure> {
+    let mut parts = vec![match db.ping().await {
+        Ok(()) => {
+            let counts = catalog.counts(&layout.actor).await?;
+            let total: i64 = counts.kinds.iter().map(|(_, count)| count).sum();
+            let meaning = format!(
+                "{} with {} that you can see.",
+                words::count(total, "asset", "assets"),
+                words::count(counts.operations, "tool or operation", "tools and operations"),
+            );
+            Part { name: "Record", class: "ok", word: "Ready", meaning }
+        }
+        Err(_) => Part {
+            name: "Record",
+            class: "bad",
+            word: "Away",
+            meaning: "The database does not answer: nothing can be read or written until it does.".to_owned(),
+        },
+    }];
+    let is_away = parts[0].class == "bad";
+    if !is_away {
+        let answer = search.find(&layout.actor, &Request::default()).await?;
+        parts.push(lexical(&answer.degraded));
+        parts.push(semantic(&answer.degraded));
+    }
+    if liveness.is_stopping() {
+        let meaning = "This process finishes what it has begun and takes no new work.".to_owned();
+        parts.push(Part { name: "Process", class: "warn", word: "Stopping", meaning });
+    }
+    let answer = page(&Status { layout, parts, at: clock.now() })?;
+    Ok(if is_away { (StatusCode::SERVICE_UNAVAILABLE, answer).into_response() } else { answer })
+}
+
+fn lexical(degraded: &[Degraded]) -> Part {
+    let name = "Search by words";
+    if degraded.contains(&Degraded::Lexical) {
+        let meaning = "The index is being built; until it is, texts are compared plainly and hits are not ranked.";
+        Part { name, class: "warn", word: "Being built", meaning: meaning.to_owned() }
+    } else {
+        let meaning = "Words, beginnings of words and small slips of the keyboard find what is registered.";
+        Part { name, class: "ok", word: "Ready", meaning: meaning.to_owned() }
+    }
+}
+
+fn semantic(degraded: &[Degraded]) -> Part {
+    let name = "Search by meaning";
+    if degraded.contains(&Degraded::Semantic) {
+        let meaning = "The embedding model is not there or not ready; the search goes by words only. \
+                       The operator finds the reason at /readyz.";
+        Part { name, class: "warn", word: "Off", meaning: meaning.to_owned() }
+    } else {
+        let meaning = "What is asked in other words than the documents use is found too.";
+        Part { name, class: "ok", word: "Ready", meaning: meaning.to_owned() }
+    }
+}
