@@ -13,6 +13,7 @@ mod machines;
 mod markdown;
 mod problem;
 mod problem_kinds;
+mod register;
 mod same_origin;
 mod static_files;
 mod theme;
@@ -42,6 +43,7 @@ pub fn router() -> Router<Handles> {
         .route("/browse", get(browse::show))
         .route("/search", get(browse::search))
         .merge(asset::router())
+        .route("/register", get(register::show).post(register::submit))
         .route("/workspaces", get(workspace::list))
         .route("/workspaces/{workspace}", get(workspace::show))
         .route("/workspaces/{workspace}/feed.atom", get(changes::feed_of_workspace))

@@ -59,6 +59,16 @@ pub fn number(number: impl Display) -> String {
     text
 }
 
+/// `Tools` for `tools`.
+#[must_use]
+pub fn capital(word: &str) -> String {
+    let mut word = word.to_owned();
+    if let Some(head) = word.get_mut(..1) {
+        head.make_ascii_uppercase();
+    }
+    word
+}
+
 /// `12,345 tools`, `1 tool`.
 #[must_use]
 pub fn count(how_many: impl Display, one: &str, more: &str) -> String {

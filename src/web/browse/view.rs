@@ -91,11 +91,7 @@ pub fn filter_title(facet: &str, value: &str) -> String {
 
 /// `Kind`; a metadata field's name without its hyphens.
 fn facet_title(name: &str) -> String {
-    let mut title = name.replace(['-', '_'], " ");
-    if let Some(head) = title.get_mut(..1) {
-        head.make_ascii_uppercase();
-    }
-    title
+    words::capital(&name.replace(['-', '_'], " "))
 }
 
 fn value_title(facet: &str, value: &str) -> String {
