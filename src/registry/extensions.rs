@@ -18,11 +18,18 @@ pub(super) fn list() -> Answer {
         json!({"name": format!("{NAMESPACE}/{name}"), "path": format!("/v0.1/x/{NAMESPACE}/{name}"),
                "methods": ["GET"], "description": description})
     };
-    let extensions = [extension(
-        "changes",
-        "What changed, in the order in which it was committed: ?cursor= takes the mark of the answer before, ?limit= up \
+    let extensions = [
+        extension(
+            "search",
+            "Servers by words and by meaning: ?q=, narrowed by tag, owner, stage, environment, transport and workspace \
+             (several values with commas); each entry says why it was found, the answer what it can be narrowed by.",
+        ),
+        extension(
+            "changes",
+            "What changed, in the order in which it was committed: ?cursor= takes the mark of the answer before, ?limit= up \
          to 100. A reader that goes from mark to mark misses nothing.",
-    )];
+        ),
+    ];
     let body = json!({"extensions": extensions, "metadata": {"count": extensions.len()}});
     Answer::json(StatusCode::OK, body.to_string().into_bytes())
 }

@@ -14,6 +14,7 @@ mod problem;
 mod query;
 mod reading;
 mod render;
+mod search;
 mod writing;
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     base::Problem,
     catalog::Catalog,
     door::{AsItIs, Handles, RequestId, credential},
+    search::Search,
 };
 use answer::{Answer, Answers};
 use axum::{Router, body::Body, extract::State, response::Response, routing::any};
@@ -41,7 +43,7 @@ const ANSWER_BYTES: u64 = 64 << 20;
 pub fn router(handles: &Handles) -> Router<Handles> {
     let catalog = handles.catalog.clone();
     let answers = Answers::new(catalog.generations().clone(), ANSWER_BYTES);
-    let registry = Registry { catalog, auth: handles.auth.clone(), answers };
+    let registry = Registry { catalog, auth: handles.auth.clone(), search: handles.search.clone(), answers };
 
     let mut router = Router::new();
     for prefix in ["", "/workspaces/{workspace}"] {
@@ -63,6 +65,7 @@ pub fn router(handles: &Handles) -> Router<Handles> {
 struct Registry {
     catalog: Catalog,
     auth: Auth,
+    search: Search,
     answers: Answers,
 }
 
@@ -136,6 +139,7 @@ impl Registry {
             Resource::Ping => Ok((about::ping(), None)),
             Resource::About => Ok((about::version(), None)),
             Resource::Extensions => Ok((extensions::list(), None)),
+            Resource::Search => self.search(actor, workspace, query).await.map(|answer| (answer, None)),
             Resource::Changes => self.changes(actor, workspace, query).await.map(|answer| (answer, None)),
             other => Err(problem::method_not_allowed(&Method::GET, other.methods())),
         }

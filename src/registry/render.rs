@@ -39,7 +39,27 @@ pub(super) fn list(entries: &[RegistryEntry], next: Option<&Cursor>, settled: Op
 /// One entry alone.
 pub(super) fn one(entry: &RegistryEntry) -> Vec<u8> {
     let mut body = Vec::with_capacity(entry.server.len() + 600);
-    push_entry(&mut body, entry);
+    push_entry(&mut body, entry, None);
+    body
+}
+
+/// What a search found: each entry with `reasons` under `key` of its `_meta`, then the members of `rest`.
+pub(super) fn found(entries: &[(RegistryEntry, Value)], key: &str, rest: Value) -> Vec<u8> {
+    let mut body = b"{\"servers\":[".to_vec();
+    for (index, (entry, reasons)) in entries.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        push_entry(&mut body, entry, Some((key, reasons)));
+    }
+    body.push(b']');
+    for (member, value) in rest.as_object().into_iter().flatten() {
+        body.push(b',');
+        push_value(&mut body, &Value::String(member.clone()));
+        body.push(b':');
+        push_value(&mut body, value);
+    }
+    body.push(b'}');
     body
 }
 
@@ -61,18 +81,24 @@ fn push_entries(body: &mut Vec<u8>, entries: &[RegistryEntry]) {
         if index > 0 {
             body.push(b',');
         }
-        push_entry(body, entry);
+        push_entry(body, entry, None);
     }
 }
 
-fn push_entry(body: &mut Vec<u8>, entry: &RegistryEntry) {
+fn push_entry(body: &mut Vec<u8>, entry: &RegistryEntry, further: Option<(&str, &Value)>) {
     body.extend_from_slice(b"{\"server\":");
     match with_rich_page(entry) {
         Some(server) => push_value(body, &server),
         None => body.extend_from_slice(entry.server.as_bytes()),
     }
     body.extend_from_slice(b",\"_meta\":");
-    push_value(body, &json!({OFFICIAL: official(entry), CATALOG: catalog(entry)}));
+    let mut meta = Map::new();
+    meta.insert(OFFICIAL.to_owned(), official(entry));
+    meta.insert(CATALOG.to_owned(), catalog(entry));
+    if let Some((key, value)) = further {
+        meta.insert(key.to_owned(), value.clone());
+    }
+    push_value(body, &Value::Object(meta));
     body.push(b'}');
 }
 

@@ -2,6 +2,7 @@
 
 use super::{RegistryEntry, RegistryFilter, RegistryPlace, Settled, VersionFilter};
 use crate::auth::Actor;
+use crate::base::AssetId;
 use crate::catalog::{Catalog, Error, Sight};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use time::{Duration, OffsetDateTime};
@@ -69,6 +70,23 @@ impl Catalog {
     ) -> Result<Vec<RegistryEntry>, Error> {
         let filter = RegistryFilter { workspace, with_deleted, ..RegistryFilter::default() };
         self.of_server(actor, &filter, server, super::MOST_VERSIONS).await
+    }
+
+    /// The latest versions of those of `ids` that the view over all workspaces, or this one, shows; in no order.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn registry_latest_of(
+        &self,
+        actor: &Actor,
+        workspace: Option<&str>,
+        ids: &[AssetId],
+    ) -> Result<Vec<RegistryEntry>, Error> {
+        let filter = RegistryFilter { workspace, version: VersionFilter::Latest, ..RegistryFilter::default() };
+        let sight = actor.sight();
+        let mut query = selection(&sight, &filter, None);
+        query.push(" and a.asset_id = any(").push_bind(ids).push(")");
+        Ok(query.build_query_as().fetch_all(&self.db.read).await?)
     }
 
     /// Up to when every write is visible to whoever reads from now on.

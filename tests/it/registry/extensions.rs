@@ -15,6 +15,37 @@ async fn the_extensions_are_listed() {
 }
 
 #[tokio::test]
+async fn a_search_answers_with_entries_and_facets() {
+    let app = TestApp::start().await;
+    let all = [("com.example/alpha", "1.0.0"), ("com.example/alpha", "2.0.0"), ("com.example/beta", "1.0.0")];
+    app.admin().publish_all(&app, &all).await;
+    let rest = serde_json::from_value(json!({"name": "alpha-api", "kind": "rest"})).unwrap();
+    let admin = app.actor(&app.admin()).await;
+    app.handles.catalog.register(&admin, "default", rest).await.unwrap();
+
+    let answer = found(&app, "/v0.1/x/search?q=alpha", 1).await;
+
+    assert_eq!(entries(&answer), ["com.example/alpha 2.0.0"]);
+    assert_eq!(answer["servers"][0]["_meta"][OFFICIAL]["isLatest"], true);
+    assert!(answer["servers"][0]["_meta"]["dev.wharfinger/search"]["score"].is_number());
+    assert!(answer["facets"].is_object() && answer["degraded"].is_array());
+    found(&app, "/workspaces/default/v0.1/x/search?q=alpha", 1).await;
+    assert_eq!(app.stranger().get("/v0.1/x/search?limit=0").await.status, 422);
+}
+
+/// The answer once it has `count` entries: the search follows the catalog within two seconds.
+async fn found(app: &TestApp, path: &str, count: usize) -> Value {
+    for _ in 0..40 {
+        let answer = app.stranger().get(path).await.expect(200).json();
+        if answer["servers"].as_array().unwrap().len() == count {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{path} does not have {count} entries within two seconds");
+}
+
+#[tokio::test]
 async fn the_feed_tells_every_change_once_from_mark_to_mark() {
     let app = TestApp::start().await;
     app.admin()
