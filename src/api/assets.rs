@@ -5,9 +5,9 @@ use super::paging::{self, Paging};
 use super::place::{Place, asset_url};
 use super::registration::{RegisterQuery, Registration};
 use crate::audit::Record;
-use crate::base::Page;
+use crate::base::{HttpClient, Page};
 use crate::catalog::{AssetDetail, AssetPatch, Card, CardFilter, Catalog, Kind, NewAsset, Stage};
-use crate::door::{Caller, Failure, Json, Path, PublicUrl, Query, if_match};
+use crate::door::{Caller, Failure, Json, Path, PublicUrl, Query, fetch_definitions, if_match};
 use crate::wire::Finding;
 use axum::extract::State;
 use axum::response::Response;
@@ -99,13 +99,15 @@ pub async fn list(
 )]
 pub async fn register(
     State(catalog): State<Catalog>,
+    State(http): State<HttpClient>,
     State(url): State<PublicUrl>,
     caller: Caller,
     Path(path): Path<WorkspacePath>,
     Query(query): Query<RegisterQuery>,
     registration: Registration,
 ) -> Result<Response, Failure> {
-    let new = registration.with(query)?;
+    let mut new = registration.with(query)?;
+    fetch_definitions(&http, &caller, &mut new).await?;
     let made = catalog.register(&caller, &path.workspace, new).await?;
     let asset = catalog.find(&caller, &path.workspace, made.asset.name.as_str()).await?;
     let location = asset_url(&url, &path.workspace, made.asset.name.as_str(), &[]);

@@ -4,9 +4,9 @@ use super::answer;
 use super::paging::All;
 use super::place::Place;
 use super::registration::MediaType;
-use crate::base::{Name, Problem, Slug, parse_strict};
+use crate::base::{HttpClient, Name, Problem, Slug, parse_strict};
 use crate::catalog::{Catalog, Definition, NewDefinition};
-use crate::door::{Body, Caller, Failure, PublicUrl, Query, if_match, is_fresh, read_json};
+use crate::door::{Body, Caller, Failure, PublicUrl, Query, fetch_definition, if_match, is_fresh, read_json};
 use crate::wire::{Finding, Format};
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -69,6 +69,7 @@ pub async fn list(
 )]
 pub async fn attach(
     State(catalog): State<Catalog>,
+    State(http): State<HttpClient>,
     State(url): State<PublicUrl>,
     caller: Caller,
     place: Place,
@@ -76,10 +77,10 @@ pub async fn attach(
     Query(query): Query<AttachQuery>,
     attachment: Attachment,
 ) -> Result<Response, Failure> {
-    let new = attachment.with(query);
-    let bytes = (new.content()?, new.known_format()?, new.name.clone());
+    let mut new = attachment.with(query);
+    fetch_definition(&http, &caller, &mut new, "body.url").await?;
     let revision = if_match(&headers)?;
-    let attached = catalog.attach_definition(&caller, place.version(), bytes, revision).await?;
+    let attached = catalog.attach_definition(&caller, place.version(), &new, revision).await?;
     let (workspace, name) = place.asset();
     let version = catalog.version(&caller, (workspace, name, &attached.version.name)).await?;
     let newest = version.definitions.into_iter().max_by_key(|one| one.definition_id);

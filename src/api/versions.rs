@@ -4,10 +4,10 @@ use super::answer;
 use super::paging::Paging;
 use super::place::Place;
 use super::registration::{RegisterQuery, Registration};
-use crate::base::{Page, Problem};
+use crate::base::{HttpClient, Page, Problem};
 use crate::catalog::diff::VersionDiff;
 use crate::catalog::{Catalog, NewAsset, Version, VersionDetail, VersionPatch};
-use crate::door::{Caller, Failure, Json, PublicUrl, Query, if_match};
+use crate::door::{Caller, Failure, Json, PublicUrl, Query, fetch_definitions, if_match};
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams, State};
 use axum::response::Response;
@@ -52,6 +52,7 @@ pub async fn list(
 )]
 pub async fn publish(
     State(catalog): State<Catalog>,
+    State(http): State<HttpClient>,
     State(url): State<PublicUrl>,
     caller: Caller,
     place: Place,
@@ -59,7 +60,8 @@ pub async fn publish(
     registration: Registration,
 ) -> Result<Response, Failure> {
     let (workspace, name) = place.asset();
-    let new = registration.with(query)?;
+    let mut new = registration.with(query)?;
+    fetch_definitions(&http, &caller, &mut new).await?;
     if let Some(other) = new.name.as_ref().filter(|other| other.as_str() != name) {
         return Err(Failure(Problem::invalid_field("body.name", format!("this is {name}, the body is about {other}"))));
     }

@@ -6,7 +6,7 @@ pub mod worker;
 
 use crate::api;
 use crate::auth::Auth;
-use crate::base::{Clock, Config, Database};
+use crate::base::{Clock, Config, Database, HttpClient};
 use crate::catalog::{Catalog, Generations};
 use crate::door::{self, Handles, Liveness, ProblemPage, PublicUrl};
 use crate::embed::Embedder;
@@ -25,12 +25,14 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
     let _ = &embedder;
     let search = Search::new(catalog.clone());
     let half_the_connections = (config.storage.database_connections as usize / 2).max(1);
+    let http = HttpClient::new(&config.fetch);
     Handles {
         config: Arc::new(config),
         clock,
         auth,
         catalog,
         search,
+        http,
         public_url: PublicUrl::new(public_url),
         db,
         liveness: Liveness::default(),

@@ -275,7 +275,7 @@ impl From<&str> for NewVersion {
 }
 
 /// A server.json that breaks a rule is refused: the MCP registry API would show it to clients that trust the rules.
-fn refuse_errors(definition: Option<&DefinitionDraft>, findings: &[Finding]) -> Result<(), Error> {
+pub(super) fn refuse_errors(definition: Option<&DefinitionDraft>, findings: &[Finding]) -> Result<(), Error> {
     if definition.is_none_or(|definition| definition.format != Format::ServerJson) {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! `Handles`: everything a door can reach, each cheap to clone; a handler takes only what it uses.
 
 use crate::auth::Auth;
-use crate::base::{Clock, Config, Database};
+use crate::base::{Clock, Config, Database, HttpClient};
 use crate::catalog::Catalog;
 use crate::search::Search;
 use axum::extract::FromRef;
@@ -19,6 +19,7 @@ pub struct Handles {
     pub auth: Auth,
     pub catalog: Catalog,
     pub search: Search,
+    pub http: HttpClient,
     pub public_url: PublicUrl,
     pub db: Database,
     pub liveness: Liveness,

@@ -1,11 +1,13 @@
 //! The promises of the whole program, each told as a story against a real database.
 
+mod api;
 mod architecture;
 mod catalog;
 mod connect;
 mod fetching;
 mod front_door;
 mod openapi;
+mod own_document;
 mod registry;
 mod server_json;
 mod starting;

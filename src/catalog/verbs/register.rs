@@ -3,11 +3,11 @@
 use super::{Deed, if_match};
 use crate::auth::{Actor, Permission};
 use crate::base::{EnvironmentId, Slug, VersionId, WorkspaceId};
-use crate::catalog::draft::{DefinitionDraft, DeploymentDraft, Draft, VersionDraft};
+use crate::catalog::draft::{DefinitionDraft, DeploymentDraft, Draft, VersionDraft, refuse_errors};
 use crate::catalog::metadata::{self, Carrier, MetadataSchema};
 use crate::catalog::{
-    Asset, Catalog, Error, Kind, NewAsset, Stage, Version, Workspace, asset, definition, deployment, environment,
-    operation, server_document::server_document, version,
+    Asset, Catalog, Error, Kind, NewAsset, NewDefinition, Stage, Version, Workspace, asset, definition, deployment,
+    environment, operation, server_document::server_document, version,
 };
 use crate::wire::Finding;
 use serde_json::{Map, Value, json};
@@ -104,7 +104,7 @@ impl Catalog {
         &self,
         actor: &Actor,
         (workspace, name, version): (&str, &str, &str),
-        bytes: (Vec<u8>, Option<crate::wire::Format>, Option<Slug>),
+        new: &NewDefinition,
         revision: Option<i64>,
     ) -> Result<Registered, Error> {
         let mut tx = self.begin().await?;
@@ -113,7 +113,8 @@ impl Catalog {
         let stored = version::find(&mut tx, asset.asset_id, Some(version).filter(|name| *name != "latest"))
             .await?
             .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
-        let (definition, outline) = DefinitionDraft::of_bytes(bytes.0, bytes.1, bytes.2, None)?;
+        let (definition, outline) = DefinitionDraft::read(new)?;
+        refuse_errors(Some(&definition), &outline.findings)?;
 
         let now = self.clock.now();
         definition::insert(&mut tx, stored.version_id, &definition, now).await?;
