@@ -1,5 +1,6 @@
 //! What the record promises whoever asks it, told without a door.
 
 mod changes;
+mod corpus;
 mod registering;
 mod sight;
