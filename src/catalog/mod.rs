@@ -47,7 +47,7 @@ pub use kind::Kind;
 pub use metadata::{Carrier, MetadataSchema, MetadataSchemaInput};
 pub use operation::schema as operation_schema;
 pub use registry_entry::{
-    MOST_VERSIONS, RegistryEntry, RegistryFilter, RegistryPlace, Settled, StatusChange, VersionFilter,
+    MOST_VERSIONS, RegistryEntry, RegistryFilter, RegistryPlace, Settled, StatusChange, VersionFilter, VersionPlace,
 };
 pub use stage::{Stage, Status, UnknownWord, Visibility};
 pub use verbs::{AssetDetail, Counts, DefinitionContent, Outcome, Registered, VersionDetail};

@@ -25,7 +25,13 @@ use crate::{
     search::Search,
 };
 use answer::{Answer, Answers};
-use axum::{Router, body::Body, extract::State, response::Response, routing::any};
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::any,
+};
 use http::{Method, Request, StatusCode, request::Parts};
 use path::{Address, Resource};
 use std::sync::Arc;
@@ -71,9 +77,13 @@ struct Registry {
 
 async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let mut response = match registry.answer(&parts, body).await {
-        Ok(answer) => answer.respond(&parts.method, &parts.headers),
-        Err(problem) => problem::respond(&problem, &parts.method, &parts.headers),
+    let mut response = if parts.method == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        match registry.answer(&parts, body).await {
+            Ok(answer) => answer.respond(&parts.method, &parts.headers),
+            Err(problem) => problem::respond(&problem, &parts.method, &parts.headers),
+        }
     };
     cors::allow(response.headers_mut(), &parts.method, &parts.headers);
     response.extensions_mut().insert(AsItIs);
@@ -82,9 +92,6 @@ async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Resp
 
 impl Registry {
     async fn answer(&self, parts: &Parts, body: Body) -> Result<Arc<Answer>, Problem> {
-        if parts.method == Method::OPTIONS {
-            return Ok(Arc::new(Answer::json(StatusCode::NO_CONTENT, Vec::new())));
-        }
         let actor = self.actor(parts).await?;
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         let reading = parts.method == Method::GET || parts.method == Method::HEAD;

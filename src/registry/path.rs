@@ -111,6 +111,10 @@ fn decode(segment: &str) -> Result<String, Problem> {
 }
 
 fn nothing_here(segments: &[&str]) -> Problem {
+    if segments.first() == Some(&"auth") {
+        return Problem::not_found("Endpoint not found: tokens are not exchanged here.")
+            .with_help("Send a key of this catalog with every write: Authorization: Bearer whf_...");
+    }
     let tail = segments.join("/");
     Problem::not_found(format!(
         "Endpoint not found. Did you mean '/v0.1/{tail}' or '/v0/{tail}'? The endpoints are /v0.1/servers, \
@@ -199,6 +203,7 @@ mod tests {
             assert_eq!(problem.status, 404, "{path}");
             assert!(problem.detail.contains("Did you mean"));
         }
+        assert!(Address::parse("/v0/auth/github-at").unwrap_err().help.unwrap().contains("Bearer"));
         assert_eq!(Address::parse("/v0.1/servers/a%00b/versions").unwrap_err().status, 400);
         assert_eq!(Address::parse("/v0.1/servers/a%ffb/versions").unwrap_err().status, 400);
     }

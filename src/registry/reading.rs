@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     auth::Actor,
-    base::Problem,
-    catalog::{RegistryFilter, VersionFilter},
+    base::{Cursor, Problem},
+    catalog::{MOST_VERSIONS, RegistryFilter, VersionFilter, VersionPlace},
 };
 use http::StatusCode;
 
@@ -53,7 +53,7 @@ impl Registry {
         Ok((answer, lasting.then_some(stamp)))
     }
 
-    /// All versions of a server, the last published first.
+    /// The versions of a server, the last published first: all of them, or page by page where a limit is given.
     pub(super) async fn versions(
         &self,
         actor: &Actor,
@@ -61,12 +61,28 @@ impl Registry {
         server: &str,
         query: Option<&str>,
     ) -> Result<(Answer, Option<Stamp>), Problem> {
-        let with_deleted = Parameters::parse(query)?.flag("include_deleted")?.unwrap_or(false);
+        let parameters = Parameters::parse(query)?;
+        let with_deleted = parameters.flag("include_deleted")?.unwrap_or(false);
+        let page = if parameters.get("limit").is_some() { Some(parameters.limit()?) } else { None };
+        let after: Option<VersionPlace> = match parameters.get("cursor") {
+            None => None,
+            Some(cursor) => {
+                Some(Cursor::from_text(cursor).place().map_err(|bad| Problem::bad_request(bad.to_string()))?)
+            }
+        };
+        let limit = page.unwrap_or(MOST_VERSIONS);
         let stamp = Stamp::of_server(self.catalog.generations(), server);
-        let entries = self.catalog.registry_versions(actor, workspace, server, with_deleted).await?;
+
+        let catalog = &self.catalog;
+        let mut entries =
+            catalog.registry_versions(actor, workspace, server, with_deleted, after.as_ref(), limit + 1).await?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        let next = entries.last().filter(|_| more).map(|last| Cursor::of(&last.version_place()));
         let answer = match entries.as_slice() {
             [] => not_found(),
-            entries => Answer::json(StatusCode::OK, render::list(entries, None, None)),
+            entries => Answer::json(StatusCode::OK, render::list(entries, next.as_ref(), None)),
         };
         Ok((answer, Some(stamp)))
     }

@@ -58,6 +58,12 @@ impl RegistryEntry {
             version: self.version_id,
         }
     }
+
+    /// Where the entry stands among the versions of its server.
+    #[must_use]
+    pub fn version_place(&self) -> VersionPlace {
+        VersionPlace { published_at: self.published_at, order: hex::encode(&self.order_key), version: self.version_id }
+    }
 }
 
 /// A place in the list of entries, which goes by name, then from older to newer version.
@@ -82,6 +88,18 @@ pub enum RegistryPlace {
         #[serde(rename = "v", skip_serializing_if = "Option::is_none")]
         version: Option<String>,
     },
+}
+
+/// A place in the list of a server's versions, which goes from the last published to the first: behind this version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionPlace {
+    #[serde(rename = "t", with = "time::serde::rfc3339")]
+    pub published_at: OffsetDateTime,
+    /// The version's order key in hexadecimal.
+    #[serde(rename = "k")]
+    pub order: String,
+    #[serde(rename = "i")]
+    pub version: VersionId,
 }
 
 /// Which entries to list; all conditions must hold.

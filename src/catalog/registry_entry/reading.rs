@@ -1,6 +1,6 @@
 //! Reading entries, always within what the actor may see.
 
-use super::{RegistryEntry, RegistryFilter, RegistryPlace, Settled, VersionFilter};
+use super::{RegistryEntry, RegistryFilter, RegistryPlace, Settled, VersionFilter, VersionPlace};
 use crate::auth::Actor;
 use crate::base::AssetId;
 use crate::catalog::{Catalog, Error, Sight};
@@ -31,9 +31,7 @@ impl Catalog {
     ) -> Result<Vec<RegistryEntry>, Error> {
         let mut conn = self.db.read.acquire().await?;
         let sight = actor.sight();
-        if let Some(workspace) = filter.workspace {
-            self.known_workspace(actor, &mut conn, workspace).await?;
-        }
+        self.known_registry(actor, &mut conn, filter.workspace).await?;
         let after = match after {
             Some(place) => Some(located(&mut conn, &sight, filter, place).await?),
             None => None,
@@ -54,10 +52,10 @@ impl Catalog {
         with_deleted: bool,
     ) -> Result<Option<RegistryEntry>, Error> {
         let filter = RegistryFilter { workspace, version, with_deleted, ..RegistryFilter::default() };
-        Ok(self.of_server(actor, &filter, server, 1).await?.pop())
+        Ok(self.of_server(actor, &filter, server, None, 1).await?.pop())
     }
 
-    /// All versions of a server, the last published first.
+    /// The versions of a server behind `after`, the last published first, at most `limit`.
     ///
     /// # Errors
     /// 404 as [`Catalog::registry_entries`].
@@ -67,9 +65,11 @@ impl Catalog {
         workspace: Option<&str>,
         server: &str,
         with_deleted: bool,
+        after: Option<&VersionPlace>,
+        limit: i64,
     ) -> Result<Vec<RegistryEntry>, Error> {
         let filter = RegistryFilter { workspace, with_deleted, ..RegistryFilter::default() };
-        self.of_server(actor, &filter, server, super::MOST_VERSIONS).await
+        self.of_server(actor, &filter, server, after, limit).await
     }
 
     /// The latest versions of those of `ids` that the view over all workspaces, or this one, shows; in no order.
@@ -109,20 +109,37 @@ impl Catalog {
         Ok(Settled { until, writes_open: oldest.is_some() })
     }
 
+    /// That the actor may know of the workspace. Of `default` everybody may: clients are set to it before it has anything.
+    async fn known_registry(
+        &self,
+        actor: &Actor,
+        conn: &mut PgConnection,
+        workspace: Option<&str>,
+    ) -> Result<(), Error> {
+        match workspace {
+            None | Some("default") => Ok(()),
+            Some(workspace) => self.known_workspace(actor, conn, workspace).await.map(|_| ()),
+        }
+    }
+
     async fn of_server(
         &self,
         actor: &Actor,
         filter: &RegistryFilter<'_>,
         server: &str,
+        after: Option<&VersionPlace>,
         limit: i64,
     ) -> Result<Vec<RegistryEntry>, Error> {
         let mut conn = self.db.read.acquire().await?;
         let sight = actor.sight();
-        if let Some(workspace) = filter.workspace {
-            self.known_workspace(actor, &mut conn, workspace).await?;
-        }
+        self.known_registry(actor, &mut conn, filter.workspace).await?;
         let mut query = selection(&sight, filter, None);
         query.push(" and a.registry_name = ").push_bind(server);
+        if let Some(after) = after {
+            query.push(" and (v.published_at, v.order_key, v.version_id) < (").push_bind(after.published_at);
+            query.push(", ").push_bind(hex::decode(&after.order).unwrap_or_default());
+            query.push(", ").push_bind(after.version).push(")");
+        }
         query.push(" order by v.published_at desc, v.order_key desc, v.version_id desc limit ").push_bind(limit);
         Ok(query.build_query_as().fetch_all(&mut *conn).await?)
     }

@@ -181,7 +181,7 @@ impl Catalog {
         asset::touch(&mut tx, asset.asset_id, now).await?;
         self.finish(tx, actor, &asset, "update-versions", now, None, change.status.as_str()).await?;
         let workspace = Some(asset.workspace.as_str());
-        self.registry_versions(actor, workspace, &asset.registry_name, true).await
+        self.registry_versions(actor, workspace, &asset.registry_name, true, None, MOST_VERSIONS).await
     }
 
     /// The server of this registry name, held for writing.

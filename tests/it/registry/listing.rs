@@ -36,7 +36,10 @@ async fn an_entry_has_the_document_and_what_the_registry_knows() {
 async fn an_empty_catalog_is_an_empty_list() {
     let app = TestApp::start().await;
 
-    assert_eq!(app.stranger().list("").await.expect(200).json(), json!({"servers": [], "metadata": {"count": 0}}));
+    for path in ["/v0.1/servers", "/workspaces/default/v0.1/servers?limit=1"] {
+        let list = app.stranger().get(path).await.expect(200).json();
+        assert_eq!(list, json!({"servers": [], "metadata": {"count": 0}}), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -167,6 +170,23 @@ async fn versions_are_newest_published_first_with_one_latest() {
     assert_eq!(entries(&app.stranger().get(path).await.json()).len(), 2);
     assert_eq!(entries(&app.stranger().get(&format!("{path}?include_deleted=true")).await.json()).len(), 3);
     assert_problem(&app.stranger().get("/v0.1/servers/com.example%2Fnone/versions").await, 404, "Server not found");
+}
+
+#[tokio::test]
+async fn many_versions_can_be_read_page_by_page() {
+    let app = TestApp::start().await;
+    let all = [("com.example/a1", "1.0.0"), ("com.example/a1", "1.1.0"), ("com.example/a1", "1.2.0")];
+    app.admin().publish_all(&app, &all).await;
+    let path = "/v0.1/servers/com.example%2Fa1/versions";
+
+    let first = app.stranger().get(&format!("{path}?limit=2")).await.expect(200).json();
+    let cursor = first["metadata"]["nextCursor"].as_str().unwrap();
+    let last = app.stranger().get(&format!("{path}?limit=2&cursor={cursor}")).await.expect(200).json();
+
+    assert_eq!(entries(&first), ["com.example/a1 1.2.0", "com.example/a1 1.1.0"]);
+    assert_eq!(entries(&last), ["com.example/a1 1.0.0"]);
+    assert!(last["metadata"].get("nextCursor").is_none());
+    assert_eq!(app.stranger().get(&format!("{path}?limit=0")).await.status, 422);
 }
 
 #[tokio::test]
