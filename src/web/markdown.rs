@@ -15,6 +15,24 @@ pub fn render(text: &str) -> String {
     page
 }
 
+/// Renders `text` on one line, cut after `most` characters: emphasis, code and links stay, paragraphs run together.
+#[must_use]
+pub fn line(text: &str, most: usize) -> String {
+    let text = super::asset::cut(text, most);
+    let mut tame = Tame::default();
+    let events = Parser::new_ext(&text, Options::ENABLE_STRIKETHROUGH).filter_map(|event| tame.event(event));
+    let events = events.filter_map(|event| match event {
+        Event::Start(Tag::Emphasis | Tag::Strong | Tag::Strikethrough)
+        | Event::End(TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough) => Some(event),
+        Event::Start(_) => None,
+        Event::End(_) | Event::SoftBreak | Event::HardBreak | Event::Rule => Some(Event::Text(" ".into())),
+        other => Some(other),
+    });
+    let mut html = String::with_capacity(text.len());
+    html::push_html(&mut html, events);
+    html.trim().to_owned()
+}
+
 /// The beginning of `text` up to a paragraph's end, at most `most` bytes; the rest is to be found elsewhere.
 ///
 /// The second value says whether something was left out.
@@ -146,6 +164,15 @@ mod tests {
         let levels: Vec<_> = page.match_indices("<h").map(|(at, _)| &page[at + 2..at + 3]).collect();
         assert_eq!(levels, ["3", "4", "5", "4", "3"]);
         assert_eq!(page.matches("</h").count(), 5);
+    }
+
+    #[test]
+    fn a_line_keeps_words_code_and_links() {
+        assert_eq!(
+            line("# One of\n\n* `a`\n* **b** <i>\n\n> [c](https://c.example)", 200),
+            "One of <code>a</code> <strong>b</strong> &lt;i&gt;  <a href=\"https://c.example\" rel=\"nofollow noopener\">c</a>"
+        );
+        assert_eq!(line("[x](javascript:alert(1)) abcdef", 5), "[x](…");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A document as readable, numbered lines, a page of them at a time.
 
+use super::schema_table::escaped;
 use crate::wire;
 
 /// Most lines on a page, and most bytes of text once escaped: with the frame a page stays below 30 KB.
@@ -14,6 +15,7 @@ pub struct Lines {
     pub first: usize,
     /// Of the last line shown.
     pub last: usize,
+    /// As HTML between tags.
     pub items: Vec<String>,
     /// Of the whole document.
     pub total: usize,
@@ -35,8 +37,9 @@ impl Lines {
         let mut items = Vec::new();
         let mut room = BYTES;
         for line in text.lines().skip(first - 1).take(LINES) {
-            let line = shortened(line);
-            let size = escaped_len(&line) + 24;
+            let line = escaped(&shortened(line));
+            // The element around it is counted too.
+            let size = line.len() + 24;
             if size > room && !items.is_empty() {
                 break;
             }
@@ -69,10 +72,6 @@ fn shortened(line: &str) -> String {
         None => line.to_owned(),
         Some((at, _)) => format!("{} … ({} more characters)", &line[..at], line[at..].chars().count()),
     }
-}
-
-fn escaped_len(line: &str) -> usize {
-    line.bytes().map(|byte| if matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'') { 5 } else { 1 }).sum()
 }
 
 /// JSON set on lines by its brackets and commas, every other byte as it stands; also for JSON that is broken.
@@ -159,7 +158,7 @@ mod tests {
     fn what_needs_escaping_counts_by_its_size_on_the_page() {
         let page = Lines::of("<<<<<<<<<<\n".repeat(1_000).as_bytes(), 1);
 
-        assert!(page.items.iter().map(|line| escaped_len(line)).sum::<usize>() <= BYTES);
+        assert!(page.items.iter().map(String::len).sum::<usize>() <= BYTES);
         assert!(page.next().is_some());
     }
 

@@ -1,16 +1,22 @@
 //! The pages of an asset: what it is, what it offers, its versions and what changed, its documents, where it runs, and
 //! how to connect to it. Each view has an address of its own; below `versions/{version}` it is a permanent one.
 
+mod connect;
 mod definition;
 mod deployments;
 mod difference;
 mod document_text;
 mod frame;
 mod lines;
+mod operation;
+mod operations;
 mod overview;
 mod pages;
+mod schema_table;
 mod versions;
 mod word_diff;
+
+pub use lines::cut;
 
 use crate::base::Problem;
 use crate::catalog::Error;
@@ -76,7 +82,11 @@ async fn part(asked: Asked, parts: &[&str], path: &str) -> Result<Response, Fail
         [] => overview::show(asked).await,
         ["definition"] => definition::show(asked).await,
         ["definition", document] => definition::download(asked, document).await,
+        ["connect"] => connect::show(asked).await,
+        ["connect", "requests.http"] => connect::requests(asked).await,
         ["deployments"] => deployments::show(asked).await,
+        [word @ ("tools" | "skills" | "operations")] => operations::show(asked, word).await,
+        [word @ ("tools" | "skills" | "operations"), name] => operation::show(asked, word, name).await,
         _ => Err(nothing_here(path).into()),
     }
 }

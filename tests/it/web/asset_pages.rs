@@ -241,7 +241,7 @@ async fn a_document_is_read_in_pages_and_taken_away_byte_for_byte() {
     let file = app.stranger().get("/assets/team/pay/versions/1/definition/guide").await.expect(200);
 
     assert!(seen(&page).contains("Lines 1 to 400 of 1,000"), "{}", seen(&page));
-    assert!(page.text.contains(r#"<li id="L7">line 7 &#60;b&#62;</li>"#));
+    assert!(page.text.contains(r#"<li id="L7">line 7 &lt;b&gt;</li>"#));
     assert!(
         page.text.contains("definition?document=guide&amp;line=401#L401") || page.text.contains("&#38;line=401#L401")
     );

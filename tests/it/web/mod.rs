@@ -1,5 +1,6 @@
 //! Web pages, as a reader sees them.
 
+mod asset_offers;
 mod asset_pages;
 
 use crate::support::{Answer, TestApp};
