@@ -1,12 +1,15 @@
 //! Assembly: makes every handle once, in reading order, and puts the doors together.
 
+pub mod cli;
+mod health;
 pub mod seed;
 pub mod server;
+pub mod start;
 pub mod worker;
 
 use crate::api;
 use crate::auth::Auth;
-use crate::base::{Clock, Config, Database};
+use crate::base::{Clock, Config, Database, HttpClient};
 use crate::catalog::{Catalog, Generations};
 use crate::door::{self, Handles, Liveness, ProblemPage, PublicUrl};
 use crate::embed::Embedder;
@@ -22,8 +25,8 @@ use tokio::sync::Semaphore;
 pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, embedder: Embedder) -> Handles {
     let auth = Auth::new(db.clone(), clock.clone());
     let catalog = Catalog::new(db.clone(), clock.clone(), Generations::default());
-    let _ = &embedder;
     let search = Search::new(catalog.clone());
+    let fetcher = HttpClient::new(&config.fetch);
     let half_the_connections = (config.storage.database_connections as usize / 2).max(1);
     Handles {
         config: Arc::new(config),
@@ -33,6 +36,8 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
         search,
         public_url: PublicUrl::new(public_url),
         db,
+        embedder,
+        fetcher,
         liveness: Liveness::default(),
         idempotent_writes: Arc::new(Semaphore::new(half_the_connections)),
     }
@@ -41,7 +46,11 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
 /// All doors of the process as one service.
 #[must_use]
 pub fn router(handles: Handles) -> Router {
-    let doors = Router::new().merge(api::router()).merge(web::router()).merge(registry::router(&handles));
+    let doors = Router::new()
+        .merge(health::router())
+        .merge(api::router())
+        .merge(web::router())
+        .merge(registry::router(&handles));
     door::apply(doors, &handles, Some(problem_page(&handles)))
 }
 

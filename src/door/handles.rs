@@ -1,8 +1,9 @@
 //! `Handles`: everything a door can reach, each cheap to clone; a handler takes only what it uses.
 
 use crate::auth::Auth;
-use crate::base::{Clock, Config, Database};
+use crate::base::{Clock, Config, Database, HttpClient};
 use crate::catalog::Catalog;
+use crate::embed::Embedder;
 use crate::search::Search;
 use axum::extract::FromRef;
 use std::sync::{
@@ -21,6 +22,8 @@ pub struct Handles {
     pub search: Search,
     pub public_url: PublicUrl,
     pub db: Database,
+    pub embedder: Embedder,
+    pub fetcher: HttpClient,
     pub liveness: Liveness,
     /// How many writes with an Idempotency-Key may run at once; see `door/idempotency.rs`.
     #[from_ref(skip)]
