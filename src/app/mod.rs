@@ -1,7 +1,10 @@
 //! Assembly: makes every handle once, in reading order, and puts the doors together.
 
+pub mod cli;
+mod health;
 pub mod seed;
 pub mod server;
+pub mod start;
 pub mod worker;
 
 use crate::api;
@@ -22,8 +25,8 @@ use tokio::sync::Semaphore;
 pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, embedder: Embedder) -> Handles {
     let auth = Auth::new(db.clone(), clock.clone());
     let catalog = Catalog::new(db.clone(), clock.clone(), Generations::default());
-    let _ = &embedder;
     let search = Search::new(catalog.clone());
+    let fetcher = HttpClient::new(&config.fetch);
     let half_the_connections = (config.storage.database_connections as usize / 2).max(1);
     let http = HttpClient::new(&config.fetch);
     Handles {
@@ -35,6 +38,8 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
         http,
         public_url: PublicUrl::new(public_url),
         db,
+        embedder,
+        fetcher,
         liveness: Liveness::default(),
         idempotent_writes: Arc::new(Semaphore::new(half_the_connections)),
     }
@@ -43,7 +48,11 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
 /// All doors of the process as one service.
 #[must_use]
 pub fn router(handles: Handles) -> Router {
-    let doors = Router::new().merge(api::router()).merge(web::router()).merge(registry::router(&handles));
+    let doors = Router::new()
+        .merge(health::router())
+        .merge(api::router())
+        .merge(web::router())
+        .merge(registry::router(&handles));
     door::apply(doors, &handles, Some(problem_page(&handles)))
 }
 

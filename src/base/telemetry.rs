@@ -143,7 +143,7 @@ mod tests {
         metrics::counter!("wharfinger_told_total").increment(2);
         metrics::histogram!("wharfinger_told_seconds").record(0.003);
 
-        let text = super::metrics();
+        let text = recorder().render();
         assert!(text.contains("wharfinger_told_total 2"), "{text}");
         assert!(text.contains("wharfinger_told_seconds_bucket{le=\"0.005\"} 1"), "{text}");
     }

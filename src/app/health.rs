@@ -1,0 +1,88 @@
+//! `/healthz`: the process lives. `/readyz`: it can serve, and what is missing where it cannot do all. `/metrics`.
+
+use crate::base::telemetry;
+use crate::door::Handles;
+use crate::embed::State as Model;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::{StatusCode, header};
+use serde::Serialize;
+use std::time::Duration;
+
+/// How long the database may take to answer before it counts as away.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The routes; open to everybody, and saying nothing about what is stored but counts.
+#[must_use]
+pub fn router() -> Router<Handles> {
+    Router::new()
+        .route("/healthz", get(|| async { Json(serde_json::json!({"status": "ok"})) }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+}
+
+/// What `/readyz` answers.
+#[derive(Debug, Serialize)]
+struct Readiness {
+    /// `ready`, `degraded` (serves, with something missing), `stopping` or `unavailable`.
+    status: &'static str,
+    /// `ok` or `unavailable`.
+    database: &'static str,
+    search: SearchReadiness,
+    /// What is missing, and why.
+    degraded: Vec<Missing>,
+}
+
+#[derive(Debug, Serialize)]
+struct SearchReadiness {
+    lexical: &'static str,
+    semantic: &'static str,
+    /// Assets that wait for their vectors.
+    pending: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Missing {
+    part: &'static str,
+    reason: String,
+}
+
+async fn ready(State(handles): State<Handles>) -> Response {
+    let answers = tokio::time::timeout(PATIENCE, handles.db.ping()).await;
+    let database = matches!(answers, Ok(Ok(())));
+    let (semantic, reason) = match handles.embedder.state() {
+        Model::Ready => ("ok", None),
+        Model::Loading => ("loading", Some("the embedding model is being loaded".to_owned())),
+        Model::Absent { reason } => ("unavailable", Some(reason)),
+    };
+    let pending = match database {
+        true => crate::queue::waiting(&handles.db.read, "asset-changed").await.ok(),
+        false => None,
+    };
+
+    let mut degraded: Vec<Missing> = reason.map(|reason| Missing { part: "semantic", reason }).into_iter().collect();
+    if !database {
+        degraded.push(Missing { part: "database", reason: "it does not answer".to_owned() });
+    }
+    let stopping = handles.liveness.is_stopping();
+    let status = match (stopping, database, degraded.is_empty()) {
+        (true, ..) => "stopping",
+        (_, false, _) => "unavailable",
+        (_, _, false) => "degraded",
+        _ => "ready",
+    };
+    let code = if stopping || !database { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let search = SearchReadiness { lexical: "ok", semantic, pending };
+    let database = if database { "ok" } else { "unavailable" };
+    let mut response = (code, Json(Readiness { status, database, search, degraded })).into_response();
+    // A balancer asks often and must never be told what was.
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(crate::door::AsItIs);
+    response
+}
+
+async fn metrics() -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::metrics()).into_response()
+}
