@@ -22,8 +22,7 @@ use tokio::sync::Semaphore;
 pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, embedder: Embedder) -> Handles {
     let auth = Auth::new(db.clone(), clock.clone());
     let catalog = Catalog::new(db.clone(), clock.clone(), Generations::default());
-    let _ = &embedder;
-    let search = Search::new(catalog.clone());
+    let search = Search::new(catalog.clone(), embedder, config.data_dir().join("search"));
     let half_the_connections = (config.storage.database_connections as usize / 2).max(1);
     let http = HttpClient::new(&config.fetch);
     Handles {
