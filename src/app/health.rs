@@ -2,7 +2,7 @@
 
 use crate::base::telemetry;
 use crate::door::Handles;
-use crate::embed::State as Model;
+use crate::search::Status;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -30,17 +30,10 @@ struct Readiness {
     status: &'static str,
     /// `ok` or `unavailable`.
     database: &'static str,
-    search: SearchReadiness,
+    /// Absent while the database does not answer.
+    search: Option<Status>,
     /// What is missing, and why.
     degraded: Vec<Missing>,
-}
-
-#[derive(Debug, Serialize)]
-struct SearchReadiness {
-    lexical: &'static str,
-    semantic: &'static str,
-    /// Assets that wait for their vectors.
-    pending: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,16 +45,11 @@ struct Missing {
 async fn ready(State(handles): State<Handles>) -> Response {
     let answers = tokio::time::timeout(PATIENCE, handles.db.ping()).await;
     let database = matches!(answers, Ok(Ok(())));
-    let (semantic, reason) = match handles.embedder.state() {
-        Model::Ready => ("ok", None),
-        Model::Loading => ("loading", Some("the embedding model is being loaded".to_owned())),
-        Model::Absent { reason } => ("unavailable", Some(reason)),
-    };
-    let pending = match database {
-        true => crate::queue::waiting(&handles.db.read, "asset-changed").await.ok(),
+    let search = match database {
+        true => handles.search.status().await.ok(),
         false => None,
     };
-
+    let reason = search.as_ref().and_then(|search| search.reason.clone());
     let mut degraded: Vec<Missing> = reason.map(|reason| Missing { part: "semantic", reason }).into_iter().collect();
     if !database {
         degraded.push(Missing { part: "database", reason: "it does not answer".to_owned() });
@@ -74,7 +62,6 @@ async fn ready(State(handles): State<Handles>) -> Response {
         _ => "ready",
     };
     let code = if stopping || !database { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let search = SearchReadiness { lexical: "ok", semantic, pending };
     let database = if database { "ok" } else { "unavailable" };
     let mut response = (code, Json(Readiness { status, database, search, degraded })).into_response();
     // A balancer asks often and must never be told what was.

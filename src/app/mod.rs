@@ -25,8 +25,7 @@ use tokio::sync::Semaphore;
 pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, embedder: Embedder) -> Handles {
     let auth = Auth::new(db.clone(), clock.clone());
     let catalog = Catalog::new(db.clone(), clock.clone(), Generations::default());
-    let search = Search::new(catalog.clone());
-    let fetcher = HttpClient::new(&config.fetch);
+    let search = Search::new(catalog.clone(), embedder, config.data_dir().join("search"));
     let half_the_connections = (config.storage.database_connections as usize / 2).max(1);
     let http = HttpClient::new(&config.fetch);
     Handles {
@@ -38,8 +37,6 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
         http,
         public_url: PublicUrl::new(public_url),
         db,
-        embedder,
-        fetcher,
         liveness: Liveness::default(),
         idempotent_writes: Arc::new(Semaphore::new(half_the_connections)),
     }

@@ -3,7 +3,6 @@
 use crate::auth::Auth;
 use crate::base::{Clock, Config, Database, HttpClient};
 use crate::catalog::Catalog;
-use crate::embed::Embedder;
 use crate::search::Search;
 use axum::extract::FromRef;
 use std::sync::{
@@ -23,8 +22,6 @@ pub struct Handles {
     pub http: HttpClient,
     pub public_url: PublicUrl,
     pub db: Database,
-    pub embedder: Embedder,
-    pub fetcher: HttpClient,
     pub liveness: Liveness,
     /// How many writes with an Idempotency-Key may run at once; see `door/idempotency.rs`.
     #[from_ref(skip)]

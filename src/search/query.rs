@@ -48,6 +48,14 @@ pub struct Hint {
     pub message: String,
 }
 
+impl Hint {
+    /// The remark with the part it is about.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        if self.part.is_empty() { self.message.clone() } else { format!("{}: {}", self.part, self.message) }
+    }
+}
+
 /// Reads a query. `is_field` knows the metadata fields that can be filtered by; what looks like a filter of an unknown
 /// field is read as words, with a hint. Never fails.
 #[must_use]

@@ -3,6 +3,7 @@
 use super::{
     fuse::{self, Evidence, Found},
     lexical::{Broken, Scores, Snapshot, Word},
+    passages::Stored,
     query::{Filter, Parsed},
     request::Sort,
     roster::{Counted, Entry, Roster, Standing},
@@ -12,7 +13,10 @@ use super::{
 use crate::auth::Sight;
 use crate::base::AssetId;
 use serde::{Deserialize, Serialize};
-use std::{cmp::Ordering, collections::HashSet};
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+};
 
 /// Most words of a query that are looked for.
 const MOST_WORDS: usize = 96;
@@ -24,9 +28,12 @@ const MOST_VALUES: usize = 50;
 pub struct Holdings {
     pub roster: Roster,
     pub vectors: Vectors,
+    /// By slot: the operations that its vectors after the first are about.
+    operations: HashMap<u32, Box<[Box<str>]>>,
 }
 
 /// A query, and what stands ready to answer it.
+#[derive(Clone, Copy)]
 pub struct Ask<'a> {
     pub parsed: &'a Parsed,
     /// Beside those in the text.
@@ -45,6 +52,7 @@ pub struct Ask<'a> {
 }
 
 /// Where the evidence about words comes from.
+#[derive(Clone, Copy)]
 pub enum Words<'a> {
     Index(&'a Snapshot),
     /// Assets the database found by itself, while there is no index.
@@ -89,6 +97,29 @@ pub struct Ranking {
 }
 
 impl Holdings {
+    /// Takes an asset's vectors in, first its own, then one for each of `operations`.
+    pub(super) fn put_vectors(&mut self, stored: Stored) {
+        if let Some(slot) = self.roster.slot(stored.asset_id) {
+            self.vectors.put(slot, &stored.vectors);
+            self.operations.insert(slot, stored.operations.into_iter().map(String::into_boxed_str).collect());
+        }
+    }
+
+    /// Takes an asset out.
+    pub(super) fn remove(&mut self, id: AssetId) {
+        if let Some(slot) = self.roster.remove(id) {
+            self.vectors.remove(slot);
+            self.operations.remove(&slot);
+        }
+    }
+
+    /// The operation that a vector of the asset is about, counted from 0.
+    #[must_use]
+    pub fn operation(&self, id: AssetId, place: u32) -> Option<&str> {
+        let operations = self.operations.get(&self.roster.slot(id)?)?;
+        operations.get(place as usize).map(|name| &**name)
+    }
+
     /// Ranks what `ask.sight` may see.
     ///
     /// # Errors

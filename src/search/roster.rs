@@ -282,6 +282,14 @@ impl Roster {
         facets
     }
 
+    /// The name of an entry's workspace.
+    #[must_use]
+    pub fn workspace_of(&self, entry: &Entry) -> &str {
+        let field = self.values.fields.iter().position(|field| field == "workspace");
+        let texts = entry.values.iter().map(|&value| &self.values.texts[value as usize]);
+        texts.into_iter().find(|(of, _)| field == Some(usize::from(*of))).map_or("", |(_, text)| text)
+    }
+
     /// The values of `field` of what `sight` may see, with how many assets have each.
     #[must_use]
     pub fn values_seen(&self, field: &str, sight: &Sight) -> Vec<(String, u64)> {

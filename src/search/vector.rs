@@ -16,6 +16,32 @@ const TO_WORD: f32 = 32_767.0;
 /// Dead vectors are cleared away when there are more of them than living ones and than this.
 const MOST_DEAD: usize = 4_096;
 
+/// A unit vector of [`DIMENSIONS`] numbers in 16 bits each: how it is stored and kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed(Box<[i16]>);
+
+impl Packed {
+    /// Exact to 0.00002.
+    #[must_use]
+    pub fn of(vector: &[f32]) -> Self {
+        Self(vector.iter().map(|&x| to_word(x)).collect())
+    }
+
+    /// Little-endian.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// None when these are not [`DIMENSIONS`] numbers.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (words, rest) = bytes.as_chunks::<2>();
+        let is_whole = words.len() == DIMENSIONS && rest.is_empty();
+        is_whole.then(|| Self(words.iter().map(|&word| i16::from_le_bytes(word)).collect()))
+    }
+}
+
 /// All vectors, by slot: the first of a slot is about the asset, the others are about its operations.
 #[derive(Debug, Default)]
 pub struct Vectors {
@@ -53,16 +79,13 @@ impl Vectors {
         self.rows.get(slot as usize).is_some_and(|rows| !rows.is_empty())
     }
 
-    /// Sets the vectors of a slot, first the asset's own; each has [`DIMENSIONS`] numbers, others are left out.
-    pub fn put<V: AsRef<[f32]>>(&mut self, slot: u32, vectors: impl IntoIterator<Item = V>) {
+    /// Sets the vectors of a slot, first the asset's own.
+    pub fn put(&mut self, slot: u32, vectors: &[Packed]) {
         self.remove(slot);
         let start = self.next_row();
-        for vector in vectors {
-            let vector = vector.as_ref();
-            if vector.len() == DIMENSIONS {
-                self.bytes.extend(vector.iter().map(|&x| to_byte(x)));
-                self.words.extend(vector.iter().map(|&x| to_word(x)));
-            }
+        for Packed(words) in vectors.iter().filter(|vector| vector.0.len() == DIMENSIONS) {
+            self.bytes.extend(words.iter().map(|&word| to_byte(f32::from(word) / TO_WORD)));
+            self.words.extend_from_slice(words);
         }
         if self.rows.len() <= slot as usize {
             self.rows.resize(slot as usize + 1, 0..0);
@@ -212,7 +235,7 @@ mod tests {
         let made = some(500);
         let mut vectors = Vectors::default();
         for (slot, vector) in (0..).zip(&made) {
-            vectors.put(slot, [vector]);
+            vectors.put(slot, &[Packed::of(vector)]);
         }
 
         for query in some(520)[500..].iter() {
@@ -228,7 +251,7 @@ mod tests {
     fn an_asset_scores_half_by_itself_and_half_by_its_nearest_operation() {
         let made = some(4);
         let mut vectors = Vectors::default();
-        vectors.put(0, &made);
+        vectors.put(0, &made.iter().map(|vector| Packed::of(vector)).collect::<Vec<_>>());
 
         let near = vectors.near(&made[2], 1, |_| true)[0].unwrap();
 
@@ -240,9 +263,9 @@ mod tests {
     fn what_is_replaced_removed_or_not_wanted_is_not_found() {
         let made = some(3);
         let mut vectors = Vectors::default();
-        (0..3).for_each(|slot| vectors.put(slot, [&made[slot as usize]]));
+        (0..3).for_each(|slot| vectors.put(slot, &[Packed::of(&made[slot as usize])]));
 
-        vectors.put(0, [&made[1]]);
+        vectors.put(0, &[Packed::of(&made[1])]);
         vectors.remove(1);
         let near = vectors.near(&made[1], 3, |slot| slot != 2);
 
@@ -255,13 +278,22 @@ mod tests {
     fn clearing_away_the_dead_changes_no_answer() {
         let made = some(3);
         let mut vectors = Vectors::default();
-        (0..3).for_each(|slot| vectors.put(slot, [&made[slot as usize]]));
+        (0..3).for_each(|slot| vectors.put(slot, &[Packed::of(&made[slot as usize])]));
         let before = vectors.near(&made[0], 3, |_| true);
 
-        (0..=MOST_DEAD).for_each(|_| vectors.put(1, [&made[1]]));
+        (0..=MOST_DEAD).for_each(|_| vectors.put(1, &[Packed::of(&made[1])]));
 
         assert!(vectors.bytes.len() < 2 * MOST_DEAD * DIMENSIONS);
         assert_eq!(vectors.near(&made[0], 3, |_| true), before);
+    }
+
+    #[test]
+    fn a_packed_vector_survives_storage_and_a_damaged_one_is_noticed() {
+        let packed = Packed::of(&some(1)[0]);
+        let bytes = packed.to_bytes();
+
+        assert_eq!(Packed::from_bytes(&bytes), Some(packed));
+        assert_eq!(Packed::from_bytes(&bytes[1..]), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod front_door;
 mod openapi;
 mod own_document;
 mod registry;
+mod search;
 mod server_json;
 mod starting;
 mod support;

@@ -102,36 +102,33 @@ pub struct Lexical {
 
 /// The folder of this process's indexes.
 #[derive(Clone, Debug)]
-pub struct Home {
-    place: Arc<Place>,
-    instance: String,
-}
+pub struct Home(Arc<Place>);
 
 impl Home {
-    /// Takes a place below `folder` for the indexes of `instance`.
+    /// Takes a place below `folder`.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn take(folder: &Path, instance: impl Into<String>) -> Result<Self, Broken> {
-        Ok(Self { place: Arc::new(Place::take(folder)?), instance: instance.into() })
+    pub fn take(folder: &Path) -> Result<Self, Broken> {
+        Ok(Self(Arc::new(Place::take(folder)?)))
     }
 
-    /// The index in use, its checksums looked at.
+    /// The index in use, its checksums looked at; it must be one of `instance`.
     ///
     /// # Errors
     /// [`Broken`] says what is wrong with it.
-    pub fn open(&self) -> Result<Lexical, Broken> {
-        let folder = self.place.current().ok_or(Broken::Missing)?;
-        careful(|| Lexical::open(&folder, &self.instance))
+    pub fn open(&self, instance: &str) -> Result<Lexical, Broken> {
+        let folder = self.0.current().ok_or(Broken::Missing)?;
+        careful(|| Lexical::open(&folder, instance))
     }
 
-    /// An empty index beside the one in use.
+    /// An empty index of `instance` beside the one in use.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn create(&self) -> Result<Lexical, Broken> {
-        let folder = self.place.fresh()?;
-        careful(|| Lexical::create(&folder, &self.instance))
+    pub fn create(&self, instance: &str) -> Result<Lexical, Broken> {
+        let folder = self.0.fresh()?;
+        careful(|| Lexical::create(&folder, instance))
     }
 
     /// Takes `index` into use for the next start and removes all others; they must not be written any more.
@@ -139,7 +136,7 @@ impl Home {
     /// # Errors
     /// When the folder cannot be written.
     pub fn use_from_now(&self, index: &Lexical) -> Result<(), Broken> {
-        Ok(self.place.set_current(&index.folder)?)
+        Ok(self.0.set_current(&index.folder)?)
     }
 }
 
