@@ -4,9 +4,12 @@ use super::Edition;
 use super::expansion::{Expansion, fit};
 use super::reference::References;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 
 /// How much of an operation's bytes its parameters and request body may take; a caller needs them first.
 const REQUEST_SHARE: (usize, usize) = (5, 8);
+/// Most media types that Swagger 2.0 lists for one body.
+const MOST_MEDIA_TYPES: usize = 20;
 /// Members of a Swagger 2.0 parameter that belong to its schema.
 const SCHEMA_MEMBERS: [&str; 19] = [
     "type",
@@ -68,22 +71,27 @@ impl<'a> Source<'_, 'a> {
     }
 
     /// The parameters of the path and of the operation; of two with the same place and name the operation's holds.
-    pub(super) fn parameters(&self) -> Vec<Parameter<'a>> {
+    /// At most `most`.
+    pub(super) fn parameters(&self, most: usize) -> Vec<Parameter<'a>> {
         let of_item = self.item.iter().find_map(|layer| layer.get("parameters"));
         let mut parameters: Vec<Parameter<'a>> = Vec::new();
+        let mut known: HashMap<(&str, &str), usize> = HashMap::new();
         for written in [of_item, self.member("parameters")].into_iter().flatten().filter_map(Value::as_array).flatten()
         {
             let resolved = self.references.follow(written);
             let (Some(written), Some(resolved)) = (written.as_object(), resolved.as_object()) else { continue };
             let parameter = Parameter { written, resolved };
-            let same = |other: &Parameter<'a>| {
-                !parameter.is_unresolved()
-                    && (other.place(), other.name()) == (parameter.place(), parameter.name())
-                    && !other.is_unresolved()
-            };
-            match parameters.iter_mut().find(|other| same(other)) {
-                Some(other) => *other = parameter,
-                None => parameters.push(parameter),
+            if parameter.is_unresolved() {
+                parameters.push(parameter);
+            } else {
+                let place = *known.entry((parameter.place(), parameter.name())).or_insert(parameters.len());
+                match parameters.get_mut(place) {
+                    Some(other) => *other = parameter,
+                    None => parameters.push(parameter),
+                }
+            }
+            if parameters.len() == most {
+                break;
             }
         }
         parameters
@@ -251,7 +259,7 @@ impl<'a> Source<'_, 'a> {
     /// `consumes` or `produces` of the operation, else of the document, else the usual one; never empty.
     fn media_type_list(&self, member: &str, usual: &'a str) -> Vec<&'a str> {
         let told = self.member(member).or_else(|| self.root.get(member)).and_then(Value::as_array);
-        let list: Vec<&str> = told.into_iter().flatten().filter_map(Value::as_str).collect();
+        let list: Vec<&str> = told.into_iter().flatten().filter_map(Value::as_str).take(MOST_MEDIA_TYPES).collect();
         if list.is_empty() { vec![usual] } else { list }
     }
 

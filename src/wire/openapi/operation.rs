@@ -12,6 +12,14 @@ use std::collections::{HashMap, HashSet};
 const ALL_DETAIL_BYTES: usize = 16 << 20;
 /// Bounds of one operation's detail.
 const DETAIL_BYTES: (usize, usize) = (256, 16 << 10);
+/// Most operations that are listed, and most tags of one.
+const MOST_OPERATIONS: usize = 20_000;
+const MOST_TAGS: usize = 100;
+/// Longest path, in bytes.
+const PATH_BYTES: usize = 2_000;
+/// Parameters that are looked at in all, and the bounds of one operation's share of them.
+const ALL_PARAMETERS: usize = 1_000_000;
+const PARAMETERS: (usize, usize) = (20, 500);
 /// Longest name of an operation, in characters.
 const NAME_CHARACTERS: usize = 200;
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -33,10 +41,18 @@ pub(super) fn operations<'a>(
     references: &References<'a>,
     findings: &mut Findings,
 ) -> Vec<Operation> {
-    let found = find(paths, edition, references, findings);
+    let mut found = find(paths, edition, references, findings);
+    if found.len() > MOST_OPERATIONS {
+        found.truncate(MOST_OPERATIONS);
+        let message = format!("more than {MOST_OPERATIONS} operations; only so many are listed");
+        findings.warn("too-many-operations", "/paths", message);
+    }
     let names = names(&found, findings);
     let (least, most) = DETAIL_BYTES;
     let bound = (ALL_DETAIL_BYTES / found.len().max(1)).clamp(least, most);
+
+    let (fewest, most) = PARAMETERS;
+    let most_parameters = (ALL_PARAMETERS / found.len().max(1)).clamp(fewest, most);
 
     let mut cut = 0;
     let operations: Vec<Operation> = found
@@ -44,7 +60,7 @@ pub(super) fn operations<'a>(
         .zip(names)
         .map(|(found, name)| {
             let source = Source { edition, references, root, item: &found.item, operation: &found.operation };
-            let parameters = source.parameters();
+            let parameters = source.parameters(most_parameters);
             check(found, &source, &parameters, findings);
             let (detail, is_cut) = source.detail(&parameters, bound);
             cut += usize::from(is_cut);
@@ -79,7 +95,17 @@ fn find<'a>(
 ) -> Vec<Found<'a>> {
     let mut all = Vec::new();
     for (path, item) in paths.iter().filter(|(path, _)| !path.starts_with("x-")) {
+        // Path items may share one by reference, so that few bytes make many operations.
+        if all.len() > MOST_OPERATIONS {
+            break;
+        }
         let at = || pointer(["paths", path]);
+        if path.len() > PATH_BYTES {
+            let shown: String = path.chars().take(60).collect();
+            let message = format!("the path {shown:?}… is longer than {PATH_BYTES} bytes; it is left out");
+            findings.warn("too-long", "/paths", message);
+            continue;
+        }
         if !path.starts_with('/') {
             findings.warn("path-without-slash", at(), format!("the path {path:?} does not begin with a slash"));
         }
@@ -212,13 +238,9 @@ fn shortened(name: &str) -> String {
 }
 
 fn tags(source: &Source<'_, '_>) -> Vec<String> {
-    let mut tags: Vec<String> = Vec::new();
-    for tag in source.member("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        if !tag.trim().is_empty() && !tags.iter().any(|known| known == tag.trim()) {
-            tags.push(tag.trim().to_owned());
-        }
-    }
-    tags
+    let told = source.member("tags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let mut known = HashSet::new();
+    told.map(str::trim).filter(|tag| !tag.is_empty() && known.insert(*tag)).take(MOST_TAGS).map(str::to_owned).collect()
 }
 
 /// What is missing in one operation.
