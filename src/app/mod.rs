@@ -10,6 +10,7 @@ use crate::base::{Clock, Config, Database};
 use crate::catalog::{Catalog, Generations};
 use crate::door::{self, Handles, Liveness, ProblemPage, PublicUrl};
 use crate::embed::Embedder;
+use crate::mcp;
 use crate::registry;
 use crate::search::Search;
 use crate::web;
@@ -41,7 +42,11 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
 /// All doors of the process as one service.
 #[must_use]
 pub fn router(handles: Handles) -> Router {
-    let doors = Router::new().merge(api::router()).merge(web::router()).merge(registry::router(&handles));
+    let doors = Router::new()
+        .merge(api::router())
+        .merge(web::router())
+        .merge(registry::router(&handles))
+        .merge(mcp::router(&handles));
     door::apply(doors, &handles, Some(problem_page(&handles)))
 }
 
