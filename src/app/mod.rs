@@ -13,6 +13,7 @@ use crate::base::{Clock, Config, Database, HttpClient};
 use crate::catalog::{Catalog, Generations};
 use crate::door::{self, Handles, Liveness, ProblemPage, PublicUrl};
 use crate::embed::Embedder;
+use crate::mcp;
 use crate::registry;
 use crate::search::Search;
 use crate::web;
@@ -49,7 +50,8 @@ pub fn router(handles: Handles) -> Router {
         .merge(health::router())
         .merge(api::router())
         .merge(web::router())
-        .merge(registry::router(&handles));
+        .merge(registry::router(&handles))
+        .merge(mcp::router(&handles));
     door::apply(doors, &handles, Some(problem_page(&handles)))
 }
 

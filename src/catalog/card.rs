@@ -95,6 +95,24 @@ pub(super) async fn load_many(
     .await
 }
 
+/// The cards under this name, in whatever workspace, that `sight` may see; the registry's name counts too.
+// The registry's name is the name, or the workspace and the name: its index answers for both.
+pub(super) async fn named(conn: &mut PgConnection, sight: &Sight, name: &str) -> Result<Vec<Card>, sqlx::Error> {
+    sqlx::query_as(select!(
+        "where a.registry_name = any(array[$1] || array(select one.name || '/' || $1 from workspace one))
+           and a.deleted_at is null and w.deleted_at is null
+           and ($2 or a.visibility = 'public' or ($3 and a.visibility = 'internal') or a.workspace_id = any($4))
+         order by w.name
+         limit 20"
+    ))
+    .bind(name)
+    .bind(sight.everything)
+    .bind(sight.internal)
+    .bind(&sight.workspaces)
+    .fetch_all(conn)
+    .await
+}
+
 /// How a list is narrowed; absent: not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CardFilter {

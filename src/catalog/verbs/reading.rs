@@ -302,6 +302,14 @@ impl Catalog {
         Ok(card::containing(&mut *self.db.read.acquire().await?, sight, words, to_i64(limit)).await?)
     }
 
+    /// At most 20 assets of this name that the actor may see, whatever their workspace; the registry's name counts too.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn named(&self, actor: &Actor, name: &str) -> Result<Vec<Card>, Error> {
+        Ok(card::named(&mut *self.db.read.acquire().await?, &actor.sight(), name).await?)
+    }
+
     /// What search indexes of those `ids` that are not deleted, in no order and whoever may see them.
     ///
     /// # Errors
