@@ -145,6 +145,7 @@ struct Kept {
 impl Answers {
     /// Keeps answers of at most `bytes` bytes in all, those asked for most.
     pub fn new(generations: Generations, bytes: u64) -> Self {
+        #[expect(clippy::borrowed_box, reason = "the cache hands out its key as it keeps it")]
         let weigh = |key: &Box<str>, kept: &Arc<Kept>| kept.answer.weight().saturating_add(key.len() as u32);
         Self { kept: Cache::builder().max_capacity(bytes).weigher(weigh).build(), generations }
     }

@@ -5,13 +5,15 @@
 //! shown once: of the workspace `default`, else of the first by name.
 
 mod reading;
+mod remotes;
 mod writing;
 
 pub use writing::StatusChange;
 
-use super::{Stage, Status, Visibility};
-use crate::base::{AssetId, VersionId};
+use super::{Error, Stage, Status, Visibility};
+use crate::base::{AssetId, FieldError, Problem, VersionId};
 use crate::wire::{Icon, Licence};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -131,4 +133,12 @@ pub struct Settled {
     pub until: OffsetDateTime,
     /// Whether writes were open, so that newer entries may already be visible.
     pub writes_open: bool,
+}
+
+/// 400 as the official registry words it: what failed, and the cause among the errors.
+fn refusal(what: &'static str, cause: impl Into<String>) -> Error {
+    let cause = FieldError::new("body", cause);
+    Error::Problem(
+        Problem::new(StatusCode::BAD_REQUEST, "registry-refused", "Bad Request", what).with_errors(vec![cause]),
+    )
 }

@@ -1,15 +1,14 @@
 //! The registry's verbs: publish a version, edit it, set the status of one or of all.
 
-use super::{MOST_VERSIONS, RegistryEntry, VersionFilter};
+use super::{MOST_VERSIONS, RegistryEntry, VersionFilter, refusal, remotes};
 use crate::auth::{Actor, Permission, Scope};
-use crate::base::{AssetId, FieldError, Name, Problem, VersionId, WorkspaceId};
+use crate::base::{AssetId, Name, Problem, WorkspaceId};
 use crate::catalog::draft::Draft;
 use crate::catalog::verbs::{Deed, held, insert_version, replace_version};
 use crate::catalog::{
     Asset, Catalog, Error, Kind, NewAsset, NewDefinition, NewVersion, Status, Version, asset, metadata, version,
 };
 use crate::wire::Format;
-use http::StatusCode;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -65,14 +64,14 @@ impl Catalog {
             let message = format!("a server has at most {MOST_VERSIONS} versions");
             return Err(refusal("Failed to publish server", message));
         }
-        refuse_taken_remotes(&mut tx, &asset, &draft.version.deployments, "Failed to publish server").await?;
+        remotes::refuse_taken_by_others(&mut tx, &asset, &urls(&draft), "Failed to publish server").await?;
         let version = insert_version(&mut tx, &asset, &draft.version, now).await?;
         if !new {
             self.follow_latest(&mut tx, &asset, &draft, now).await?;
         }
 
         let verb = if new { "register" } else { "publish-version" };
-        self.finish(tx, actor, &asset, verb, now, None, &version.name).await?;
+        self.commit(tx, deed(actor, &asset, verb, now, &version.name)).await?;
         self.entry_of(actor, &asset, &version.name).await
     }
 
@@ -109,10 +108,10 @@ impl Catalog {
         draft.version.status_message.clone_from(&stored.status_message);
 
         let now = self.clock.now();
-        refuse_taken_remotes(&mut tx, &asset, &draft.version.deployments, "Failed to edit server").await?;
+        remotes::refuse_taken_by_others(&mut tx, &asset, &urls(&draft), "Failed to edit server").await?;
         replace_version(&mut tx, &asset, &stored, &draft.version, now).await?;
         self.follow_latest(&mut tx, &asset, &draft, now).await?;
-        self.finish(tx, actor, &asset, "update", now, None, version).await?;
+        self.commit(tx, deed(actor, &asset, "update", now, version)).await?;
         self.entry_of(actor, &asset, version).await
     }
 
@@ -145,7 +144,8 @@ impl Catalog {
         version::choose_latest(&mut tx, asset.asset_id, now).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
         let verb = if change.status == Status::Deleted { "delete-version" } else { "update-version" };
-        self.finish(tx, actor, &asset, verb, now, Some(&stored), version).await?;
+        let before = Some(json!({"version": stored.name, "status": stored.status}));
+        self.commit(tx, Deed { before, ..deed(actor, &asset, verb, now, version) }).await?;
         self.entry_of(actor, &asset, version).await
     }
 
@@ -179,7 +179,8 @@ impl Catalog {
         }
         version::choose_latest(&mut tx, asset.asset_id, now).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
-        self.finish(tx, actor, &asset, "update-versions", now, None, change.status.as_str()).await?;
+        let after = Some(json!({"versions": to_change.len(), "status": change.status}));
+        self.commit(tx, Deed { after, ..deed(actor, &asset, "update-versions", now, "") }).await?;
         let workspace = Some(asset.workspace.as_str());
         self.registry_versions(actor, workspace, &asset.registry_name, true, None, MOST_VERSIONS).await
     }
@@ -239,26 +240,15 @@ impl Catalog {
         }
     }
 
-    async fn finish(
-        &self,
-        tx: sqlx::Transaction<'static, sqlx::Postgres>,
-        actor: &Actor,
-        asset: &Asset,
-        verb: &'static str,
-        at: OffsetDateTime,
-        before: Option<&Version>,
-        version: &str,
-    ) -> Result<(), Error> {
-        let before = before.map(|was| json!({"version": was.name, "status": was.status}));
-        let after = Some(json!({"version": version}));
-        self.commit(tx, Deed { actor, asset, verb, at, before, after }).await
-    }
-
     async fn entry_of(&self, actor: &Actor, asset: &Asset, version: &str) -> Result<RegistryEntry, Error> {
         let version = VersionFilter::Named(version);
         let found = self.registry_entry(actor, Some(&asset.workspace), &asset.registry_name, version, true).await?;
         found.ok_or_else(no_version)
     }
+}
+
+fn deed<'a>(actor: &'a Actor, asset: &'a Asset, verb: &'a str, at: OffsetDateTime, version: &str) -> Deed<'a> {
+    Deed { actor, asset, verb, at, before: None, after: Some(json!({"version": version})) }
 }
 
 impl StatusChange {
@@ -283,8 +273,8 @@ async fn set_status(
     now: OffsetDateTime,
 ) -> Result<(), Error> {
     if stored.status == Status::Deleted && change.status != Status::Deleted {
-        let remotes = remotes_of(&mut *conn, stored.version_id).await?;
-        refuse_remotes_taken_from(conn, asset, &remotes, "Failed to update server status").await?;
+        let urls = remotes::of_version(&mut *conn, stored.version_id).await?;
+        remotes::refuse_taken_by_others(conn, asset, &urls, "Failed to update server status").await?;
     }
     let message = match change.status {
         Status::Active => None,
@@ -348,53 +338,6 @@ async fn count(conn: &mut PgConnection, asset: AssetId) -> Result<i64, sqlx::Err
     sqlx::query_scalar("select count(*) from version where asset_id = $1").bind(asset).fetch_one(conn).await
 }
 
-async fn remotes_of(conn: &mut PgConnection, version: VersionId) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar("select url from deployment where version_id = $1 and deleted_at is null")
-        .bind(version)
-        .fetch_all(conn)
-        .await
-}
-
-async fn refuse_taken_remotes(
-    conn: &mut PgConnection,
-    asset: &Asset,
-    deployments: &[crate::catalog::DeploymentDraft],
-    what: &'static str,
-) -> Result<(), Error> {
-    let urls: Vec<String> = deployments.iter().map(|deployment| deployment.url.clone()).collect();
-    refuse_remotes_taken_from(conn, asset, &urls, what).await
-}
-
-/// Refuses addresses at which another live server of the workspace is; what other workspaces have may not be told.
-async fn refuse_remotes_taken_from(
-    conn: &mut PgConnection,
-    asset: &Asset,
-    urls: &[String],
-    what: &'static str,
-) -> Result<(), Error> {
-    if urls.is_empty() {
-        return Ok(());
-    }
-    let taken: Option<(String, String)> = sqlx::query_as(
-        "select d.url, a.registry_name
-         from deployment d
-         join version v using (version_id)
-         join asset a using (asset_id)
-         where d.url = any($1) and d.deleted_at is null and v.status <> 'deleted' and a.deleted_at is null
-           and a.kind = 'mcp' and a.workspace_id = $2 and a.asset_id <> $3
-         limit 1",
-    )
-    .bind(urls)
-    .bind(asset.workspace_id)
-    .bind(asset.asset_id)
-    .fetch_optional(conn)
-    .await?;
-    match taken {
-        Some((url, by)) => Err(refusal(what, format!("remote URL {url} is already used by server {by}"))),
-        None => Ok(()),
-    }
-}
-
 /// Refuses what the name belongs to when it is deleted or no MCP server.
 fn refuse_unfit(asset: &Asset) -> Result<(), Error> {
     let (workspace, name) = (&asset.workspace, &asset.registry_name);
@@ -426,18 +369,14 @@ fn draft(document: &Value) -> Result<Draft, Error> {
     })
 }
 
+fn urls(draft: &Draft) -> Vec<String> {
+    draft.version.deployments.iter().map(|deployment| deployment.url.clone()).collect()
+}
+
 fn text<'a>(document: &'a Value, member: &str) -> &'a str {
     document.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn no_version() -> Error {
     Error::Problem(Problem::not_found("Server version not found"))
-}
-
-/// 400 as the official registry words it: what failed, and the cause among the errors.
-fn refusal(what: &'static str, cause: impl Into<String>) -> Error {
-    let cause = FieldError::new("body", cause);
-    Error::Problem(
-        Problem::new(StatusCode::BAD_REQUEST, "registry-refused", "Bad Request", what).with_errors(vec![cause]),
-    )
 }

@@ -36,6 +36,22 @@ async fn of_the_same_version_published_at_once_one_is_taken() {
     assert_eq!(statuses, [200, 400, 400, 400, 400, 400, 400, 400]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_servers_published_at_once_one_gets_the_address_all_want() {
+    let app = TestApp::start_running().await;
+    let admin = app.admin();
+
+    let publishing = (0..6).map(|number| {
+        let admin = admin.clone();
+        let document = with_remote(&format!("com.example/s{number}"), "1.0.0", "https://example.com/mcp");
+        async move { admin.publish(&document).await.status }
+    });
+    let mut statuses = futures::future::join_all(publishing).await;
+
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400, 400, 400, 400, 400]);
+}
+
 /// A copy of a registry, kept as aggregators keep one: all of it by cursor first, then what `updated_since` brings.
 #[derive(Default)]
 struct Mirror {
