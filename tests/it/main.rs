@@ -6,6 +6,7 @@ mod catalog;
 mod connect;
 mod fetching;
 mod front_door;
+mod mcp;
 mod openapi;
 mod own_document;
 mod registry;

@@ -15,18 +15,15 @@ pub(super) struct Arguments {
     name: String,
     /// Its workspace; needed only where several have an asset of this name.
     #[serde(default)]
-    #[schemars(with = "String")]
     workspace: Option<String>,
     /// Which version; the latest unless told.
     #[serde(default)]
-    #[schemars(with = "String")]
     version: Option<String>,
     #[serde(default)]
     #[schemars(schema_with = "client_schema")]
     client: Option<Client>,
     /// For an API: the operation to call; the first few unless told.
     #[serde(default)]
-    #[schemars(with = "String")]
     operation: Option<String>,
 }
 
@@ -46,7 +43,6 @@ pub(super) struct Connections {
     version: String,
     /// The client the steps are for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     client: Option<String>,
     /// Ways to reach an MCP server: pick one.
     #[serde(rename = "options")]

@@ -13,23 +13,18 @@ pub(super) struct Arguments {
     name: String,
     /// Its workspace; needed only where several have an asset of this name.
     #[serde(default)]
-    #[schemars(with = "String")]
     workspace: Option<String>,
     /// Which version; the latest unless told.
     #[serde(default)]
-    #[schemars(with = "String")]
     version: Option<String>,
     /// Name of one operation of an API.
     #[serde(default)]
-    #[schemars(with = "String")]
     operation: Option<String>,
     /// Name of one tool of an MCP server.
     #[serde(default)]
-    #[schemars(with = "String")]
     tool: Option<String>,
     /// `nextOffset` of an earlier answer, for the rest of a document.
     #[serde(default)]
-    #[schemars(with = "u32")]
     offset: Option<u32>,
 }
 
@@ -41,10 +36,8 @@ pub(super) struct Part {
     version: String,
     /// The operation or tool: `name`, `method`, `path`, `description`, and `detail` with parameters and schemas.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     operation: Option<serde_json::Map<String, serde_json::Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Document")]
     document: Option<Document>,
     /// Address of the whole as a resource.
     uri: String,
@@ -61,7 +54,6 @@ struct Document {
     length: usize,
     /// Where the next piece begins; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "u32")]
     next_offset: Option<usize>,
 }
 

@@ -17,11 +17,9 @@ pub(super) struct Arguments {
     name: String,
     /// Its workspace; needed only where several have an asset of this name.
     #[serde(default)]
-    #[schemars(with = "String")]
     workspace: Option<String>,
     /// `operationsNext` of an earlier answer, for the operations or tools after those.
     #[serde(default)]
-    #[schemars(with = "String")]
     cursor: Option<String>,
 }
 
@@ -40,12 +38,10 @@ pub(super) struct Description {
     owners: Vec<String>,
     contacts: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     licence: Option<String>,
     documentation: Vec<String>,
     /// The latest version.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "VersionShown")]
     version: Option<VersionShown>,
     /// How many versions there are; list_versions tells of them.
     version_count: i64,
@@ -56,7 +52,6 @@ pub(super) struct Description {
     operation_count: i64,
     /// Leads to the operations after these.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     operations_next: Option<String>,
     /// Page for people.
     page: String,
@@ -73,7 +68,6 @@ struct VersionShown {
     status: String,
     /// Why it is deprecated, or what to use instead.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     status_message: Option<String>,
     /// What its document is: `OpenAPI 3.1.0`.
     format: String,
@@ -82,7 +76,6 @@ struct VersionShown {
 #[derive(Debug, Serialize, JsonSchema)]
 struct DeploymentShown {
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     environment: Option<String>,
     url: String,
     transport: String,
@@ -103,7 +96,6 @@ struct OperationShown {
     name: String,
     /// Method and path of an operation.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     route: Option<String>,
     summary: String,
     #[serde(skip_serializing_if = "std::ops::Not::not")]

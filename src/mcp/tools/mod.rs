@@ -14,7 +14,7 @@ use crate::auth::Actor;
 use crate::catalog::Kind;
 use crate::door::Handles;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
-use schemars::generate::SchemaSettings;
+use schemars::generate::{Contract, SchemaSettings};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -65,11 +65,13 @@ impl Name {
     }
 
     /// The arguments, or which of them is wrong and what there is.
-    fn read<A: DeserializeOwned + JsonSchema>(self, arguments: JsonObject) -> Result<A, Sorry> {
+    fn read<A: DeserializeOwned + JsonSchema>(self, mut arguments: JsonObject) -> Result<A, Sorry> {
+        // Models write null for what they leave out.
+        arguments.retain(|_, value| !value.is_null());
         serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
             let place = error.path().to_string();
             let place = if place == "." { String::new() } else { format!(" `{place}`:") };
-            let known: Vec<_> = properties(&schema_of::<A>());
+            let known = properties(&schema_of::<A>(Contract::Deserialize));
             Sorry(format!(
                 "The arguments are wrong:{place} {}. {} takes {}.",
                 error.inner(),
@@ -109,9 +111,9 @@ impl Name {
     }
 
     fn made<A: JsonSchema, O: JsonSchema>(self, title: &str, description: &'static str) -> Tool {
-        let mut tool = Tool::new(self.as_str(), description, Arc::new(schema_of::<A>()));
+        let mut tool = Tool::new(self.as_str(), description, Arc::new(schema_of::<A>(Contract::Deserialize)));
         tool.title = Some(title.to_owned());
-        tool.output_schema = Some(Arc::new(schema_of::<O>()));
+        tool.output_schema = Some(Arc::new(schema_of::<O>(Contract::Serialize)));
         // They read a closed register and change nothing.
         let hints =
             ToolAnnotations::with_title(title).read_only(true).destructive(false).idempotent(true).open_world(false);
@@ -138,10 +140,11 @@ impl Tools {
 }
 
 /// The schema in the form all clients read: one object, nothing referred to.
-fn schema_of<T: JsonSchema>() -> JsonObject {
+fn schema_of<T: JsonSchema>(contract: Contract) -> JsonObject {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
+        settings.contract = contract;
     });
     let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<T>().to_value();
     tidy(&mut schema);
@@ -151,19 +154,39 @@ fn schema_of<T: JsonSchema>() -> JsonObject {
     }
 }
 
-/// Without the names of Rust's types, which say nothing to others: `title` of a struct, `format: uint32`.
+/// Without what only Rust means: names of structs, `format: uint32`, and null for what is simply left out.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
-            members
-                .shift_remove("title")
-                .filter(Value::is_object)
-                .map(|property| members.insert("title".to_owned(), property));
-            if members.get("format").is_some_and(|format| format.as_str().is_some_and(|name| name.contains("int"))) {
+            if members.get("title").is_some_and(Value::is_string) {
+                members.shift_remove("title");
+            }
+            if members
+                .get("format")
+                .and_then(Value::as_str)
+                .is_some_and(|name| name.contains("int") || name == "double")
+            {
                 members.shift_remove("format");
             }
-            if members.get("format").is_some_and(|format| format == "double" || format == "float") {
-                members.shift_remove("format");
+            if members.get("default").is_some_and(Value::is_null) {
+                members.shift_remove("default");
+            }
+            if let Some(Value::Array(kinds)) = members.get("type")
+                && let [kind, null] = kinds.as_slice()
+                && null == "null"
+            {
+                let kind = kind.clone();
+                members.insert("type".to_owned(), kind);
+            }
+            if let Some(Value::Array(choices)) = members.get("anyOf")
+                && let [Value::Object(one), null] = choices.as_slice()
+                && null["type"] == "null"
+            {
+                let one = one.clone();
+                members.shift_remove("anyOf");
+                one.into_iter().for_each(|(name, value)| {
+                    members.entry(name).or_insert(value);
+                });
             }
             members.values_mut().for_each(tidy);
         }
@@ -208,7 +231,11 @@ mod tests {
             for schema in [&tool.input_schema, tool.output_schema.as_ref().unwrap()] {
                 let text = serde_json::to_string(schema).unwrap();
                 assert_eq!(schema["type"], "object", "{}", tool.name);
-                assert!(!text.contains("$ref") && !text.contains("\"format\":\"u"), "{}: {text}", tool.name);
+                assert!(
+                    !text.contains("$ref") && !text.contains("null") && !text.contains("\"format\":\"u"),
+                    "{}: {text}",
+                    tool.name
+                );
             }
             let hints = tool.annotations.as_ref().unwrap();
             assert_eq!((hints.read_only_hint, hints.open_world_hint), (Some(true), Some(false)));

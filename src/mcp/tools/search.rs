@@ -19,18 +19,16 @@ pub(super) struct Arguments {
     kind: Option<Kind>,
     /// Only assets of this workspace.
     #[serde(default)]
-    #[schemars(with = "String")]
     workspace: Option<String>,
     /// Only assets with any of these tags.
     #[serde(default)]
     tags: Vec<String>,
     /// How many hits to give; 10 unless told.
     #[serde(default)]
-    #[schemars(with = "u32", range(min = 1, max = 50))]
+    #[schemars(range(min = 1, max = 50))]
     limit: Option<u32>,
     /// `next` of an earlier answer, for the hits after it.
     #[serde(default)]
-    #[schemars(with = "String")]
     cursor: Option<String>,
 }
 
@@ -46,7 +44,6 @@ pub(super) struct Hits {
     hints: Vec<String>,
     /// Leads to the next hits.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     next: Option<String>,
 }
 
@@ -60,14 +57,11 @@ struct Hit {
     summary: String,
     /// Of the latest version.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     stage: Option<String>,
     /// `deprecated` when it should not be chosen anew.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     status: Option<String>,
     tags: Vec<String>,
     /// How many operations or tools it has.

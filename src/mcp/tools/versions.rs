@@ -14,11 +14,9 @@ pub(super) struct Arguments {
     name: String,
     /// Its workspace; needed only where several have an asset of this name.
     #[serde(default)]
-    #[schemars(with = "String")]
     workspace: Option<String>,
     /// `next` of an earlier answer, for the versions after those.
     #[serde(default)]
-    #[schemars(with = "String")]
     cursor: Option<String>,
 }
 
@@ -31,7 +29,6 @@ pub(super) struct Versions {
     total: u64,
     /// Leads to the versions after these.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     next: Option<String>,
 }
 
@@ -44,7 +41,6 @@ struct VersionShown {
     /// `active` or `deprecated`.
     status: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     status_message: Option<String>,
     format: String,
     /// RFC 3339.
