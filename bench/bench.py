@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("WHARFINGER_BINARY", ROOT / "target/release/wharfinger"))
 SHARED = Path(os.environ.get("WHARFINGER_SHARED", ROOT.parent / "shared"))
-ADMIN = "whf_bench-" + "x" * 40
+ADMIN = "whf_" + "bench" * 9
 SERVERS, VERSIONS = 24_000, 79_945
 WORDS = ("payment refund invoice ticket weather forecast calendar message search document image audio translate "
          "deploy cluster metric alert customer order stock shipment route map flight hotel booking contract").split()

@@ -11,13 +11,17 @@ use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+/// Agents hand in whole tasks; what lies beyond is no question any more.
+const LONGEST_TEXT: usize = 10_000;
+
 /// The question. Each filter takes several values with commas between them: any of these.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct SearchQuery {
-    /// Words, `"exact words"`, and filters like `kind:mcp tag:payments`; everything where empty.
-    #[param(max_length = 1000, example = "refund a card kind:mcp")]
+    /// Words, `"exact words"`, and filters like `kind:mcp tag:payments`; everything where empty. A task told in
+    /// sentences is fine: the first 2,000 characters count.
+    #[param(max_length = 10000, example = "refund a card kind:mcp")]
     q: Option<String>,
     /// One or more kinds: `mcp`, `rest,graphql`.
     #[param(max_length = 1000)]
@@ -141,8 +145,8 @@ pub async fn find(
 
 fn request(query: SearchQuery) -> Result<Request, Problem> {
     let text = query.q.unwrap_or_default();
-    if text.chars().count() > 1_000 {
-        return Err(Problem::invalid_field("query.q", "at most 1,000 characters"));
+    if text.chars().count() > LONGEST_TEXT {
+        return Err(Problem::invalid_field("query.q", "at most 10,000 characters"));
     }
     let given = [
         ("kind", query.kind),

@@ -3,6 +3,7 @@
 use super::{assemble, router, seed, server, worker};
 use crate::api;
 use crate::auth::Auth;
+use crate::base::config::default_data_dir;
 use crate::base::{Clock, Config, Database, EmbeddedPostgres, Slug, config::Embedding, db, telemetry, use_tls};
 use crate::embed::{Embedder, Source};
 use anyhow::{Context, Result};
@@ -158,10 +159,12 @@ async fn wait_for(options: &PgConnectOptions) -> Result<()> {
     }
 }
 
-/// Where the model and its runtime lie: as configured, else where `scripts/setup` puts them.
+/// Where the model and its runtime lie: as configured, else where `scripts/setup` puts them, which is the data directory
+/// or, when that was chosen for this start only, the usual one of this user.
 fn model(settings: &Embedding, data_dir: &Path) -> Source {
-    let prepared = data_dir.join("models/all-MiniLM-L6-v2");
-    let model_dir = settings.model_dir.clone().or_else(|| prepared.join("model.onnx").is_file().then_some(prepared));
+    let prepared = [data_dir, &default_data_dir()].map(|folder| folder.join("models/all-MiniLM-L6-v2"));
+    let prepared = prepared.into_iter().find(|folder| folder.join("model.onnx").is_file());
+    let model_dir = settings.model_dir.clone().or(prepared);
     let beside = |folder: &Path| {
         let near = [folder.join("libonnxruntime.so"), folder.join("../../lib/libonnxruntime.so")];
         near.into_iter().chain([data_dir.join("lib/libonnxruntime.so")]).find(|path| path.is_file())

@@ -39,7 +39,13 @@ pub fn fields(asset: &Searchable) -> Fields {
         }
     };
     add(&card.title);
-    add(&card.name);
+    // A slug mostly repeats the title; counted twice its words would outweigh what the description says.
+    let title = format!(" {} ", spaced(&card.title).to_lowercase());
+    let (namespace, slug) = card.name.split_once('/').unwrap_or(("", &card.name));
+    if !spaced(slug).to_lowercase().split_whitespace().all(|word| title.contains(&format!(" {word} "))) {
+        add(slug);
+    }
+    add(namespace);
     if !asset.description.starts_with(card.summary.trim_end_matches(['…', '.'])) {
         add(&card.summary);
     }

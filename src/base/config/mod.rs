@@ -130,7 +130,7 @@ settings! {
 
     /// Who may do what on a first start.
     access: Access {
-        /// The admin key to create on the first start, for automation: `whf_` and at least 32 letters or digits.
+        /// The admin key to create on the first start, for automation: at least 16 characters, better `whf_` and 48 random ones.
         /// Unset: one is made and printed once.
         admin_key: Option<Sealed<String>> = "";
     }
@@ -265,7 +265,8 @@ impl Config {
 }
 
 /// A folder of this user; root's own home is closed to the account that its Postgres runs as.
-fn default_data_dir() -> PathBuf {
+#[must_use]
+pub fn default_data_dir() -> PathBuf {
     if rustix::process::geteuid().is_root() {
         return PathBuf::from("/var/lib/wharfinger");
     }
