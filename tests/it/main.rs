@@ -8,6 +8,7 @@ mod fetching;
 mod front_door;
 mod openapi;
 mod own_document;
+mod program;
 mod registry;
 mod search;
 mod server_json;
