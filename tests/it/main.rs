@@ -9,6 +9,7 @@ mod front_door;
 mod mcp;
 mod openapi;
 mod own_document;
+mod program;
 mod registry;
 mod search;
 mod server_json;

@@ -1,8 +1,10 @@
 //! What the stories share: a running program with a database of its own, and people who call it.
 
 mod postgres;
+mod program;
 
-pub use postgres::{fresh_database, test_folder};
+pub use postgres::{fresh_database, fresh_database_url, test_folder};
+pub use program::{Home, Program, program};
 
 use serde_json::Value;
 use std::net::SocketAddr;

@@ -22,6 +22,18 @@ const TEMPLATE: &str = "wharfinger_template";
 
 /// How to reach a new, empty, migrated database.
 pub async fn fresh_database() -> PgConnectOptions {
+    let (cluster, name) = create(TEMPLATE).await;
+    cluster.options(&name)
+}
+
+/// The URL of a new database: migrated, or as Postgres makes it.
+pub async fn fresh_database_url(migrated: bool) -> String {
+    let (cluster, name) = create(if migrated { TEMPLATE } else { "template1" }).await;
+    let socket = cluster.options(&name).get_socket().unwrap().display().to_string();
+    format!("postgres://wharfinger@localhost/{name}?host={}", socket.replace('/', "%2F"))
+}
+
+async fn create(template: &str) -> (&'static Cluster, String) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
@@ -29,10 +41,10 @@ pub async fn fresh_database() -> PgConnectOptions {
     let name = format!("story_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let _turn = ONE_AT_A_TIME.lock().await;
     let mut conn = cluster.options("postgres").connect().await.unwrap();
-    let statement = format!("create database {name} template {TEMPLATE}");
+    let statement = format!("create database {name} template {template}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
-    cluster.options(&name)
+    (cluster, name)
 }
 
 impl Cluster {

@@ -1,0 +1,98 @@
+//! The commands, as an operator types them.
+
+use crate::support::{Home, Program, fresh_database_url, program};
+use serde_json::json;
+use std::process::Output;
+use std::time::Duration;
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test]
+async fn what_is_exported_can_be_imported_and_changes_nothing() {
+    let (home, url) = (Home::new("commands"), fresh_database_url(true).await);
+    let settings = [("WHARFINGER_DATA_DIR", home.text()), ("WHARFINGER_DATABASE_URL", url.as_str())];
+    let program = Program::serve(&settings).await;
+    let key = program.admin_key.clone().unwrap();
+    let (lines, yaml, export) = (home.0.join("in.jsonl"), home.0.join("Crane API.yaml"), home.0.join("out.jsonl"));
+    let good = json!({"kind": "mcp", "name": "quay/scales", "title": "Scales", "tools": [{"name": "weigh"}]});
+    std::fs::write(&lines, format!("{good}\n{{\"kind\": \"boat\", \"name\": \"x\"}}\nnonsense\n")).unwrap();
+    std::fs::write(&yaml, "openapi: 3.1.0\ninfo: {version: '1'}\npaths: {/lift: {post: {summary: Lift a crate}}}\n")
+        .unwrap();
+
+    let imported = program.command(&key, &["import", lines.to_str().unwrap(), yaml.to_str().unwrap()]).await;
+    let exported = program.command(&key, &["export", "-o", export.to_str().unwrap()]).await;
+    let again = program.command(&key, &["import", export.to_str().unwrap()]).await;
+
+    assert_eq!(imported.status.code(), Some(2), "{}", said(&imported));
+    assert!(said(&imported).contains("2 registered, 0 updated, 0 unchanged, 2 rejected"), "{}", said(&imported));
+    assert!(said(&imported).contains("in.jsonl:2") && said(&imported).contains("in.jsonl:3"), "{}", said(&imported));
+    assert!(exported.status.success(), "{}", said(&exported));
+    assert!(std::fs::read_to_string(&export).unwrap().contains("crane-api"), "named by its file");
+    assert!(again.status.success() && said(&again).contains("0 registered, 0 updated"), "{}", said(&again));
+    assert!(program.stop().await.0);
+}
+
+#[tokio::test]
+async fn keys_are_made_listed_and_revoked() {
+    let (home, url) = (Home::new("keys"), fresh_database_url(true).await);
+    let chosen = format!("whf_{}", "k".repeat(40));
+    let program = Program::serve(&[
+        ("WHARFINGER_DATA_DIR", home.text()),
+        ("WHARFINGER_DATABASE_URL", url.as_str()),
+        ("WHARFINGER_ADMIN_KEY", &chosen),
+    ])
+    .await;
+    assert!(program.admin_key.is_none(), "a key that was given is not printed");
+
+    let made = program.command(&chosen, &["key", "create", "ci", "--role", "publisher"]).await;
+    let text = String::from_utf8(made.stdout.clone()).unwrap().trim().to_owned();
+    assert!(text.starts_with("whf_"), "{}", said(&made));
+    let listed = said(&program.command(&chosen, &["key", "list"]).await);
+    let id = listed.lines().find(|line| line.ends_with("\tci")).unwrap().split('\t').next().unwrap().to_owned();
+    let revoked = program.command(&chosen, &["key", "revoke", &id]).await;
+    assert!(revoked.status.success(), "{}", said(&revoked));
+    let refused = program.command(&text, &["import", "/dev/null"]).await;
+    let nobody = program.command("", &["key", "list"]).await;
+
+    assert!(refused.status.success(), "nothing to send, nothing refused: {}", said(&refused));
+    assert!(said(&nobody).contains("WHARFINGER_KEY"), "{}", said(&nobody));
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let late = program.command(&text, &["key", "list"]).await;
+    assert!(!late.status.success() && said(&late).contains("revoked"), "{}", said(&late));
+    assert!(program.stop().await.0);
+}
+
+#[tokio::test]
+async fn wrong_settings_are_told_all_at_once() {
+    let output =
+        program(&[("WHARFINGER_LISTEN", "harbour"), ("WHARFINGER_MAX_BODDY", "1")]).arg("check-config").output();
+    let output = output.await.unwrap();
+
+    let text = said(&output);
+    assert!(!output.status.success());
+    assert!(
+        text.contains("listen (from the environment)") && text.contains("did you mean WHARFINGER_MAX_BODY?"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn an_idle_program_stops_within_a_second() {
+    let (home, url) = (Home::new("idle"), fresh_database_url(true).await);
+    let program = Program::serve(&[("WHARFINGER_DATA_DIR", home.text()), ("WHARFINGER_DATABASE_URL", &url)]).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    let (well, took) = program.stop().await;
+
+    assert!(well && took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test]
+async fn the_openapi_document_needs_no_service() {
+    let output = program(&[]).arg("openapi").output().await.unwrap();
+
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3."));
+}

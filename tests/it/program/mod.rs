@@ -1,0 +1,6 @@
+//! The program as a process: starting, stopping, being killed, and its commands.
+
+mod commands;
+mod killed;
+mod replicas;
+mod starved;
