@@ -4,12 +4,13 @@ use pulldown_cmark::{CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag
 
 /// Renders `text`: HTML in it is shown as text, links lead to http, https and mailto only, images become links.
 ///
-/// Headings begin at `<h3>` and leave no level out, so that they fit below a page's own.
+/// Headings begin at `<h3>` and leave no level out, so that they fit below a page's own. Of HTML, the marks of plain
+/// prose (`<p>`, `<b>`, `<br>`, `<a href>`) are read instead of shown, since descriptions of APIs are full of them.
 #[must_use]
 pub fn render(text: &str) -> String {
     let parser = Parser::new_ext(text, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH);
     let mut tame = Tame::default();
-    let events = parser.filter_map(|event| tame.event(event));
+    let events = parser.flat_map(|event| tame.events(event));
     let mut page = String::with_capacity(text.len() * 5 / 4);
     html::push_html(&mut page, events);
     page
@@ -18,19 +19,41 @@ pub fn render(text: &str) -> String {
 /// Renders `text` on one line, cut after `most` characters: emphasis, code and links stay, paragraphs run together.
 #[must_use]
 pub fn line(text: &str, most: usize) -> String {
-    let text = super::asset::cut(text, most);
+    // What is looked through is bounded, too; marks and addresses take their share of it.
+    let text = super::asset::cut(text, (4 * most).max(400));
     let mut tame = Tame::default();
-    let events = Parser::new_ext(&text, Options::ENABLE_STRIKETHROUGH).filter_map(|event| tame.event(event));
-    let events = events.filter_map(|event| match event {
-        Event::Start(Tag::Emphasis | Tag::Strong | Tag::Strikethrough)
-        | Event::End(TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough) => Some(event),
-        Event::Start(_) => None,
-        Event::End(_) | Event::SoftBreak | Event::HardBreak | Event::Rule => Some(Event::Text(" ".into())),
-        other => Some(other),
-    });
+    let mut cutter = Cutter { left: most, dropped: 0, is_over: false };
+    let events = Parser::new_ext(&text, Options::ENABLE_STRIKETHROUGH)
+        .filter_map(|event| cutter.event(event))
+        .flat_map(|event| tame.events(event))
+        .filter_map(|event| match event {
+            Event::Start(Tag::Emphasis | Tag::Strong | Tag::Strikethrough)
+            | Event::End(TagEnd::Emphasis | TagEnd::Strong | TagEnd::Strikethrough) => Some(event),
+            Event::Start(_) => None,
+            Event::End(_) | Event::SoftBreak | Event::HardBreak | Event::Rule => Some(Event::Text(" ".into())),
+            other => Some(other),
+        });
     let mut html = String::with_capacity(text.len());
     html::push_html(&mut html, events);
     html.trim().to_owned()
+}
+
+/// The words of `text` on one line, without marks, cut after `most` characters: text, not HTML.
+#[must_use]
+pub fn plain(text: &str, most: usize) -> String {
+    let text = super::asset::cut(text, (4 * most).max(400));
+    let mut words = String::new();
+    let mut tame = Tame::default();
+    for event in Parser::new(&text).flat_map(|event| tame.events(event)) {
+        match event {
+            Event::Text(text) | Event::Code(text) => words.push_str(&text),
+            Event::SoftBreak | Event::HardBreak | Event::End(TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::Item) => {
+                words.push(' ');
+            }
+            _ => {}
+        }
+    }
+    super::asset::cut(&words.split_whitespace().collect::<Vec<_>>().join(" "), most)
 }
 
 /// The beginning of `text` up to a paragraph's end, at most `most` bytes; the rest is to be found elsewhere.
@@ -53,20 +76,80 @@ pub fn is_safe_link(url: &str) -> bool {
     ["http", "https", "mailto"].iter().any(|safe| scheme.eq_ignore_ascii_case(safe))
 }
 
+/// Lets so many characters of text through, then only the ends of what it let begin.
+struct Cutter {
+    left: usize,
+    /// Beginnings that were not let through and whose ends are still to come.
+    dropped: usize,
+    is_over: bool,
+}
+
+impl Cutter {
+    fn event<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
+        match event {
+            Event::Start(_) if self.is_over => {
+                self.dropped += 1;
+                None
+            }
+            Event::End(_) if self.dropped > 0 => {
+                self.dropped -= 1;
+                None
+            }
+            Event::Start(_) | Event::End(_) => Some(event),
+            _ if self.is_over => None,
+            Event::Text(text) => Some(Event::Text(self.cut(text))),
+            Event::Code(text) => Some(Event::Code(self.cut(text))),
+            other => Some(other),
+        }
+    }
+
+    fn cut<'a>(&mut self, text: CowStr<'a>) -> CowStr<'a> {
+        let length = text.chars().count();
+        if length <= self.left {
+            self.left -= length;
+            return text;
+        }
+        self.is_over = true;
+        text.chars().take(self.left).chain(['…']).collect::<String>().into()
+    }
+}
+
 #[derive(Default)]
 struct Tame {
     /// Levels of the headings around the current one, as written.
     levels: Vec<HeadingLevel>,
     /// For each open link or image, whether a link was written.
     links: Vec<bool>,
+    /// How many of them are links of HTML, which nobody promises to close.
+    html_links: usize,
 }
 
 impl Tame {
+    fn events<'a>(&mut self, event: Event<'a>) -> Vec<Event<'a>> {
+        match event {
+            Event::Html(text) | Event::InlineHtml(text) => self.html(&text),
+            Event::End(TagEnd::HtmlBlock) => {
+                let mut events = self.close_html_links();
+                events.push(Event::End(TagEnd::Paragraph));
+                events
+            }
+            Event::End(end @ (TagEnd::Paragraph | TagEnd::Item | TagEnd::TableCell)) => {
+                let mut events = self.close_html_links();
+                events.push(Event::End(end));
+                events
+            }
+            Event::End(end @ TagEnd::Heading(_)) => {
+                let mut events = self.close_html_links();
+                events.extend(self.event(Event::End(end)));
+                events
+            }
+            other => self.event(other).into_iter().collect(),
+        }
+    }
+
     fn event<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
         match event {
-            Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
             Event::Start(Tag::HtmlBlock) => Some(Event::Start(Tag::Paragraph)),
-            Event::End(TagEnd::HtmlBlock) => Some(Event::End(TagEnd::Paragraph)),
             Event::Start(Tag::Heading { level, .. }) => Some(Event::Start(Tag::Heading {
                 level: self.fitting(level),
                 id: None,
@@ -78,11 +161,61 @@ impl Tame {
                 self.open(&format!("mailto:{dest_url}"))
             }
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => self.open(&dest_url),
-            Event::End(TagEnd::Link | TagEnd::Image) => {
-                self.links.pop().unwrap_or_default().then(|| Event::InlineHtml(CowStr::Borrowed("</a>")))
-            }
+            Event::End(TagEnd::Link | TagEnd::Image) => self.close(),
             other => Some(other),
         }
+    }
+
+    /// The pieces of a stretch of HTML: marks of prose are read, everything else is text.
+    fn html<'a>(&mut self, html: &str) -> Vec<Event<'a>> {
+        let mut events = Vec::new();
+        let mut rest = html;
+        while let Some(start) = rest.find('<') {
+            let Some(length) = rest[start..].find('>') else { break };
+            let (before, tag) = (&rest[..start], &rest[start..=start + length]);
+            if !before.is_empty() {
+                events.push(Event::Text(before.to_owned().into()));
+            }
+            self.tag(tag, &mut events);
+            rest = &rest[start + length + 1..];
+        }
+        if !rest.is_empty() {
+            events.push(Event::Text(rest.to_owned().into()));
+        }
+        events
+    }
+
+    fn tag<'a>(&mut self, tag: &str, events: &mut Vec<Event<'a>>) {
+        let inner = tag[1..tag.len() - 1].trim_end_matches('/').trim();
+        let (name, attributes) = inner.split_once(char::is_whitespace).unwrap_or((inner, ""));
+        match (name.to_ascii_lowercase().as_str(), attributes.trim()) {
+            ("br" | "p" | "div" | "ul" | "ol" | "table" | "tr", "") => events.push(Event::SoftBreak),
+            ("li", "") => events.extend([Event::SoftBreak, Event::Text("• ".into())]),
+            (
+                "/p" | "/div" | "/ul" | "/ol" | "/li" | "/table" | "/tr" | "td" | "/td" | "th" | "/th" | "b" | "/b"
+                | "i" | "/i" | "em" | "/em" | "strong" | "/strong" | "code" | "/code" | "span" | "/span" | "tbody"
+                | "/tbody",
+                "",
+            ) => {}
+            ("a", attributes) if only_href(attributes).is_some() => {
+                self.html_links += 1;
+                events.extend(self.open(only_href(attributes).unwrap_or_default()));
+            }
+            ("/a", "") if self.html_links > 0 => {
+                self.html_links -= 1;
+                events.extend(self.close());
+            }
+            _ => events.push(Event::Text(tag.to_owned().into())),
+        }
+    }
+
+    fn close_html_links<'a>(&mut self) -> Vec<Event<'a>> {
+        let open = std::mem::take(&mut self.html_links);
+        (0..open).filter_map(|_| self.close()).collect()
+    }
+
+    fn close<'a>(&mut self) -> Option<Event<'a>> {
+        self.links.pop().unwrap_or_default().then(|| Event::InlineHtml(CowStr::Borrowed("</a>")))
     }
 
     fn open<'a>(&mut self, url: &str) -> Option<Event<'a>> {
@@ -114,6 +247,14 @@ impl Tame {
     }
 }
 
+/// The address of `href="..."`, when the tag has no other attribute.
+fn only_href(attributes: &str) -> Option<&str> {
+    let value = attributes.strip_prefix("href=")?;
+    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+    let inner = value.strip_prefix(quote)?.strip_suffix(quote)?;
+    (!inner.contains(quote)).then_some(inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,7 +263,7 @@ mod tests {
     fn html_is_shown_and_not_obeyed() {
         for (text, page) in [
             ("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>\n"),
-            ("a <b onclick=x>b</b>", "<p>a &lt;b onclick=x&gt;b&lt;/b&gt;</p>\n"),
+            ("a <u onclick=x>b</u>", "<p>a &lt;u onclick=x&gt;b&lt;/u&gt;</p>\n"),
             ("[x](javascript:alert(1))", "<p>x</p>\n"),
             ("[x](JaVaScRiPt:alert(1))", "<p>x</p>\n"),
             ("[x](data:text/html,y)", "<p>x</p>\n"),
@@ -169,10 +310,38 @@ mod tests {
     #[test]
     fn a_line_keeps_words_code_and_links() {
         assert_eq!(
-            line("# One of\n\n* `a`\n* **b** <i>\n\n> [c](https://c.example)", 200),
-            "One of <code>a</code> <strong>b</strong> &lt;i&gt;  <a href=\"https://c.example\" rel=\"nofollow noopener\">c</a>"
+            line("# One of\n\n* `a`\n* **b** <u>\n\n> [c](https://c.example)", 200),
+            "One of <code>a</code> <strong>b</strong> &lt;u&gt;  <a href=\"https://c.example\" rel=\"nofollow noopener\">c</a>"
         );
-        assert_eq!(line("[x](javascript:alert(1)) abcdef", 5), "[x](…");
+        assert_eq!(
+            line("a [long *link*](https://c.example) after", 6),
+            "a <a href=\"https://c.example\" rel=\"nofollow noopener\">long…</a>"
+        );
+        assert_eq!(line("**abc** *def*", 3), "<strong>abc</strong>…");
+    }
+
+    #[test]
+    fn marks_of_prose_are_read_and_never_left_open() {
+        for (text, page) in [
+            (
+                "<p>With <a href=\"https://a.example/x\">this</a>,<br> go.</p>",
+                "<p>\nWith <a href=\"https://a.example/x\" rel=\"nofollow noopener\">this</a>,\n go.</p>\n",
+            ),
+            ("<p><a href=\"/docs\">here</a> <a href='javascript:x'>there</a></p>", "<p>\nhere there</p>\n"),
+            (
+                "a <a href=\"https://a.example\">b",
+                "<p>a <a href=\"https://a.example\" rel=\"nofollow noopener\">b</a></p>\n",
+            ),
+            ("a </a></b> <b onclick=\"x\">c", "<p>a &lt;/a&gt; &lt;b onclick=\"x\"&gt;c</p>\n"),
+            (
+                "<a href=\"https://a.example\" onclick=\"x\">b</a>",
+                "<p>&lt;a href=\"https://a.example\" onclick=\"x\"&gt;b&lt;/a&gt;</p>\n",
+            ),
+        ] {
+            assert_eq!(render(text), page, "{text}");
+        }
+        assert_eq!(plain("<p>Sets a `limit`.</p>\n\n# Then\n* one\n* [two](x)", 100), "Sets a `limit`. Then one two");
+        assert_eq!(plain("Sets a `limit` of **2** <id>", 100), "Sets a limit of 2 <id>");
     }
 
     #[test]

@@ -77,6 +77,8 @@ struct ShownStep {
     label: String,
     href: Option<String>,
     is_sentence: bool,
+    /// The page's main action: the first link of the first client.
+    is_main: bool,
     wraps: bool,
     text: String,
 }
@@ -132,10 +134,14 @@ async fn server(asked: Asked, frame: &Frame) -> Result<Response, Failure> {
         let shown = shown(form);
         (room.take(shown.size()) || at == 0).then_some(shown)
     });
+    let mut shown: Vec<_> = shown.collect();
+    if let Some(first) = shown.first_mut().and_then(|form| form.steps.first_mut()) {
+        first.is_main = first.href.is_some();
+    }
     let option = options.get(chosen);
     let page = ServerPage {
         clients,
-        forms: shown.collect(),
+        forms: shown,
         ways: options
             .iter()
             .enumerate()
@@ -175,6 +181,7 @@ fn shown(form: Form) -> Shown {
 
 fn step(step: Step) -> ShownStep {
     ShownStep {
+        is_main: false,
         is_sentence: step.language == "text" && step.text.contains(' '),
         wraps: step.language == "sh" || step.language == "text",
         text: escaped(&step.text),

@@ -9,6 +9,7 @@ use crate::base::{Limit, Problem};
 use crate::catalog::diff::{ChangedOperation, FieldChange, OperationChange, OperationName, VersionDiff};
 use crate::door::Failure;
 use crate::web::Layout;
+use crate::wire::schema_view::type_text;
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::Value;
@@ -222,12 +223,27 @@ fn pieces(before: &Value, after: &Value) -> Vec<Piece> {
     }
 }
 
+/// A value in a few words: text as it is, a schema by its type and what it says, all else as JSON.
 fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(cut(text, 300)),
-        other => Some(cut(&other.to_string(), 300)),
-    }
+    let text = match value {
+        Value::Null => return None,
+        Value::String(text) => text.clone(),
+        Value::Object(members) => {
+            let schema = members.get("schema").unwrap_or(value);
+            let is_schema = ["type", "properties", "items", "oneOf", "anyOf", "allOf", "enum", "$ref"]
+                .iter()
+                .any(|member| schema.get(*member).is_some());
+            if is_schema {
+                let says = members.get("description").or_else(|| schema.get("description")).and_then(Value::as_str);
+                let says = says.map(|text| format!(": {text}")).unwrap_or_default();
+                format!("{}{says}", type_text(schema))
+            } else {
+                value.to_string()
+            }
+        }
+        other => other.to_string(),
+    };
+    Some(cut(&text, 300))
 }
 
 fn field(change: &FieldChange) -> Field {
@@ -282,6 +298,8 @@ mod tests {
             [Piece::Gone("[\"integer\"]".into()), Piece::Same(" ".into()), Piece::Come("1".into())]
         );
         assert_eq!(pieces(&Value::Null, &Value::Null), []);
+        let parameter = json!({"name": "by", "in": "query", "description": "Order", "schema": {"type": "string"}});
+        assert_eq!(pieces(&parameter, &Value::Null), [Piece::Gone("string: Order".into())]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::pages::Pages;
 use crate::catalog::Kind;
+use crate::web::markdown;
 use crate::wire::Operation;
 use serde_json::json;
 
@@ -80,12 +81,10 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// What a list shows of a longer text: its first paragraph on one line, without the marks of Markdown headings.
+/// What a list shows of a longer text: the words of its first paragraphs on one line.
 #[must_use]
 pub fn first_line(text: &str) -> String {
-    let text = text.trim().trim_start_matches('#').trim_start();
-    let paragraph = text.split("\n\n").next().unwrap_or_default();
-    cut(&paragraph.split_whitespace().collect::<Vec<_>>().join(" "), SAYS)
+    markdown::plain(text, SAYS)
 }
 
 #[cfg(test)]
@@ -104,7 +103,7 @@ mod tests {
 
         let line = Line::of(&operation, &Pages::new("w", "a", None), Kind::Mcp);
 
-        assert_eq!(line.says, "Lists all pets.");
+        assert_eq!(line.says, "Lists all pets. More.");
         assert_eq!(line.href, "/assets/w/a/tools/list_pets");
         assert_eq!(line.cost, Some(tokens(&operation)));
         assert_eq!(Line::of(&operation, &Pages::new("w", "a", None), Kind::Rest).cost, None);

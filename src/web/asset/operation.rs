@@ -15,9 +15,11 @@ use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::Value;
 
-/// Bytes all parts of the page may have together.
-const ROOM: usize = 20_000;
-const ABOUT: usize = 4_000;
+/// Bytes of the parts of the page; together with the frame they stay below 30 KB.
+const TAKEN: usize = 10_000;
+const GIVEN: usize = 4_500;
+const REST: usize = 5_000;
+const ABOUT: usize = 3_000;
 /// Up to so many others are listed below.
 const OTHERS: usize = 25;
 const ANSWERS: usize = 16;
@@ -86,14 +88,13 @@ pub(super) async fn show(asked: Asked, word: &str, name: &str) -> Result<Respons
         Vec::new()
     };
 
-    let mut room = Room::of(ROOM);
     let text = operation.description.as_deref().or(operation.summary.as_deref()).unwrap_or_default();
     let whole = asked.parameter("about") == Some("all");
     let (beginning, is_cut) = markdown::beginning(text, if whole { usize::MAX } else { ABOUT });
     let about = markdown::render(beginning);
-    room.take(about.len().min(ABOUT * 3 / 2));
-    let sections = sections(&operation, &mut room);
-    let answers = answers(&operation, &mut room);
+    let sections = sections(&operation, &mut Room::of(TAKEN));
+    let answers = answers(&operation, &mut Room::of(GIVEN));
+    let mut room = Room::of(REST);
     let curl = base(&frame, &operation)
         .and_then(|base| connect::curl(&base, &operation))
         .filter(|command| room.take(command.len() + 300));

@@ -172,7 +172,7 @@ fn item(tool: &Operation, frame: &Frame, room: &mut Room) -> Item {
     let mut share = Room::of(2_400);
     let parameters =
         if named == 0 { String::new() } else { table(&format!("Parameters of {}", tool.name), &rows, &mut share) };
-    let fits = room.take(parameters.len());
+    let fits = room.take_html(&parameters);
     let text = tool.description.as_deref().or(tool.summary.as_deref()).unwrap_or_default();
     let (beginning, is_cut) = markdown::beginning(text, 700);
     let line = Line::of(tool, &frame.pages, frame.asset.kind);

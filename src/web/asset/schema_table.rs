@@ -9,6 +9,9 @@ const SAYS: usize = 500;
 /// Values of an `enum` that are listed.
 const VALUES: usize = 24;
 
+/// Bytes that an element costs at least: a page holds few elements, not only few bytes.
+const ELEMENT: usize = 44;
+
 /// HTML that must not grow without end: what does not fit is counted instead.
 pub struct Room(usize);
 
@@ -19,12 +22,20 @@ impl Room {
     }
 
     /// Whether so much is left; it is taken then.
+    #[must_use]
     pub fn take(&mut self, bytes: usize) -> bool {
         let fits = bytes <= self.0;
         if fits {
             self.0 -= bytes;
         }
         fits
+    }
+
+    /// The same for HTML, whose elements are counted, too.
+    #[must_use]
+    pub fn take_html(&mut self, html: &str) -> bool {
+        let elements = html.matches('<').count() - html.matches("</").count();
+        self.take(html.len().max(elements * ELEMENT))
     }
 }
 
@@ -34,18 +45,19 @@ pub fn table(caption: &str, rows: &[SchemaRow], room: &mut Room) -> String {
     if rows.is_empty() {
         return String::new();
     }
+    let has_defaults = rows.iter().any(|row| row.depth == 0 && row.default.is_some());
     let mut body = String::new();
     let mut left_out = 0;
     for group in rows.chunk_by(|_, next| next.depth > 0) {
         let (row, below) = group.split_first().expect("a chunk is never empty");
-        let html = top_row(row, below);
-        if left_out == 0 && room.take(html.len()) {
+        let html = top_row(row, below, has_defaults);
+        if left_out == 0 && room.take_html(&html) {
             body.push_str(&html);
             continue;
         }
         // A row may fit without what is nested within it.
-        let html = top_row(row, &[]);
-        if left_out == 0 && room.take(html.len()) {
+        let html = top_row(row, &[], has_defaults);
+        if left_out == 0 && room.take_html(&html) {
             body.push_str(&html);
         } else {
             left_out += 1;
@@ -53,9 +65,10 @@ pub fn table(caption: &str, rows: &[SchemaRow], room: &mut Room) -> String {
     }
     let mut html = format!(
         "<div class=\"tablebox\"><table class=\"params cards\"><caption class=\"hide\">{}</caption><thead><tr><th scope=\"col\">Name</th>\
-         <th scope=\"col\">Type</th><th scope=\"col\">Required</th><th scope=\"col\">Description</th><th scope=\"col\">Default</th></tr></thead>\
+         <th scope=\"col\">Type</th><th scope=\"col\">Required</th><th scope=\"col\">Description</th>{}</tr></thead>\
          <tbody>{body}</tbody></table></div>",
-        escaped(caption)
+        escaped(caption),
+        if has_defaults { "<th scope=\"col\">Default</th>" } else { "" },
     );
     if left_out > 0 {
         let _ = write!(html, "<p class=\"small soft\">{left_out} more are in the definition as JSON.</p>");
@@ -63,7 +76,7 @@ pub fn table(caption: &str, rows: &[SchemaRow], room: &mut Room) -> String {
     html
 }
 
-fn top_row(row: &SchemaRow, below: &[SchemaRow]) -> String {
+fn top_row(row: &SchemaRow, below: &[SchemaRow], has_defaults: bool) -> String {
     let mut html = format!("<tr><th scope=\"row\">{}</th><td>{}</td>", name(row), escaped(&row.type_text));
     html.push_str(if row.required { "<td>required</td>" } else { "<td class=\"opt-word\">optional</td>" });
     let _ = write!(html, "<td class=\"full\">{}", says(row));
@@ -79,7 +92,8 @@ fn top_row(row: &SchemaRow, below: &[SchemaRow]) -> String {
         Some(default) => {
             let _ = write!(html, "<td data-l=\"Default\"><code>{}</code></td></tr>", escaped(default));
         }
-        None => html.push_str("<td class=\"void\"></td></tr>"),
+        None if has_defaults => html.push_str("<td class=\"void\"></td></tr>"),
+        None => html.push_str("</tr>"),
     }
     html
 }

@@ -28,8 +28,13 @@ struct Page<'a> {
 
 struct Row {
     version: Version,
-    /// What changed since the one before it.
-    changes: Option<String>,
+    changes: Option<Changes>,
+}
+
+/// The way to what changed since the version before.
+struct Changes {
+    from: String,
+    href: String,
 }
 
 pub(super) async fn show(asked: Asked) -> Result<Response, Failure> {
@@ -49,7 +54,10 @@ pub(super) async fn show(asked: Asked) -> Result<Response, Failure> {
         .into_iter()
         .take(PAGE)
         .enumerate()
-        .map(|(at, version)| Row { changes: before.get(at).map(|before| pages.diff(before, &version.name)), version })
+        .map(|(at, version)| Row {
+            changes: before.get(at).map(|from| Changes { href: pages.diff(from, &version.name), from: from.clone() }),
+            version,
+        })
         .collect();
     let next = from + versions.len();
     let page = Page {

@@ -25,21 +25,54 @@ pub fn words(before: &str, after: &str) -> Vec<Piece> {
         .deadline(Instant::now() + Duration::from_millis(50))
         .diff_words(before.as_str(), after.as_str());
 
-    let mut pieces: Vec<(ChangeTag, String)> = Vec::new();
+    // What went and what came are gathered until a word stays: a blank between two changed words is part of the change.
+    let mut pieces = Vec::new();
+    let (mut same, mut gone, mut come) = (String::new(), String::new(), String::new());
     for change in diff.iter_all_changes() {
-        match pieces.last_mut() {
-            Some((tag, text)) if *tag == change.tag() => text.push_str(change.value()),
-            _ => pieces.push((change.tag(), change.value().to_owned())),
+        let text = change.value();
+        match change.tag() {
+            ChangeTag::Delete => gone.push_str(text),
+            ChangeTag::Insert => come.push_str(text),
+            ChangeTag::Equal if gone.is_empty() && come.is_empty() => {
+                same.push_str(text);
+                continue;
+            }
+            ChangeTag::Equal if text.trim().is_empty() => {
+                gone.push_str(text);
+                come.push_str(text);
+                continue;
+            }
+            ChangeTag::Equal => {
+                let blank = flush(&mut pieces, &mut gone, &mut come);
+                same = format!("{blank}{text}");
+                continue;
+            }
+        }
+        if !same.is_empty() {
+            pieces.push(Piece::Same(middle_left_out(&std::mem::take(&mut same))));
         }
     }
+    if !same.is_empty() {
+        pieces.push(Piece::Same(middle_left_out(&same)));
+    }
+    flush(&mut pieces, &mut gone, &mut come);
     pieces
-        .into_iter()
-        .map(|(tag, text)| match tag {
-            ChangeTag::Equal => Piece::Same(middle_left_out(&text)),
-            ChangeTag::Delete => Piece::Gone(text),
-            ChangeTag::Insert => Piece::Come(text),
-        })
-        .collect()
+}
+
+/// Ends a change; gives back the blanks that both sides end with, which stayed.
+fn flush(pieces: &mut Vec<Piece>, gone: &mut String, come: &mut String) -> String {
+    let (old, new) = (std::mem::take(gone), std::mem::take(come));
+    let tail = |text: &str| text[text.trim_end().len()..].to_owned();
+    let blank = if tail(&old) == tail(&new) { tail(&old) } else { String::new() };
+    let keep = |text: String| text[..text.len() - blank.len()].to_owned();
+    let (old, new) = (keep(old), keep(new));
+    if !old.is_empty() {
+        pieces.push(Piece::Gone(old));
+    }
+    if !new.is_empty() {
+        pieces.push(Piece::Come(new));
+    }
+    blank
 }
 
 fn middle_left_out(text: &str) -> String {
@@ -69,6 +102,24 @@ mod tests {
                 Piece::Same(" SQL query".into())
             ]
         );
+    }
+
+    #[test]
+    fn neighbouring_changes_are_one() {
+        let pieces = words("slow based on execution time now", "slow or big using data from x now");
+
+        assert_eq!(
+            pieces,
+            [
+                Piece::Same("slow ".into()),
+                Piece::Gone("based on execution time".into()),
+                Piece::Come("or big using data from x".into()),
+                Piece::Same(" now".into())
+            ]
+        );
+        assert_eq!(words("a", "a"), [Piece::Same("a".into())]);
+        assert_eq!(words("", "new"), [Piece::Come("new".into())]);
+        assert_eq!(words("old ", ""), [Piece::Gone("old ".into())]);
     }
 
     #[test]
