@@ -195,7 +195,7 @@ settings! {
     /// What is written down.
     logging: Logging {
         /// What is logged: a level (`info`), or levels by part (`info,wharfinger::search=debug`).
-        log: String = "info";
+        log: String = "info,rmcp=warn,sqlx=warn";
         /// How a line is written: `text` for people, `json` for collectors.
         log_format: LogFormat = "text";
     }
