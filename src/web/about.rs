@@ -6,7 +6,7 @@ use super::words;
 use crate::base::{Clock, Database};
 use crate::catalog::Catalog;
 use crate::door::{Failure, Liveness};
-use crate::search::{Degraded, Request, Search};
+use crate::search::{Readiness, Search};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -79,9 +79,9 @@ pub(super) async fn status(
     }];
     let is_away = parts[0].class == "bad";
     if !is_away {
-        let answer = search.find(&layout.actor, &Request::default()).await?;
-        parts.push(lexical(&answer.degraded));
-        parts.push(semantic(&answer.degraded));
+        let state = search.status().await?;
+        parts.push(lexical(state.lexical));
+        parts.push(semantic(state.semantic, state.pending > 0));
     }
     if liveness.is_stopping() {
         let meaning = "This process finishes what it has begun and takes no new work.".to_owned();
@@ -91,25 +91,38 @@ pub(super) async fn status(
     Ok(if is_away { (StatusCode::SERVICE_UNAVAILABLE, answer).into_response() } else { answer })
 }
 
-fn lexical(degraded: &[Degraded]) -> Part {
+fn lexical(state: Readiness) -> Part {
     let name = "Search by words";
-    if degraded.contains(&Degraded::Lexical) {
-        let meaning = "The index is being built; until it is, texts are compared plainly and hits are not ranked.";
-        Part { name, class: "warn", word: "Being built", meaning: meaning.to_owned() }
-    } else {
-        let meaning = "Words, beginnings of words and small slips of the keyboard find what is registered.";
-        Part { name, class: "ok", word: "Ready", meaning: meaning.to_owned() }
+    let part = |class, word, meaning: &str| Part { name, class, word, meaning: meaning.to_owned() };
+    match state {
+        Readiness::Ready => {
+            part("ok", "Ready", "Words, beginnings of words and small slips of the keyboard find what is registered.")
+        }
+        Readiness::Rebuilding => {
+            part("warn", "Being rebuilt", "The index is made again; the one before answers, or plain text comparison.")
+        }
+        Readiness::Loading | Readiness::Absent => {
+            part("warn", "Loading", "The index is being read; until it is, texts are compared plainly.")
+        }
     }
 }
 
-fn semantic(degraded: &[Degraded]) -> Part {
+/// What is pending is told without its number: it counts what not everybody may see.
+fn semantic(state: Readiness, is_pending: bool) -> Part {
     let name = "Search by meaning";
-    if degraded.contains(&Degraded::Semantic) {
-        let meaning = "The embedding model is not there or not ready; the search goes by words only. \
-                       The operator finds the reason at /readyz.";
-        Part { name, class: "warn", word: "Off", meaning: meaning.to_owned() }
-    } else {
-        let meaning = "What is asked in other words than the documents use is found too.";
-        Part { name, class: "ok", word: "Ready", meaning: meaning.to_owned() }
+    let part = |class, word, meaning: &str| Part { name, class, word, meaning: meaning.to_owned() };
+    match state {
+        Readiness::Ready if is_pending => {
+            part("warn", "Catching up", "Some assets are still to be read for their meaning; by words they are found.")
+        }
+        Readiness::Ready => part("ok", "Ready", "What is asked in other words than the documents use is found too."),
+        Readiness::Loading | Readiness::Rebuilding => {
+            part("warn", "Loading", "The embedding model is being read; until it is, the search goes by words only.")
+        }
+        Readiness::Absent => part(
+            "warn",
+            "Off",
+            "There is no embedding model; the search goes by words only. The operator finds the reason at /readyz.",
+        ),
     }
 }

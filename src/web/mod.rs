@@ -16,6 +16,7 @@ mod problem_kinds;
 mod register;
 mod same_origin;
 mod static_files;
+mod suggest;
 mod theme;
 mod ways_in;
 pub mod words;
@@ -42,6 +43,8 @@ pub fn router() -> Router<Handles> {
         .route("/", get(home::show))
         .route("/browse", get(browse::show))
         .route("/search", get(browse::search))
+        .route("/search/suggest", get(suggest::list))
+        .route("/search/suggest.json", get(suggest::for_browsers))
         .merge(asset::router())
         .route("/register", get(register::show).post(register::submit))
         .route("/workspaces", get(workspace::list))

@@ -33,7 +33,7 @@ pub fn problem_page(
         status: problem.status.as_u16(),
         title: problem.title,
         detail: &problem.detail,
-        help: problem.help.as_deref(),
+        help: help(problem),
         errors: &problem.errors[..problem.errors.len().min(50)],
         asked: path,
         kind: problem.kind,
@@ -42,6 +42,16 @@ pub fn problem_page(
         tracing::error!(error = %error, "The page of a problem could not be written");
         "<!doctype html><title>Error</title><p>The page of this error could not be written.".to_owned()
     })
+}
+
+/// What helps a person: where the advice is for programs, the same in terms of pages.
+fn help(problem: &Problem) -> Option<&str> {
+    match problem.help.as_deref() {
+        Some(help) if problem.kind == "not-found" && help.contains("/api/") => {
+            Some("See whether the address is whole, or search above. What is private is shown with a key only.")
+        }
+        help => help,
+    }
 }
 
 #[cfg(test)]

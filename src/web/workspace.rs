@@ -70,6 +70,13 @@ struct Page {
     vscode_registry: String,
 }
 
+impl Page {
+    /// Whether any environment says what serves there.
+    fn names_servers(&self) -> bool {
+        self.environments.iter().any(|environment| !environment.server_type.is_empty())
+    }
+}
+
 /// `GET /workspaces/{workspace}`.
 pub(super) async fn show(
     layout: Layout,

@@ -2,6 +2,8 @@
 
 mod asset_offers;
 mod asset_pages;
+mod browser;
+mod pages;
 
 use crate::support::{Answer, TestApp};
 use serde_json::Value;
