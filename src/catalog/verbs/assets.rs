@@ -1,6 +1,6 @@
 //! Changing, deleting and restoring assets.
 
-use super::{Deed, if_match};
+use super::{Deed, if_match, made_servers};
 use crate::auth::Actor;
 use crate::catalog::draft::Wrong;
 use crate::catalog::metadata::{self, Carrier};
@@ -33,6 +33,7 @@ impl Catalog {
         let now = self.clock.now();
         after.updated_at = now;
         asset::update(&mut tx, &after).await?;
+        made_servers::refresh(&mut tx, &after, now).await?;
         version::touch_all(&mut tx, after.asset_id, false, now).await?;
         after.revision += 1;
         let (was, is) = difference(&before, &after);

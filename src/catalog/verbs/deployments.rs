@@ -1,6 +1,6 @@
 //! Where versions run.
 
-use super::{Deed, if_match, register::environment_of};
+use super::{Deed, if_match, made_servers, register::environment_of};
 use crate::auth::Actor;
 use crate::base::DeploymentId;
 use crate::catalog::draft::DeploymentDraft;
@@ -36,6 +36,7 @@ impl Catalog {
             None => None,
         };
         let id = deployment::insert(&mut tx, stored.version_id, environment, &draft, i32::MAX, now).await?;
+        made_servers::refresh(&mut tx, &asset, now).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
         let made = find(&mut tx, asset.asset_id, id).await?;
         let after = Some(json!({"version": made.version, "url": made.url, "environment": made.environment}));
@@ -68,6 +69,7 @@ impl Catalog {
             None => None,
         };
         deployment::update(&mut tx, id, environment, &draft, now).await?;
+        made_servers::refresh(&mut tx, &asset, now).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
         let after = find(&mut tx, asset.asset_id, id).await?;
         let (was, is) = (Some(json!({"url": before.url})), Some(json!({"url": after.url})));
@@ -93,6 +95,7 @@ impl Catalog {
         let before = find(&mut tx, asset.asset_id, id).await?;
         let now = self.clock.now();
         deployment::delete(&mut tx, id, now).await?;
+        made_servers::refresh(&mut tx, &asset, now).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
         let was = Some(json!({"version": before.version, "url": before.url}));
         self.commit(tx, Deed { actor, asset: &asset, verb: "undeploy", at: now, before: was, after: None }).await

@@ -3,6 +3,7 @@
 mod assets;
 mod counting;
 mod deployments;
+mod made_servers;
 mod reading;
 mod register;
 mod versions;

@@ -145,3 +145,23 @@ async fn required_metadata_is_required() {
     catalog.publish_version(&admin, "default", "a", asset(json!({"version": {"name": "2.0.0"}}))).await.unwrap();
     assert_eq!(catalog.metadata_facets().await.unwrap(), ["cost-centre"]);
 }
+
+#[tokio::test]
+async fn the_server_json_we_make_says_what_we_know_now() {
+    let app = TestApp::start().await;
+    let (catalog, admin) = (&app.handles.catalog, Actor::system("test"));
+    catalog
+        .register(&admin, "default", asset(json!({"name": "x/made", "kind": "mcp", "title": "Before"})))
+        .await
+        .unwrap();
+
+    let patch = AssetPatch { title: Some("After".to_owned()), ..AssetPatch::default() };
+    catalog.update(&admin, "default", "x/made", patch, None).await.unwrap();
+    let runs = serde_json::from_value(json!({"url": "https://made.example.com/mcp"})).unwrap();
+    catalog.deploy(&admin, ("default", "x/made", "latest"), runs, None).await.unwrap();
+
+    let shown = catalog.server_document(&admin, ("default", "x/made", "latest")).await.unwrap().unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["title"], "After");
+    assert_eq!(shown["remotes"][0]["url"], "https://made.example.com/mcp");
+}
