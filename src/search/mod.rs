@@ -30,7 +30,7 @@ pub use status::{Readiness, Status};
 
 use crate::auth::{Actor, Permission, Scope};
 use crate::base::{AssetId, Cursor, Problem};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Mark};
 use crate::embed::{Embedder, State};
 use arc_swap::ArcSwapOption;
 use lexical::Snapshot;
@@ -54,6 +54,8 @@ use tokio_util::sync::CancellationToken;
 const MOST_COMPARED: usize = 1_000;
 /// Up to so many words, the last one may be unfinished.
 const LONGEST_OPEN: usize = 4;
+/// How far a replica's lag is counted.
+const MOST_LAG: usize = 1_000;
 /// How long a count of what is pending is good enough for a status page.
 const PENDING_HOLDS: Duration = Duration::from_secs(1);
 
@@ -81,6 +83,8 @@ struct Inner {
     reindex: AtomicBool,
     /// Counts what was taken in.
     changes: AtomicU64,
+    /// How far it was taken in.
+    mark: RwLock<Mark>,
     pending: tokio::sync::Mutex<Option<(Instant, i64)>>,
 }
 
@@ -110,6 +114,7 @@ impl Search {
             is_broken: AtomicBool::new(false),
             reindex: AtomicBool::new(false),
             changes: AtomicU64::new(0),
+            mark: RwLock::default(),
             pending: tokio::sync::Mutex::new(None),
         }))
     }
@@ -225,13 +230,16 @@ impl Search {
             (false, false) => Readiness::Loading,
         };
         let pending = inner.pending().await?;
-        let assets = inner.holdings().roster.len();
+        let lag = match inner.is_loaded.load(Ordering::Acquire) {
+            true => inner.catalog.all_changes(inner.mark(), MOST_LAG).await?.len(),
+            false => MOST_LAG,
+        };
         let semantic = Readiness::of(&state);
         let reason = match state {
             State::Absent { reason } => Some(reason),
             State::Loading | State::Ready => None,
         };
-        Ok(Status { lexical, semantic, reason, pending, assets })
+        Ok(Status { lexical, semantic, reason, pending, lag })
     }
 
     /// Whether the catalog has been read and the index of words answers.
@@ -266,6 +274,14 @@ impl Inner {
 
     fn holdings_mut(&self) -> RwLockWriteGuard<'_, Holdings> {
         self.holdings.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mark(&self) -> Mark {
+        *self.mark.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_mark(&self, mark: Mark) {
+        *self.mark.write().unwrap_or_else(PoisonError::into_inner) = mark;
     }
 
     fn set_loaded(&self) {

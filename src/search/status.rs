@@ -14,8 +14,8 @@ pub struct Status {
     pub reason: Option<String>,
     /// How many assets are not yet embedded.
     pub pending: i64,
-    /// How many assets can be found on this replica.
-    pub assets: usize,
+    /// How many changes of the catalog this replica has not taken in, up to 1,000.
+    pub lag: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]

@@ -32,6 +32,8 @@ const IDLE: Duration = Duration::from_millis(400);
 const SETTINGS: Duration = Duration::from_secs(2);
 /// Vectors may become visible this much later than the time they bear: the longest transaction that writes them.
 const LATE: Duration = Duration::from_secs(15);
+/// How long after the last change the index is tidied.
+const QUIET: Duration = Duration::from_secs(3);
 /// A pause after a failure.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -49,6 +51,8 @@ pub(super) struct Follower {
     epoch: i64,
     settings_read: Option<Instant>,
     vectors: VectorMark,
+    /// When the index was last written, until it is tidied.
+    quiet_since: Option<Instant>,
 }
 
 /// How far the vectors were read.
@@ -108,6 +112,7 @@ impl Follower {
         let adopted = self.adopt_rebuilt(inner).await;
         let followed = self.follow_changes(inner).await?;
         let vectors = self.follow_vectors(inner).await?;
+        self.tidy(inner).await;
         Ok(read_settings || adopted || followed || vectors)
     }
 
@@ -150,6 +155,7 @@ impl Follower {
             }
         }
         self.mark = Some(mark);
+        inner.set_mark(mark);
 
         match self.open(inner, mark).await {
             Ok(index) => self.publish(inner, index).await,
@@ -279,8 +285,27 @@ impl Follower {
                 Err(broken) => self.start_rebuild(inner, &broken.to_string()),
             }
         }
+        inner.set_mark(self.index.as_ref().map_or(roster.max(last), Lexical::mark));
         inner.count_change();
+        self.quiet_since = Some(Instant::now());
         Ok(true)
+    }
+
+    /// Brings the parts of the index together when nothing has changed for a while: each part costs every search.
+    async fn tidy(&mut self, inner: &Arc<Inner>) {
+        if self.quiet_since.is_none_or(|since| since.elapsed() < QUIET) {
+            return;
+        }
+        self.quiet_since = None;
+        let Some(mut index) = self.index.take() else { return };
+        let tidied = blocking(move || {
+            index.merge()?;
+            Ok(index)
+        });
+        match tidied.await {
+            Ok(index) => self.publish(inner, index).await,
+            Err(broken) => self.start_rebuild(inner, &broken.to_string()),
+        }
     }
 
     /// Takes in the vectors that were written lately.

@@ -5,6 +5,9 @@ use crate::search::words;
 use std::collections::HashMap;
 use tantivy::{Term, query::FuzzyTermQuery};
 
+/// Up to so many words, those that are nowhere are continued and corrected: somebody types into a box. Of a sentence
+/// enough words are known, and looking for corrections costs more than the rest of the search.
+const LONGEST_MENDED: usize = 6;
 /// Most continuations of a beginning, most used first.
 const CONTINUATIONS: usize = 24;
 /// Most corrections of a word, nearest and most used first.
@@ -18,7 +21,8 @@ const CORRECTED: f32 = 0.7;
 
 impl Snapshot {
     /// The words of `text` by which it is searched for: fillers left out unless there is nothing else, each once, at
-    /// most `most`. The last one may be the beginning of a word when `is_open`. A word that is nowhere is corrected.
+    /// most `most`. The last one may be the beginning of a word when `is_open`. In a short text, a word that is nowhere is
+    /// continued or corrected.
     ///
     /// # Errors
     /// [`Broken`] when the index cannot be read.
@@ -26,9 +30,10 @@ impl Snapshot {
         let asked = asked_words(text);
         let mut words: Vec<Word> = Vec::new();
         let last = asked.len().saturating_sub(1);
+        let is_mended = asked.len() <= LONGEST_MENDED;
         for (at, asked) in asked.iter().enumerate() {
             let is_beginning = is_open && at == last;
-            for word in self.forms(asked, is_beginning)? {
+            for word in self.forms(asked, is_beginning, is_mended)? {
                 if words.len() < most && !words.iter().any(|known| known.stems[0].0 == word.stems[0].0) {
                     words.push(word);
                 }
@@ -38,7 +43,7 @@ impl Snapshot {
     }
 
     /// One run of the query: as a whole when the index has it, else its parts.
-    fn forms(&self, asked: &Asked, is_beginning: bool) -> Result<Vec<Word>, Broken> {
+    fn forms(&self, asked: &Asked, is_beginning: bool, is_mended: bool) -> Result<Vec<Word>, Broken> {
         let whole = &asked.whole;
         if self.frequency(&whole.stem)? > 0 {
             let mut stems = vec![(whole.stem.clone(), 1.0)];
@@ -51,8 +56,10 @@ impl Snapshot {
             return Ok(asked.parts.iter().map(|part| Word { stems: vec![(part.stem.clone(), 1.0)] }).collect());
         }
         let mut stems = vec![(whole.stem.clone(), 1.0)];
-        self.continue_word(&whole.plain, &mut stems)?;
-        if stems.len() == 1 {
+        if is_mended {
+            self.continue_word(&whole.plain, &mut stems)?;
+        }
+        if is_mended && stems.len() == 1 {
             self.correct_word(&whole.plain, &mut stems)?;
         }
         Ok(vec![Word { stems }])
