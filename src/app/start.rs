@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -29,18 +30,24 @@ pub async fn serve(config: Config) -> Result<()> {
         tracing::warn!("{warning}");
     }
     // First the port: a second start by mistake is told at once and touches nothing.
-    let listener = tokio::net::TcpListener::bind(config.server.listen).await.with_context(|| {
+    let listener = TcpListener::bind(config.server.listen).await.with_context(|| {
         format!("cannot listen on {}; is it in use? WHARFINGER_LISTEN chooses another", config.server.listen)
     })?;
-    let bound = listener.local_addr()?;
     let stop = server::Stop::default();
     tokio::spawn(watch_signals(stop.clone()));
 
     let storage = Storage::open(&config).await?;
+    let outcome = serve_with(config, &storage, listener, &stop).await;
+    // Also after a failure: the private Postgres does not outlive an orderly end.
+    let closed = storage.close().await;
+    outcome.and(closed)
+}
+
+async fn serve_with(config: Config, storage: &Storage, listener: TcpListener, stop: &server::Stop) -> Result<()> {
     db::migrate(&storage.options).await?;
     let embedder = Embedder::start(model(&config.embedding, &storage.data_dir), threads(&config.embedding));
     let database = Database::new(storage.options.clone(), &config.storage);
-    let public_url = config.public_url(bound);
+    let public_url = config.public_url(listener.local_addr()?);
     let admin_key = config.access.admin_key.clone();
     let handles = assemble(config, &public_url, database, Clock::system(), embedder);
 
@@ -56,7 +63,7 @@ pub async fn serve(config: Config) -> Result<()> {
     worker::start(&handles, &tasks, &end_tasks);
     announce(&public_url, made.as_deref());
 
-    server::serve(listener, router(handles.clone()), handles.config.clone(), &handles.liveness, &stop).await;
+    server::serve(listener, router(handles.clone()), handles.config.clone(), &handles.liveness, stop).await;
 
     tracing::info!("Stopping");
     end_tasks.cancel();
@@ -65,7 +72,7 @@ pub async fn serve(config: Config) -> Result<()> {
         tracing::warn!("Background work did not end in time; the queue will hand it out again");
     }
     handles.db.close().await;
-    storage.close().await
+    Ok(())
 }
 
 /// Brings the database to this release's shape and stops what was started for it.

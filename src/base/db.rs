@@ -76,7 +76,8 @@ const MIGRATION_LOCK: i64 = 0x77_68_66;
 /// # Errors
 /// When the database does not answer or a migration fails; a later call takes up where this one ended.
 pub async fn migrate(options: &PgConnectOptions) -> anyhow::Result<()> {
-    let options = options.clone().application_name("wharfinger-migrate");
+    // "Already exists, skipping" is no news.
+    let options = options.clone().application_name("wharfinger-migrate").options([("client_min_messages", "warning")]);
     let mut conn = options.connect().await.context("the database does not answer")?;
     let mut pause = Duration::from_millis(250);
     while !sqlx::query_scalar::<_, bool>("select pg_try_advisory_lock($1)")

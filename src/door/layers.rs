@@ -203,7 +203,7 @@ async fn catch_panic(request: Request, next: Next) -> Response {
 
 /// Refuses targets that cannot be decoded and bodies announced too long, and bounds the reading of the rest.
 async fn bound(State(handles): State<Handles>, request: Request, next: Next) -> Response {
-    if let Err(problem) = check_target(request.uri()) {
+    if let Err(problem) = check_target(request.uri()).and_then(|()| check_host(&request)) {
         return render_problem(&problem);
     }
     let bounds = body_bounds(&handles.config.limits, request.uri().path());
@@ -213,6 +213,21 @@ async fn bound(State(handles): State<Handles>, request: Request, next: Next) -> 
         return render_problem(&BodyFault::TooLong(bounds.length).into());
     }
     next.run(request.map(|body| Body::new(BoundedBody::new(body, bounds)))).await
+}
+
+/// An HTTP/1.1 request names its host once, as a host (RFC 9112, 3.2). HTTP/2 has it in the target; a request that came
+/// over no connection needs none.
+fn check_host(request: &Request) -> Result<(), Problem> {
+    if request.version() != http::Version::HTTP_11 || request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
+        return Ok(());
+    }
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    let legal = host.is_some_and(|host| host.is_empty() || host.parse::<http::uri::Authority>().is_ok());
+    if legal && hosts.next().is_none() {
+        return Ok(());
+    }
+    Err(Problem::bad_request("A request names its host once, in the Host header.").with_kind("host-missing"))
 }
 
 fn body_bounds(limits: &Limits, path: &str) -> BodyBounds {

@@ -12,6 +12,7 @@ pub(super) struct Framing {
     /// The line being read, as far as it lies in earlier pieces.
     line: Vec<u8>,
     head: Head,
+    is_spoiled: bool,
 }
 
 /// What the head of the current message has said so far.
@@ -43,12 +44,17 @@ const EMPTY_LINES: u8 = 2;
 
 impl Framing {
     pub(super) fn new() -> Self {
-        Self { state: State::Between(0), line: Vec::new(), head: Head::default() }
+        Self { state: State::Between(0), line: Vec::new(), head: Head::default(), is_spoiled: false }
     }
 
     /// Whether a head has begun and not ended.
     pub(super) fn in_head(&self) -> bool {
         matches!(self.state, State::Head) || matches!(self.state, State::Between(breaks) if breaks > 0)
+    }
+
+    /// Whether a breach was found; nothing after it is to be believed.
+    pub(super) fn is_spoiled(&self) -> bool {
+        self.is_spoiled
     }
 
     /// Looks at bytes as they arrive, and spoils the place of a breach.
@@ -167,6 +173,7 @@ impl Framing {
 
     fn spoil(&mut self, bytes: &mut [u8], at: usize) {
         bytes[at] = 0;
+        self.is_spoiled = true;
         self.state = State::Opaque;
         self.line = Vec::new();
         metrics::counter!("wharfinger_framing_refused_total").increment(1);

@@ -65,6 +65,8 @@ pub(super) struct Guarded {
     read_by: Option<Instant>,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the parser was given an end to a head that was spoiled.
+    ended: bool,
 }
 
 impl Guarded {
@@ -78,6 +80,7 @@ impl Guarded {
             read_by: Some(Instant::now() + limits.first_byte_timeout),
             read_timer: None,
             write_timer: None,
+            ended: false,
         }
     }
 
@@ -89,6 +92,17 @@ impl Guarded {
             (false, _) => None,
         };
         self.read_timer = None;
+    }
+
+    /// After a breach nothing is read any more. The parser looks at a head when it seems complete, so it gets an end to
+    /// find the breach before; that it asks once more means it was not looking for one.
+    fn end_spoiled(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        const END: &[u8] = b"\r\n\r\n";
+        if std::mem::replace(&mut self.ended, true) || buffer.remaining() < END.len() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the framing of a request is ambiguous"));
+        }
+        buffer.put_slice(END);
+        Ok(())
     }
 
     fn check_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
@@ -123,6 +137,9 @@ impl Guarded {
 impl AsyncRead for Guarded {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.framing.is_spoiled() {
+            return Poll::Ready(this.end_spoiled(buffer));
+        }
         let before = buffer.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
             Poll::Pending => this.check_deadline(cx).map(Err),

@@ -52,6 +52,7 @@ impl Program {
         let next = tokio::time::timeout(Duration::from_millis(300), lines.next_line()).await;
         let admin_key =
             next.ok().and_then(|line| line.unwrap()).and_then(|line| Some(line.split_once("whf_")?.1.to_owned()));
+        wharfinger::base::use_tls();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
         Self { child, url, admin_key: admin_key.map(|rest| format!("whf_{rest}")), http }
     }
@@ -67,10 +68,6 @@ impl Program {
         self.signal(rustix::process::Signal::TERM);
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("stops in time").unwrap();
         (status.success(), begun.elapsed())
-    }
-
-    pub async fn kill(mut self) {
-        self.child.kill().await.unwrap();
     }
 
     /// Runs a command of the program against this one, with a key.
