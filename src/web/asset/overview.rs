@@ -5,7 +5,7 @@ use super::lines::{Line, cut, tokens};
 use super::pages::Tab;
 use super::{Asked, answer};
 use crate::base::Limit;
-use crate::catalog::{Card, Definition, Deployment, Visibility};
+use crate::catalog::{Definition, Deployment, Visibility};
 use crate::door::Failure;
 use crate::web::{Layout, markdown, words};
 use crate::wire::{Contact, Finding, Severity};
@@ -42,7 +42,6 @@ struct Page<'a> {
     links: Vec<Outward>,
     packages: Vec<String>,
     metadata: Vec<(String, Outward)>,
-    similar: Vec<Card>,
 }
 
 /// A link away from here, or only its words when it leads nowhere safe.
@@ -136,7 +135,6 @@ pub(super) async fn show(asked: Asked) -> Result<Response, Failure> {
         links,
         packages: server["packages"].as_array().into_iter().flatten().take(FIELDS).map(package).collect(),
         metadata: asset.metadata.iter().take(FIELDS).map(field).collect(),
-        similar: Vec::new(),
         frame: &frame,
         layout: asked.layout,
     };

@@ -50,13 +50,13 @@ pub fn table(caption: &str, rows: &[SchemaRow], room: &mut Room) -> String {
     let mut left_out = 0;
     for group in rows.chunk_by(|_, next| next.depth > 0) {
         let (row, below) = group.split_first().expect("a chunk is never empty");
-        let html = top_row(row, below, has_defaults);
+        let html = top_row(row, below, Below::Listed, has_defaults);
         if left_out == 0 && room.take_html(&html) {
             body.push_str(&html);
             continue;
         }
         // A row may fit without what is nested within it.
-        let html = top_row(row, &[], has_defaults);
+        let html = top_row(row, below, Below::Counted, has_defaults);
         if left_out == 0 && room.take_html(&html) {
             body.push_str(&html);
         } else {
@@ -76,16 +76,27 @@ pub fn table(caption: &str, rows: &[SchemaRow], room: &mut Room) -> String {
     html
 }
 
-fn top_row(row: &SchemaRow, below: &[SchemaRow], has_defaults: bool) -> String {
+/// What a row shows of the fields within it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Below {
+    Listed,
+    Counted,
+}
+
+fn top_row(row: &SchemaRow, below: &[SchemaRow], shows: Below, has_defaults: bool) -> String {
     let mut html = format!("<tr><th scope=\"row\">{}</th><td>{}</td>", name(row), escaped(&row.type_text));
     html.push_str(if row.required { "<td>required</td>" } else { "<td class=\"opt-word\">optional</td>" });
     let _ = write!(html, "<td class=\"full\">{}", says(row));
     if !below.is_empty() {
         let count = below.iter().filter(|row| row.depth == below[0].depth).count();
         let word = if count == 1 { "field" } else { "fields" };
-        let _ = write!(html, "<details class=\"more\"><summary>{count} {word} of {}</summary>", name(row));
-        nested(&mut html, below);
-        html.push_str("</details>");
+        if shows == Below::Listed {
+            let _ = write!(html, "<details class=\"more\"><summary>{count} {word} of {}</summary>", name(row));
+            nested(&mut html, below);
+            html.push_str("</details>");
+        } else {
+            let _ = write!(html, " <span class=\"dim\">{count} {word} within, in the definition as JSON.</span>");
+        }
     }
     html.push_str("</td>");
     match &row.default {
@@ -205,6 +216,16 @@ mod tests {
         let shown = html.matches("scope=\"row\"").count();
         assert!((5..50).contains(&shown));
         assert!(html.contains(&format!("{} more are in the definition", 50 - shown)), "{html}");
+    }
+
+    #[test]
+    fn what_is_nested_and_finds_no_room_is_counted_too() {
+        let inner: serde_json::Map<_, _> = (0..50).map(|n| (format!("p{n}"), json!({"type": "string"}))).collect();
+        let rows = schema_rows(&json!({"properties": {"outer": {"type": "object", "properties": inner}}}));
+
+        let html = table("x", &rows, &mut Room::of(1_000));
+
+        assert!(html.contains("50 fields within, in the definition as JSON."), "{html}");
     }
 
     #[test]
