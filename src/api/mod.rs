@@ -69,6 +69,7 @@ fn build() -> Built {
         .routes(routes!(assets::list))
         .routes(routes!(assets::register))
         .routes(routes!(search::find))
+        .routes(routes!(search::suggest))
         .routes(routes!(import::import))
         .routes(routes!(export::export))
         .routes(routes!(keys::list, keys::create))

@@ -143,6 +143,63 @@ pub async fn find(
     }))
 }
 
+/// What is being typed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SuggestQuery {
+    /// The text so far; its last word is completed.
+    #[param(max_length = 10000, example = "pay")]
+    q: String,
+    /// How many; 10 where not said.
+    #[param(minimum = 1, maximum = 20, default = 10)]
+    limit: Option<u32>,
+}
+
+/// What the text could become.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Suggestions {
+    items: Vec<SuggestedText>,
+}
+
+/// A completion.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SuggestedText {
+    /// What the box would say.
+    text: String,
+    /// `asset`, `tag`, `tool` ...
+    sort: &'static str,
+    /// Of an asset: where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workspace: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+/// Completes what is being typed.
+#[utoipa::path(
+    get, path = "/api/v1/search/suggest", operation_id = "suggest", tag = "search", params(SuggestQuery),
+    responses((status = 200, description = "The best completions.", body = Suggestions)),
+)]
+pub async fn suggest(
+    State(search): State<Search>,
+    caller: Caller,
+    Query(query): Query<SuggestQuery>,
+) -> Result<axum::Json<Suggestions>, Failure> {
+    if query.q.chars().count() > LONGEST_TEXT {
+        return Err(Failure(Problem::invalid_field("query.q", "at most 10,000 characters")));
+    }
+    let limit = query.limit.unwrap_or(10);
+    if !(1..=20).contains(&limit) {
+        return Err(Failure(Problem::invalid_field("query.limit", "must be between 1 and 20")));
+    }
+    let items = search.suggest(&caller, &query.q, limit as usize).into_iter().map(|one| {
+        let (workspace, name) = one.asset.unzip();
+        SuggestedText { text: one.text, sort: one.sort, workspace, name }
+    });
+    Ok(axum::Json(Suggestions { items: items.collect() }))
+}
+
 fn request(query: SearchQuery) -> Result<Request, Problem> {
     let text = query.q.unwrap_or_default();
     if text.chars().count() > LONGEST_TEXT {
@@ -159,6 +216,9 @@ fn request(query: SearchQuery) -> Result<Request, Problem> {
     ];
     let mut filters = Filters::default();
     for (facet, values) in given {
+        if values.as_ref().is_some_and(|values| values.chars().count() > 1_000) {
+            return Err(Problem::invalid_field(format!("query.{facet}"), "at most 1,000 characters"));
+        }
         for value in values.iter().flat_map(|values| values.split(',')).map(str::trim) {
             filters = filters.with(facet, Some(value));
         }

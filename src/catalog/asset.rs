@@ -129,40 +129,63 @@ pub(super) async fn lock(
         .await
 }
 
-/// Stores a new asset; `None` when the name is taken, also by a deleted one.
+/// Stores a new asset and gives it as it is stored; `None` when the name is taken, also by a deleted one.
 pub(super) async fn insert(
     conn: &mut PgConnection,
     workspace: (WorkspaceId, &Slug),
     draft: &Draft,
     visibility: Visibility,
     now: OffsetDateTime,
-) -> Result<Option<AssetId>, sqlx::Error> {
-    sqlx::query_scalar(
+) -> Result<Option<Asset>, sqlx::Error> {
+    let asset = Asset {
+        asset_id: AssetId::new(),
+        workspace_id: workspace.0,
+        workspace: workspace.1.to_string(),
+        registry_name: registry_name(workspace.1, &draft.name),
+        name: draft.name.clone(),
+        kind: draft.kind,
+        title: draft.title.clone(),
+        summary: draft.summary.clone(),
+        description: draft.description.clone(),
+        visibility,
+        tags: draft.tags.clone(),
+        owners: draft.owners.clone(),
+        contacts: Json(draft.contacts.clone()),
+        licence: draft.licence.clone().map(Json),
+        external_docs: Json(draft.external_docs.clone()),
+        icons: Json(draft.icons.clone()),
+        metadata: Json(draft.metadata.clone()),
+        revision: 1,
+        created_at: now,
+        updated_at: now,
+        deleted_at: None,
+    };
+    let inserted = sqlx::query(
         "insert into asset (asset_id, workspace_id, name, registry_name, kind, title, summary, description, visibility, tags,
                             owners, contacts, licence, external_docs, icons, metadata, created_at, updated_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)
-         on conflict on constraint asset_name_key do nothing
-         returning asset_id",
+         on conflict on constraint asset_name_key do nothing",
     )
-    .bind(AssetId::new())
-    .bind(workspace.0)
-    .bind(&draft.name)
-    .bind(registry_name(workspace.1, &draft.name))
-    .bind(draft.kind)
-    .bind(&draft.title)
-    .bind(&draft.summary)
-    .bind(&draft.description)
-    .bind(visibility)
-    .bind(&draft.tags)
-    .bind(&draft.owners)
-    .bind(Json(&draft.contacts))
-    .bind(draft.licence.as_ref().map(Json))
-    .bind(Json(&draft.external_docs))
-    .bind(Json(&draft.icons))
-    .bind(Json(&draft.metadata))
+    .bind(asset.asset_id)
+    .bind(asset.workspace_id)
+    .bind(&asset.name)
+    .bind(&asset.registry_name)
+    .bind(asset.kind)
+    .bind(&asset.title)
+    .bind(&asset.summary)
+    .bind(&asset.description)
+    .bind(asset.visibility)
+    .bind(&asset.tags)
+    .bind(&asset.owners)
+    .bind(&asset.contacts)
+    .bind(&asset.licence)
+    .bind(&asset.external_docs)
+    .bind(&asset.icons)
+    .bind(&asset.metadata)
     .bind(now)
-    .fetch_optional(conn)
-    .await
+    .execute(conn)
+    .await?;
+    Ok((inserted.rows_affected() == 1).then_some(asset))
 }
 
 /// Writes every field that can change and counts the revision up.

@@ -34,25 +34,29 @@ fn as_hex<S: Serializer>(digest: &[u8], serializer: S) -> Result<S::Ok, S::Error
     serializer.serialize_str(&hex::encode(digest))
 }
 
-/// Attaches a document; one of the same name is kept but no longer shown.
+/// Attaches a document in place of one of the same name, which is kept but no longer shown.
+pub(super) async fn put(
+    conn: &mut PgConnection,
+    version: VersionId,
+    draft: &DefinitionDraft,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    remove(&mut *conn, version, draft.name.as_str(), now).await?;
+    insert(conn, version, draft, now).await
+}
+
+/// Attaches a document to a version that has none of this name.
 pub(super) async fn insert(
     conn: &mut PgConnection,
     version: VersionId,
     draft: &DefinitionDraft,
     now: OffsetDateTime,
-) -> Result<DefinitionId, sqlx::Error> {
-    let id = DefinitionId::new();
-    sqlx::query("update definition set replaced_at = $3 where version_id = $1 and name = $2 and replaced_at is null")
-        .bind(version)
-        .bind(&draft.name)
-        .bind(now)
-        .execute(&mut *conn)
-        .await?;
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into definition (definition_id, version_id, name, format, media_type, content, digest, source_url, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
-    .bind(id)
+    .bind(DefinitionId::new())
     .bind(version)
     .bind(&draft.name)
     .bind(draft.format.as_str())
@@ -63,7 +67,7 @@ pub(super) async fn insert(
     .bind(now)
     .execute(conn)
     .await?;
-    Ok(id)
+    Ok(())
 }
 
 /// The documents of a version, oldest first.

@@ -132,38 +132,57 @@ pub(super) async fn count(conn: &mut PgConnection, asset: AssetId) -> Result<i64
         .await
 }
 
-/// Stores a new version; `None` when the name is taken.
+/// Stores a new version and gives it as it is stored; `None` when the name is taken.
+///
+/// `is_latest` only for the first version of an asset; for others [`choose_latest`] decides.
 pub(super) async fn insert(
     conn: &mut PgConnection,
     asset: AssetId,
     draft: &VersionDraft,
     server: Option<&str>,
+    is_latest: bool,
     now: OffsetDateTime,
-) -> Result<Option<VersionId>, sqlx::Error> {
+) -> Result<Option<Version>, sqlx::Error> {
     let published_at = draft.published_at.unwrap_or(now);
-    sqlx::query_scalar(
+    let version = Version {
+        version_id: VersionId::new(),
+        asset_id: asset,
+        name: draft.name.clone(),
+        stage: draft.stage,
+        status: draft.status,
+        status_message: draft.status_message.clone(),
+        status_changed_at: published_at,
+        is_latest,
+        format_name: draft.format_name.clone(),
+        findings: Json(draft.findings.clone()),
+        source_digest: draft.source_digest.clone(),
+        published_at,
+        updated_at: draft.updated_at.unwrap_or(now),
+    };
+    let inserted = sqlx::query(
         "insert into version (version_id, asset_id, name, stage, order_key, status, status_message, status_changed_at,
-                              format_name, server, findings, source_digest, published_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $8, $13)
-         on conflict on constraint version_name_key do nothing
-         returning version_id",
+                              is_latest, format_name, server, findings, source_digest, published_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+         on conflict on constraint version_name_key do nothing",
     )
-    .bind(VersionId::new())
+    .bind(version.version_id)
     .bind(asset)
-    .bind(&draft.name)
-    .bind(draft.stage)
-    .bind(order_key(&draft.name, published_at))
-    .bind(draft.status)
-    .bind(&draft.status_message)
-    .bind(published_at)
-    .bind(&draft.format_name)
+    .bind(&version.name)
+    .bind(version.stage)
+    .bind(order_key(&version.name, published_at))
+    .bind(version.status)
+    .bind(&version.status_message)
+    .bind(version.status_changed_at)
+    .bind(is_latest)
+    .bind(&version.format_name)
     .bind(server)
-    .bind(Json(&draft.findings))
-    .bind(&draft.source_digest)
-    // Always our own time, also for what another registry recorded: who syncs by it must see what is new here.
-    .bind(now)
-    .fetch_optional(conn)
-    .await
+    .bind(&version.findings)
+    .bind(&version.source_digest)
+    .bind(published_at)
+    .bind(version.updated_at)
+    .execute(conn)
+    .await?;
+    Ok((inserted.rows_affected() == 1).then_some(version))
 }
 
 /// Writes what a new reading of the version's document says.

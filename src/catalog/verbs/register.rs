@@ -51,11 +51,10 @@ impl Catalog {
         let visibility = draft.visibility.unwrap_or(workspace.default_visibility);
         let inserted =
             asset::insert(&mut tx, (workspace.workspace_id, &workspace.name), &draft, visibility, now).await?;
-        if inserted.is_none() {
+        let Some(asset) = inserted else {
             return Err(taken(&mut tx, &workspace, &draft, actor).await?);
-        }
-        let asset = held(&mut tx, &workspace, &draft).await?;
-        let version = insert_version(&mut tx, &asset, &draft.version, now).await?;
+        };
+        let version = insert_first_version(&mut tx, &asset, &draft.version, now).await?;
         self.commit(
             tx,
             Deed {
@@ -117,7 +116,7 @@ impl Catalog {
         refuse_errors(Some(&definition), &outline.findings)?;
 
         let now = self.clock.now();
-        definition::insert(&mut tx, stored.version_id, &definition, now).await?;
+        definition::put(&mut tx, stored.version_id, &definition, now).await?;
         // A guide or a diagram beside the API description says nothing about operations.
         if Kind::of_format(definition.format) == Some(asset.kind) {
             operation::delete_all(&mut tx, stored.version_id).await?;
@@ -161,9 +160,13 @@ impl Catalog {
         check_metadata(schemas, &draft.metadata, &draft.version.deployments)?;
         let now = self.clock.now();
         let visibility = draft.visibility.unwrap_or(workspace.default_visibility);
-        let new = asset::insert(&mut *conn, (workspace.workspace_id, &workspace.name), draft, visibility, now)
-            .await?
-            .is_some();
+        let place = (workspace.workspace_id, &workspace.name);
+        if let Some(asset) = asset::insert(&mut *conn, place, draft, visibility, now).await? {
+            insert_first_version(&mut *conn, &asset, &draft.version, now).await?;
+            let after = Some(json!({"name": asset.name, "version": draft.version.name}));
+            self.note(conn, &Deed { actor, asset: &asset, verb: "register", at: now, before: None, after }).await?;
+            return Ok((Outcome::Registered, asset.registry_name));
+        }
         let asset = held(&mut *conn, workspace, draft).await?;
         if asset.deleted_at.is_some() {
             return Err(Error::NameOfDeleted { workspace: workspace.name.clone(), name: draft.name.clone() });
@@ -185,15 +188,13 @@ impl Catalog {
             }
             None => {
                 insert_version(&mut *conn, &asset, &draft.version, now).await?;
-                if new { "register" } else { "publish-version" }
+                "publish-version"
             }
         };
-        if !new {
-            self.follow_latest(&mut *conn, &asset, draft, now).await?;
-        }
+        self.follow_latest(&mut *conn, &asset, draft, now).await?;
         let after = Some(json!({"name": asset.name, "version": draft.version.name}));
         self.note(conn, &Deed { actor, asset: &asset, verb, at: now, before: None, after }).await?;
-        Ok((if new { Outcome::Registered } else { Outcome::Updated }, asset.registry_name))
+        Ok((Outcome::Updated, asset.registry_name))
     }
 
     /// The asset's own words are those of its latest version.
@@ -280,6 +281,21 @@ fn server_of(asset: &Asset, draft: &VersionDraft) -> Option<String> {
         .then(|| server_document(&asset.registry_name, &asset.title, &asset.summary, &asset.description, draft))
 }
 
+/// Stores the first version of an asset that was just made.
+async fn insert_first_version(
+    conn: &mut PgConnection,
+    asset: &Asset,
+    draft: &VersionDraft,
+    now: OffsetDateTime,
+) -> Result<Version, Error> {
+    let server = server_of(asset, draft);
+    let version = version::insert(&mut *conn, asset.asset_id, draft, server.as_deref(), true, now)
+        .await?
+        .ok_or_else(|| Error::VersionTaken { asset: asset.name.clone(), version: draft.name.clone() })?;
+    attach(conn, asset.workspace_id, version.version_id, draft, now).await?;
+    Ok(version)
+}
+
 /// Stores a version with all that hangs on it, and chooses the latest anew.
 pub(in crate::catalog) async fn insert_version(
     conn: &mut PgConnection,
@@ -288,10 +304,10 @@ pub(in crate::catalog) async fn insert_version(
     now: OffsetDateTime,
 ) -> Result<Version, Error> {
     let server = server_of(asset, draft);
-    let id = version::insert(&mut *conn, asset.asset_id, draft, server.as_deref(), now)
+    let version = version::insert(&mut *conn, asset.asset_id, draft, server.as_deref(), false, now)
         .await?
         .ok_or_else(|| Error::VersionTaken { asset: asset.name.clone(), version: draft.name.clone() })?;
-    attach(&mut *conn, asset.workspace_id, id, draft, now).await?;
+    attach(&mut *conn, asset.workspace_id, version.version_id, draft, now).await?;
     version::choose_latest(&mut *conn, asset.asset_id, now).await?;
     version::find_any(conn, asset.asset_id, &draft.name)
         .await?
@@ -315,6 +331,9 @@ pub(in crate::catalog) async fn replace_version(
     }
     operation::delete_all(&mut *conn, stored.version_id).await?;
     deployment::delete_all(&mut *conn, stored.version_id, now).await?;
+    for replaced in draft.definition.iter().chain(&draft.further) {
+        definition::remove(&mut *conn, stored.version_id, replaced.name.as_str(), now).await?;
+    }
     attach(&mut *conn, asset.workspace_id, stored.version_id, draft, now).await?;
     version::choose_latest(conn, asset.asset_id, now).await?;
     Ok(())
@@ -327,11 +346,8 @@ async fn attach(
     draft: &VersionDraft,
     now: OffsetDateTime,
 ) -> Result<(), Error> {
-    if let Some(definition) = &draft.definition {
+    for definition in draft.definition.iter().chain(&draft.further) {
         definition::insert(&mut *conn, version, definition, now).await?;
-    }
-    for further in &draft.further {
-        definition::insert(&mut *conn, version, further, now).await?;
     }
     operation::insert_all(&mut *conn, version, &draft.operations).await?;
     for (position, one) in (0..).zip(&draft.deployments) {
