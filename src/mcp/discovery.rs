@@ -1,16 +1,16 @@
 //! `Discovery`: what rmcp asks of a server, answered from the register.
 
-use super::resources;
 use super::tools::{self, Tools};
+use super::{prompts, resources};
 use crate::auth::Actor;
 use crate::door::Handles;
 use crate::wire::mcp::MODERN;
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, Implementation, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ReadResourceRequestParams,
-    ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, GetPromptRequestParams, GetPromptResponse,
+    Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use std::sync::Arc;
@@ -72,7 +72,7 @@ fn scope(actor: &Actor) -> CacheScope {
 
 impl ServerHandler for Discovery {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
         ServerConfig::new(capabilities).with_server_info(self.implementation()).with_instructions(INSTRUCTIONS)
     }
 
@@ -115,6 +115,29 @@ impl ServerHandler for Discovery {
             Ok(found) => found.result(knows_links),
             Err(sorry) => sorry.result(),
         };
+        result.meta = self.meta(&context);
+        Ok(result.into())
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        refuse_cursor(request)?;
+        let mut result = ListPromptsResult::with_all_items(prompts::list());
+        result.ttl_ms = Some(FIXED_MS);
+        result.cache_scope = Some(scope(&actor(&context)));
+        result.meta = self.meta(&context);
+        Ok(result)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let mut result = prompts::get(&request.name, &request.arguments.unwrap_or_default())?;
         result.meta = self.meta(&context);
         Ok(result.into())
     }

@@ -8,6 +8,7 @@ mod address;
 mod answer;
 mod discovery;
 mod guard;
+mod prompts;
 mod resources;
 mod tools;
 
@@ -95,16 +96,16 @@ async fn answered(endpoint: &Endpoint, request: Request) -> Result<Response, Ref
     Ok(response)
 }
 
-fn check_media_types(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_media_types(headers: &HeaderMap) -> Result<(), Box<Problem>> {
     let essence = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(essence);
     if sent.as_deref() != Some("application/json") {
-        return Err(Problem::new(
+        return Err(Box::new(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",
             "Unsupported media type",
             "A message is sent as `Content-Type: application/json`.",
-        ));
+        )));
     }
     let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
     let takes_json = accepted.peek().is_none()
@@ -115,12 +116,12 @@ fn check_media_types(headers: &HeaderMap) -> Result<(), Problem> {
     if takes_json {
         return Ok(());
     }
-    Err(Problem::new(
+    Err(Box::new(Problem::new(
         StatusCode::NOT_ACCEPTABLE,
         "not-acceptable",
         "Not acceptable",
         "Answers are JSON; send `Accept: application/json, text/event-stream`.",
-    ))
+    )))
 }
 
 fn faulty(fault: &Fault) -> Response {

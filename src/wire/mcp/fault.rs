@@ -22,24 +22,25 @@ impl Fault {
     pub const HEADER_MISMATCH: i32 = -32_020;
     pub const UNSUPPORTED_VERSION: i32 = -32_022;
 
-    pub(super) fn new(status: u16, code: i32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), data: None, id: None }
+    /// Boxed, as all functions here give it: large beside the good case.
+    pub(super) fn of(status: u16, code: i32, message: impl Into<String>) -> Box<Self> {
+        Box::new(Self { status, code, message: message.into(), data: None, id: None })
     }
 
-    pub(super) fn parse_error(why: String) -> Self {
-        Self::new(400, Self::PARSE_ERROR, format!("The body is not JSON that is read here: {why}."))
+    pub(super) fn parse_error(why: String) -> Box<Self> {
+        Self::of(400, Self::PARSE_ERROR, format!("The body is not JSON that is read here: {why}."))
     }
 
-    pub(super) fn invalid_request(id: Option<Value>, why: &str) -> Self {
-        Self::new(400, Self::INVALID_REQUEST, why).with_id(id)
+    pub(super) fn invalid_request(id: Option<Value>, why: &str) -> Box<Self> {
+        Self::of(400, Self::INVALID_REQUEST, why).with_id(id)
     }
 
-    pub(super) fn with_id(mut self, id: Option<Value>) -> Self {
+    pub(super) fn with_id(mut self: Box<Self>, id: Option<Value>) -> Box<Self> {
         self.id = id;
         self
     }
 
-    pub(super) fn with_data(mut self, data: Value) -> Self {
+    pub(super) fn with_data(mut self: Box<Self>, data: Value) -> Box<Self> {
         self.data = Some(data);
         self
     }

@@ -38,7 +38,7 @@ pub struct Message {
 ///
 /// # Errors
 /// [`Fault`] with the JSON-RPC error and the HTTP status that the specification asks for.
-pub fn examine(headers: &HeaderMap, body: &[u8]) -> Result<Message, Fault> {
+pub fn examine(headers: &HeaderMap, body: &[u8]) -> Result<Message, Box<Fault>> {
     let value = parse_strict(body).map_err(|error| Fault::parse_error(error.to_string()))?;
     let message = shaped(&value)?;
     let members = value.as_object().expect("shaped() refuses anything else");
@@ -46,7 +46,9 @@ pub fn examine(headers: &HeaderMap, body: &[u8]) -> Result<Message, Fault> {
     let meta = params.and_then(|params| params.get("_meta")).and_then(Value::as_object);
 
     let signs = Signs {
-        is_initialize: message.method == "initialize",
+        // Its parameters name a version. Without that, and with modern ones, it is a method the modern era has not.
+        is_initialize: message.method == "initialize"
+            && (meta.is_none() || params.is_some_and(|params| params.contains_key("protocolVersion"))),
         header_version: headers::single(headers, headers::VERSION).map_err(|why| message.mismatch(why))?,
         body_version: meta.and_then(|meta| meta.get(META_VERSION)).and_then(Value::as_str),
         has_method_header: headers.contains_key(headers::METHOD),
@@ -65,7 +67,7 @@ pub fn examine(headers: &HeaderMap, body: &[u8]) -> Result<Message, Fault> {
 }
 
 /// A request or notification as JSON-RPC 2.0 shapes it; the era is not known yet.
-fn shaped(value: &Value) -> Result<Message, Fault> {
+fn shaped(value: &Value) -> Result<Message, Box<Fault>> {
     let members = match value {
         Value::Object(members) => members,
         Value::Array(_) => {
@@ -95,7 +97,7 @@ fn shaped(value: &Value) -> Result<Message, Fault> {
     };
     let Some(method) = method.as_str() else { return invalid("`method` is a string.") };
     if members.get("params").is_some_and(|params| !params.is_object()) {
-        return Err(Fault::new(400, Fault::INVALID_PARAMS, "`params` is an object.").with_id(id));
+        return Err(Fault::of(400, Fault::INVALID_PARAMS, "`params` is an object.").with_id(id));
     }
     Ok(Message { era: Era::Legacy, method: method.to_owned(), id })
 }
@@ -106,7 +108,7 @@ fn check_modern(
     signs: &Signs<'_>,
     params: Option<&Map<String, Value>>,
     meta: Option<&Map<String, Value>>,
-) -> Result<(), Fault> {
+) -> Result<(), Box<Fault>> {
     let Some(header_version) = signs.header_version else {
         return Err(message.mismatch("the header MCP-Protocol-Version is missing".to_owned()));
     };
@@ -127,10 +129,14 @@ fn check_modern(
     if !VERSIONS.contains(&header_version) {
         return Err(message.unsupported(header_version));
     }
-    headers::check(headers, &message.method, params).map_err(|why| message.mismatch(why))
+    headers::check(headers, &message.method, params).map_err(|why| message.mismatch(why))?;
+    match message.method.as_str() {
+        "initialize" => Err(message.fault(404, Fault::METHOD_NOT_FOUND, "There is no handshake since 2026-07-28.")),
+        _ => Ok(()),
+    }
 }
 
-fn check_legacy(headers: &HeaderMap, message: &Message, signs: &Signs<'_>) -> Result<(), Fault> {
+fn check_legacy(headers: &HeaderMap, message: &Message, signs: &Signs<'_>) -> Result<(), Box<Fault>> {
     // `initialize` negotiates in its body; a header it carries is of an older or newer habit and says nothing more.
     if signs.is_initialize {
         return match headers::single(headers, headers::METHOD) {
@@ -148,15 +154,15 @@ fn check_legacy(headers: &HeaderMap, message: &Message, signs: &Signs<'_>) -> Re
 }
 
 impl Message {
-    fn fault(&self, status: u16, code: i32, message: impl Into<String>) -> Fault {
-        Fault::new(status, code, message).with_id(self.id.clone())
+    fn fault(&self, status: u16, code: i32, message: impl Into<String>) -> Box<Fault> {
+        Fault::of(status, code, message).with_id(self.id.clone())
     }
 
-    fn mismatch(&self, why: String) -> Fault {
+    fn mismatch(&self, why: String) -> Box<Fault> {
         self.fault(400, Fault::HEADER_MISMATCH, format!("Header mismatch: {why}."))
     }
 
-    fn unsupported(&self, requested: &str) -> Fault {
+    fn unsupported(&self, requested: &str) -> Box<Fault> {
         self.fault(400, Fault::UNSUPPORTED_VERSION, format!("Protocol version {requested} is not spoken here."))
             .with_data(serde_json::json!({"supported": VERSIONS, "requested": requested}))
     }

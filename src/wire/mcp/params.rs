@@ -16,7 +16,7 @@ pub(super) fn check(method: &str, params: Option<&Value>) -> Result<(), String> 
             let client = object(params, "clientInfo")?;
             text(client, "name").and_then(|()| text(client, "version")).map_err(|why| format!("clientInfo: {why}"))
         }
-        "tools/call" => {
+        "tools/call" | "prompts/get" => {
             text(params, "name")?;
             match params.get("arguments") {
                 None | Some(Value::Object(_)) => Ok(()),
@@ -24,7 +24,7 @@ pub(super) fn check(method: &str, params: Option<&Value>) -> Result<(), String> 
             }
         }
         "resources/read" => text(params, "uri"),
-        "tools/list" | "resources/list" | "resources/templates/list" => match params.get("cursor") {
+        "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => match params.get("cursor") {
             None | Some(Value::String(_)) => Ok(()),
             Some(_) => Err("`cursor` is a string that an earlier answer gave as `nextCursor`.".to_owned()),
         },

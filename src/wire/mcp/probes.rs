@@ -60,6 +60,12 @@ fn probes() -> Vec<Probe> {
         ("an unknown method is for the handler", vec![V, ("Mcp-Method", "no/such")], of(modern("no/such", json!({}))), Ok(Modern)),
         ("initialize", vec![], of(initialize("2025-06-18")), Ok(Legacy)),
         ("initialize naming the modern version", vec![V], of(initialize("2026-07-28")), Ok(Legacy)),
+        (
+            "initialize as a modern request",
+            vec![V, ("Mcp-Method", "initialize")],
+            of(modern("initialize", json!({}))),
+            Err((404, Fault::METHOD_NOT_FOUND)),
+        ),
         ("initialize under another method's header", vec![V, CALL], of(initialize("2025-06-18")), Err((400, Fault::HEADER_MISMATCH))),
         ("initialize without client", vec![], json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": {}}}).to_string(), Err((200, Fault::INVALID_PARAMS))),
         ("legacy list without session", vec![], of(list.clone()), Ok(Legacy)),
