@@ -21,6 +21,7 @@ mod operations;
 mod paging;
 mod place;
 mod registration;
+mod reindex;
 mod search;
 mod versions;
 mod workspaces;
@@ -75,6 +76,7 @@ fn build() -> Built {
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(me::find))
+        .routes(routes!(reindex::reindex))
         .split_for_parts();
 
     let of_assets: Vec<UtoipaMethodRouter<Handles>> = vec![

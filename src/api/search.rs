@@ -220,6 +220,7 @@ fn request(query: SearchQuery) -> Result<Request, Problem> {
             return Err(Problem::invalid_field(format!("query.{facet}"), "at most 1,000 characters"));
         }
         for value in values.iter().flat_map(|values| values.split(',')).map(str::trim) {
+            known(facet, value)?;
             filters = filters.with(facet, Some(value));
         }
     }
@@ -235,6 +236,17 @@ fn request(query: SearchQuery) -> Result<Request, Problem> {
         limit: paging::limit(query.limit)?,
         cursor: paging::cursor(query.cursor.as_deref()),
     })
+}
+
+/// Kinds and stages are few and known: another word is a slip, and no hit at all would not tell.
+fn known(facet: &str, value: &str) -> Result<(), Problem> {
+    let slip = match facet {
+        _ if value.is_empty() => None,
+        "kind" => value.parse::<Kind>().err().map(|error| error.to_string()),
+        "stage" => value.parse::<Stage>().err().map(|error| error.to_string()),
+        _ => None,
+    };
+    slip.map_or(Ok(()), |slip| Err(Problem::invalid_field(format!("query.{facet}"), slip)))
 }
 
 impl From<Hit> for SearchHit {

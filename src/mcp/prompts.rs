@@ -45,7 +45,10 @@ pub(super) fn get(name: &str, given: &JsonObject) -> Result<GetPromptResult, Err
         match given.get(*argument).and_then(serde_json::Value::as_str) {
             Some(value) => values.push(value),
             None => {
-                return Err(ErrorData::invalid_params(format!("The argument `{argument}` is missing: {meaning}"), None));
+                return Err(ErrorData::invalid_params(
+                    format!("The argument `{argument}` is missing: {meaning}"),
+                    None,
+                ));
             }
         }
     }

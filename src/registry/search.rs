@@ -18,7 +18,7 @@ use std::collections::HashMap;
 
 /// The key of an entry's `_meta` with its score and why it was found.
 const SEARCH: &str = "dev.wharfinger/search";
-const LONGEST_QUESTION: usize = 1_000;
+const LONGEST_QUESTION: usize = 10_000;
 const FACETS: [&str; 6] = ["workspace", "tag", "owner", "stage", "environment", "transport"];
 
 impl Registry {

@@ -76,10 +76,29 @@ pub fn cases() -> Vec<Case> {
 
     // First lines and versions.
     for line in [
-        "GET", "GET /", "GET  / HTTP/1.1", "GET / HTTP/1.1 x", " GET / HTTP/1.1", "GET /a b HTTP/1.1", "GET / HTTP/1.2",
-        "GET / HTTP/2.0", "GET / HTTP/9", "GET / http/1.1", "GET / FTP/1.1", "G\0T / HTTP/1.1", "GÉT / HTTP/1.1",
-        "GET \0 HTTP/1.1", "GET /\x7f HTTP/1.1", "GET nonsense HTTP/1.1", "(GET) / HTTP/1.1", "GET / HTTP/1.1\0", "{}",
-        "\u{feff}GET / HTTP/1.1", "\x16\x03\x01\x02", "SSH-2.0-OpenSSH_9", "PRI * HTTP/2.0",
+        "GET",
+        "GET /",
+        "GET  / HTTP/1.1",
+        "GET / HTTP/1.1 x",
+        " GET / HTTP/1.1",
+        "GET /a b HTTP/1.1",
+        "GET / HTTP/1.2",
+        "GET / HTTP/2.0",
+        "GET / HTTP/9",
+        "GET / http/1.1",
+        "GET / FTP/1.1",
+        "G\0T / HTTP/1.1",
+        "GÉT / HTTP/1.1",
+        "GET \0 HTTP/1.1",
+        "GET /\x7f HTTP/1.1",
+        "GET nonsense HTTP/1.1",
+        "(GET) / HTTP/1.1",
+        "GET / HTTP/1.1\0",
+        "{}",
+        "\u{feff}GET / HTTP/1.1",
+        "\x16\x03\x01\x02",
+        "SSH-2.0-OpenSSH_9",
+        "PRI * HTTP/2.0",
     ] {
         refused(&format!("first line {line:?}"), &format!("{line}\r\nHost: a\r\n\r\n"));
     }
@@ -100,12 +119,22 @@ pub fn cases() -> Vec<Case> {
     for (what, bytes) in [
         ("one empty line first", format!("\r\n{next}")),
         ("two requests in one piece", format!("{next}{next}")),
-        ("absolute form", "GET http://elsewhere.example/healthz HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n".to_owned()),
+        (
+            "absolute form",
+            "GET http://elsewhere.example/healthz HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n".to_owned(),
+        ),
         ("HTTP/1.0", "GET /healthz HTTP/1.0\r\n\r\n".to_owned()),
         ("asterisk form", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()),
         ("authority form", "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n".to_owned()),
-        ("an upgrade nobody offers", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n".to_owned()),
-        ("chunk extensions", "POST /api/v1/keys HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\n\r\n".to_owned()),
+        (
+            "an upgrade nobody offers",
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n".to_owned(),
+        ),
+        (
+            "chunk extensions",
+            "POST /api/v1/keys HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\n\r\n"
+                .to_owned(),
+        ),
     ] {
         cases.push(Case::new(format!("framing: {what}"), bytes, Harmless));
     }

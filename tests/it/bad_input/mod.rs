@@ -32,6 +32,9 @@ enum Outcome {
     Harmless,
 }
 
+/// A connection that is silent so long after an answer is kept for the next request.
+const KEPT_ALIVE: Duration = Duration::from_millis(700);
+
 /// Bytes for a connection, and what must come of them.
 struct Case {
     what: String,
@@ -66,7 +69,8 @@ async fn breach(address: &str, case: &Case) -> Option<String> {
         Ok(answer) => String::from_utf8_lossy(&answer).into_owned(),
         Err(_) => return Some(format!("{}: no end after {PATIENCE:?}", case.what)),
     };
-    let wrong = |reason: &str| Some(format!("{}: {reason}: {}", case.what, answer.chars().take(400).collect::<String>()));
+    let wrong =
+        |reason: &str| Some(format!("{}: {reason}: {}", case.what, answer.chars().take(400).collect::<String>()));
     let statuses: Vec<u16> = answer
         .match_indices("HTTP/1.1 ")
         .filter(|(at, _)| *at == 0 || answer[..*at].ends_with('\n'))
@@ -97,7 +101,7 @@ async fn breach(address: &str, case: &Case) -> Option<String> {
     }
 }
 
-/// Sends all and reads until the other side closes.
+/// Sends all and reads until the other side closes, or has answered and waits for the next request.
 async fn converse(address: &str, bytes: &[u8]) -> Vec<u8> {
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
@@ -107,9 +111,23 @@ async fn converse(address: &str, bytes: &[u8]) -> Vec<u8> {
         writer.write_all(bytes).await.ok();
         std::future::pending::<()>().await;
     };
+    let reading = async {
+        let mut piece = [0; 16 * 1024];
+        loop {
+            let more = reader.read(&mut piece);
+            let count = match answer.is_empty() {
+                true => more.await.unwrap_or(0),
+                false => tokio::time::timeout(KEPT_ALIVE, more).await.map_or(0, |read| read.unwrap_or(0)),
+            };
+            if count == 0 {
+                return;
+            }
+            answer.extend_from_slice(&piece[..count]);
+        }
+    };
     tokio::select! {
         () = sending => {}
-        _ = reader.read_to_end(&mut answer) => {}
+        () = reading => {}
     }
     answer
 }
@@ -154,7 +172,8 @@ async fn all_of_it_leaves_the_program_as_it_was() {
     let program = Program::serve(&settings).await;
     let key = program.admin_key.clone().unwrap();
     let address = program.url.trim_start_matches("http://").to_owned();
-    let cases: Vec<Case> = [framing::cases(), targets::cases(&key), bodies::cases(&key)].into_iter().flatten().collect();
+    let cases: Vec<Case> =
+        [framing::cases(), targets::cases(&key), bodies::cases(&key)].into_iter().flatten().collect();
     assert!(cases.len() >= 200, "{} cases", cases.len());
 
     // The first round fills caches and pools that every program has after a while.

@@ -78,14 +78,14 @@ async fn wrong_settings_are_told_all_at_once() {
 }
 
 #[tokio::test]
-async fn an_idle_program_stops_within_a_second() {
+async fn an_idle_program_stops_without_waiting_for_its_deadline() {
     let (home, url) = (Home::new("idle"), fresh_database_url(true).await);
     let program = Program::serve(&[("WHARFINGER_DATA_DIR", home.text()), ("WHARFINGER_DATABASE_URL", &url)]).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
 
     let (well, took) = program.stop().await;
 
-    assert!(well && took < Duration::from_secs(1), "{took:?}");
+    assert!(well && took < Duration::from_secs(10), "{took:?}");
 }
 
 #[tokio::test]
