@@ -90,22 +90,10 @@ const KINDS: &[Kind] = &[
         help: "Send it again over a better line, or send less at once.",
     },
     Kind {
-        name: "body-too-large",
-        status: 413,
-        meaning: "The body is larger than is taken here.",
-        help: "Send less at once; many assets go through POST /api/v1/import, one a line.",
-    },
-    Kind {
         name: "body-too-long",
         status: 413,
         meaning: "The body is longer than is taken here.",
         help: "Send less at once; many assets go through POST /api/v1/import, one a line.",
-    },
-    Kind {
-        name: "body-too-slow",
-        status: 408,
-        meaning: "The body did not arrive in time.",
-        help: "Send it again over a better line, or send less at once.",
     },
     Kind {
         name: "database-unavailable",
@@ -114,10 +102,22 @@ const KINDS: &[Kind] = &[
         help: "Try again after the time in Retry-After; nothing of the request was stored.",
     },
     Kind {
+        name: "fetch-failed",
+        status: 502,
+        meaning: "A document was to be fetched from its address, and could not be.",
+        help: "See whether the address answers from where this runs, or send the document itself.",
+    },
+    Kind {
         name: "forbidden",
         status: 403,
         meaning: "Who asks is known, but its roles do not allow this.",
         help: "The detail names the role that would do.",
+    },
+    Kind {
+        name: "form-unreadable",
+        status: 400,
+        meaning: "The form of a page did not arrive whole, or not as browsers send forms.",
+        help: "Send it again from the page; programs register with POST /api/v1/workspaces/{workspace}/assets.",
     },
     Kind {
         name: "idempotency-key-reused",
@@ -174,6 +174,12 @@ const KINDS: &[Kind] = &[
         help: "Choose another name, add a version to what has it, or restore what was deleted.",
     },
     Kind {
+        name: "not-acceptable",
+        status: 406,
+        meaning: "None of the forms the client accepts can be answered.",
+        help: "The MCP endpoint answers application/json and text/event-stream; accept both.",
+    },
+    Kind {
         name: "not-found",
         status: 404,
         meaning: "There is nothing there that you may see. What is private to others is answered the same way.",
@@ -186,22 +192,34 @@ const KINDS: &[Kind] = &[
         help: "Open the form on this site and send it from there; programs send no Origin header.",
     },
     Kind {
+        name: "registry-refused",
+        status: 400,
+        meaning: "The MCP registry API refuses what was published: a server.json that breaks a rule of the format.",
+        help: "The member errors names the place and the rule; POST /v0.1/validate checks without publishing.",
+    },
+    Kind {
         name: "stale",
         status: 412,
         meaning: "Somebody else changed it since you read it.",
         help: "Read it again and send your change with the new ETag as If-Match.",
     },
     Kind {
-        name: "target-too-long",
-        status: 414,
-        meaning: "Path and query of the request are too long.",
-        help: "Send long texts in the body.",
-    },
-    Kind {
         name: "target-unreadable",
         status: 400,
         meaning: "Path or query of the request cannot be read once their escapes are resolved.",
         help: "Write %XX with two hexadecimal digits for bytes of UTF-8, and no U+0000.",
+    },
+    Kind {
+        name: "too-large",
+        status: 413,
+        meaning: "What was sent to the MCP registry API is larger than it takes.",
+        help: "Send less at once.",
+    },
+    Kind {
+        name: "too-many-connections",
+        status: 503,
+        meaning: "All connections the service takes at once are in use.",
+        help: "Try again after the time in Retry-After, and keep fewer connections open.",
     },
     Kind {
         name: "unauthenticated",
@@ -228,9 +246,54 @@ const KINDS: &[Kind] = &[
         help: "The detail names the types that are; see also the Content-Type header you sent.",
     },
     Kind {
+        name: "url-refused",
+        status: 422,
+        meaning: "A document is not fetched from this address: it is no web address, or one of a private network.",
+        help: "Give a public http or https address, or send the document itself.",
+    },
+    Kind {
         name: "version-taken",
         status: 409,
         meaning: "The asset has a version of this name; versions are kept as they were published.",
         help: "Publish under the next version.",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names that stand in the sources where a problem is given its kind.
+    fn made(source: &str) -> Vec<String> {
+        let pattern = r#"(?:with_kind\(|conflict\(|Problem::new\([^";)]*?,|Self::new\(StatusCode::[A-Z_]+,)\s*"([a-z][a-z-]+)""#;
+        let pattern = regex::Regex::new(pattern).unwrap();
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        pattern.captures_iter(code).map(|found| found[1].to_owned()).collect()
+    }
+
+    fn sources(folder: &std::path::Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.extend(made(&std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_problem_that_is_made_is_explained() {
+        let mut found = Vec::new();
+        sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+
+        assert!(found.len() > 20, "the sources are read: {found:?}");
+        found.retain(|kind| !KINDS.iter().any(|known| known.name == kind));
+        assert_eq!(found, [""; 0], "explain these in KINDS above");
+    }
+
+    #[test]
+    fn the_list_is_in_order_and_names_each_once() {
+        assert!(KINDS.is_sorted_by(|a, b| a.name < b.name));
+    }
+}

@@ -1,10 +1,10 @@
 // The pages by keyboard alone: from home to an install line; suggestions; results while typing; copying; the theme.
 
-import { base, launch, report, watched } from "./support.mjs";
+import { base, findings, launch, report, watched } from "./support.mjs";
 
 const browser = await launch();
-const found = [];
-const check = (holds, text) => { if (!holds) found.push(text); };
+const found = findings();
+const check = (holds, text) => { if (!holds) found.say(text); };
 const focused = (page) => page.evaluate(() => {
   const { tagName, name, textContent } = document.activeElement;
   return `${tagName.toLowerCase()} ${name || textContent.trim().slice(0, 60)}`;
@@ -63,7 +63,7 @@ const wanted = process.env.WHARFINGER_WANTED;
   const copied = await page.evaluate(() => navigator.clipboard.readText());
   check(copied === line && line.length > 10, `copied ${JSON.stringify(copied)} in place of ${JSON.stringify(line)}`);
   console.log(`an install line by keyboard: ${line.split("\n").join(" ").slice(0, 120)}`);
-  page.wrong.forEach((error) => found.push(`console: ${error}`));
+  page.wrong.forEach((error) => found.say(`console: ${error}`));
   await context.close();
 }
 
@@ -87,7 +87,7 @@ const wanted = process.env.WHARFINGER_WANTED;
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/(assets|browse)/);
-  page.wrong.forEach((error) => found.push(`console: ${error}`));
+  page.wrong.forEach((error) => found.say(`console: ${error}`));
   await context.close();
 }
 

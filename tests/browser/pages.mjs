@@ -3,13 +3,13 @@
 //
 // The pages stand in WHARFINGER_PAGES as JSON: [{"name": "home", "path": "/", "status": 200}].
 
-import { accessibility, base, launch, report, shots, watched } from "./support.mjs";
+import { accessibility, base, findings, launch, report, shots, watched } from "./support.mjs";
 
 const BUDGET = { bytes: 30_000, packed: 8_000, elements: 600, requests: 4 };
 const only = new RegExp(process.env.WHARFINGER_ONLY ?? "");
 const pages = JSON.parse(process.env.WHARFINGER_PAGES).filter(({ name }) => only.test(name));
 const browser = await launch();
-const found = [];
+const found = findings();
 let looked = 0;
 
 const looks = [];
@@ -24,9 +24,10 @@ async function look(options) {
   const context = await browser.newContext({ ...options, javaScriptEnabled: true, reducedMotion: "reduce" });
   const plain = javaScriptEnabled ? null : await browser.newContext({ ...options, reducedMotion: "reduce" });
   if (plain) await context.route("**/*.js", (route) => route.abort());
+  const page = await watched(context);
   for (const { name, path, status = 200 } of pages) {
     const where = `${name} (${path}) ${colorScheme} ${width} ${javaScriptEnabled ? "script" : "no script"}`;
-    const page = await watched(context);
+    page.wrong.length = page.asked.length = 0;
     const answer = await page.goto(base + path);
     const html = await answer.text();
     const sizes = await page.evaluate(() => ({
@@ -34,7 +35,7 @@ async function look(options) {
       wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
       theme: document.documentElement.dataset.theme ?? "",
     }));
-    const say = (text) => found.push(`${where}: ${text}`);
+    const say = (text) => found.say(`${where}: ${text}`);
     const own = page.asked.filter((url) => !url.endsWith("/favicon.svg"));
     // A page that answers with an error status says so in the console; that is the browser's, not ours.
     const ours = (line) => !(status !== 200 && line.includes(`status of ${status}`)) && !(plain && line.includes("ERR_FAILED"));
@@ -59,7 +60,6 @@ async function look(options) {
       console.log(`${name}: ${html.length} bytes, ${sizes.elements} elements, ${own.length} requests`);
     }
     looked += 1;
-    await page.close();
   }
   await context.close();
   await plain?.close();

@@ -32,6 +32,12 @@ export async function watched(context) {
   return page;
 }
 
+/** Findings, each told when it is made: a browser that dies takes only the rest with it. */
+export function findings() {
+  const found = [];
+  return Object.assign(found, { say: (line) => { found.push(line); console.error(line); } });
+}
+
 /** What axe finds, as lines. */
 export async function accessibility(page) {
   await page.evaluate(axe);
@@ -46,7 +52,6 @@ export async function accessibility(page) {
 
 /** Ends with an exit code that says whether anything was found. */
 export function report(found, told) {
-  found.forEach((line) => console.error(line));
   console.log(`${told}, ${found.length} found wrong`);
   process.exitCode = found.length ? 1 : 0;
 }

@@ -151,3 +151,13 @@ async fn the_way_from_home_to_an_install_line_needs_no_mouse() {
     run(&app, &tools, "keys.mjs", &[("WHARFINGER_QUERY", "harbour weather"), ("WHARFINGER_WANTED", "Harbour weather")])
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn registering_by_hand_works_in_every_browser() {
+    let Some(tools) = tools() else { return };
+    let app = TestApp::start().await;
+    catalog(&app).await;
+
+    let told = [("WHARFINGER_DOCUMENT", super::pages::DOCUMENT), ("WHARFINGER_ADMIN", app.admin_key.as_str())];
+    run(&app, &tools, "register.mjs", &told).await;
+}

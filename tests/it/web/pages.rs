@@ -5,7 +5,8 @@ use crate::support::{Answer, TestApp};
 use serde_json::json;
 use wharfinger::auth::Role;
 
-const DOCUMENT: &str = "openapi: 3.0.4
+/// A document as somebody might paste it.
+pub const DOCUMENT: &str = "openapi: 3.0.4
 info: {title: Shipment tracking, version: 1.4.0, description: Where a parcel is.}
 servers: [{url: https://track.example/v1}]
 paths:
