@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_question_has_an_end() {
-        assert_eq!(parsed(&format!("q={}", "x".repeat(1_001)), None).unwrap_err().status, 422);
+        assert_eq!(parsed(&format!("q={}", "x".repeat(LONGEST_QUESTION + 1)), None).unwrap_err().status, 422);
         assert_eq!(parsed("limit=0", None).unwrap_err().status, 422);
     }
 }

@@ -6,6 +6,8 @@ use crate::base::{Cursor, Problem};
 use crate::catalog::{Card, Catalog};
 use std::collections::BTreeMap;
 
+/// What a cursor of this search begins with: an index that is ready meanwhile counts otherwise.
+const CURSOR: &str = "plain";
 /// More hits than this are not looked through.
 const MOST: usize = 1_000;
 
@@ -27,7 +29,11 @@ pub async fn find(catalog: &Catalog, actor: &Actor, request: &Request) -> Result
     let from = match &request.cursor {
         None => 0,
         Some(cursor) => {
-            let place: u32 = cursor.place().map_err(|bad| Problem::invalid_field("query.cursor", bad.to_string()))?;
+            let (made_by, place): (String, u32) =
+                cursor.place().map_err(|bad| Problem::invalid_field("query.cursor", bad.to_string()))?;
+            if made_by != CURSOR {
+                return Err(Problem::invalid_field("query.cursor", "this cursor was not made by this search"));
+            }
             place as usize
         }
     };
@@ -40,7 +46,7 @@ pub async fn find(catalog: &Catalog, actor: &Actor, request: &Request) -> Result
         .collect();
     let end = from + items.len();
     Ok(Results {
-        next: (end < total && !items.is_empty()).then(|| Cursor::of(&end)),
+        next: (end < total && !items.is_empty()).then(|| Cursor::of(&(CURSOR, end))),
         items,
         facets,
         total: total as u64,

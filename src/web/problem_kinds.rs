@@ -66,6 +66,12 @@ const KINDS: &[Kind] = &[
         help: "The detail gives line and column.",
     },
     Kind {
+        name: "host-missing",
+        status: 400,
+        meaning: "The request does not say for which host it is meant, or says it twice or in a form that is none.",
+        help: "Send one Host header with the name and port in the address you call.",
+    },
+    Kind {
         name: "bad-request",
         status: 400,
         meaning: "The request cannot be understood: its framing, its escapes, or a parameter that stands twice.",
@@ -265,7 +271,8 @@ mod tests {
 
     /// The names that stand in the sources where a problem is given its kind.
     fn made(source: &str) -> Vec<String> {
-        let pattern = r#"(?:with_kind\(|conflict\(|Problem::new\([^";)]*?,|Self::new\(StatusCode::[A-Z_]+,)\s*"([a-z][a-z-]+)""#;
+        let pattern =
+            r#"(?:with_kind\(|conflict\(|Problem::new\([^";)]*?,|Self::new\(StatusCode::[A-Z_]+,)\s*"([a-z][a-z-]+)""#;
         let pattern = regex::Regex::new(pattern).unwrap();
         let code = source.split("#[cfg(test)]").next().unwrap_or_default();
         pattern.captures_iter(code).map(|found| found[1].to_owned()).collect()

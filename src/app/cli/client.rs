@@ -21,7 +21,11 @@ impl Client {
             .connect_timeout(std::time::Duration::from_secs(10))
             .user_agent(concat!("wharfinger-cli/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { http, base: service.url.as_str().trim_end_matches('/').to_owned(), key: service.key.clone().filter(|key| !key.is_empty()) })
+        Ok(Self {
+            http,
+            base: service.url.as_str().trim_end_matches('/').to_owned(),
+            key: service.key.clone().filter(|key| !key.is_empty()),
+        })
     }
 
     pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
