@@ -66,12 +66,6 @@ const KINDS: &[Kind] = &[
         help: "The detail gives line and column.",
     },
     Kind {
-        name: "host-missing",
-        status: 400,
-        meaning: "The request does not say for which host it is meant, or says it twice or in a form that is none.",
-        help: "Send one Host header with the name and port in the address you call.",
-    },
-    Kind {
         name: "bad-request",
         status: 400,
         meaning: "The request cannot be understood: its framing, its escapes, or a parameter that stands twice.",
@@ -124,6 +118,12 @@ const KINDS: &[Kind] = &[
         status: 400,
         meaning: "The form of a page did not arrive whole, or not as browsers send forms.",
         help: "Send it again from the page; programs register with POST /api/v1/workspaces/{workspace}/assets.",
+    },
+    Kind {
+        name: "host-missing",
+        status: 400,
+        meaning: "The request does not say for which host it is meant, or says it twice or in a form that is none.",
+        help: "Send one Host header with the name and port in the address you call.",
     },
     Kind {
         name: "idempotency-key-reused",

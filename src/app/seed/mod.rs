@@ -76,28 +76,28 @@ fn lines(public_url: &str, own_api: &Value) -> Vec<Value> {
         }),
         json!({
             "workspace": SAMPLES, "owners": ["platform-team"], "version": {"stage": "preview"},
-            "definition": {"format": "server-json", "value": include_str!("weather.json")},
+            "definition": {"format": "server-json", "value": include_str!("berths.json")},
         }),
         json!({
-            "workspace": SAMPLES, "name": "travel-agent", "owners": ["workplace-services"], "tags": ["travel"],
-            "definition": {"format": "agent-card", "value": include_str!("travel-agent.json")},
+            "workspace": SAMPLES, "name": "stowage-planner", "owners": ["terminal-operations"], "tags": ["stowage"],
+            "definition": {"format": "agent-card", "value": include_str!("stowage-agent.json")},
         }),
         json!({
-            "workspace": SAMPLES, "name": "product-catalogue", "kind": "graphql", "title": "Product catalogue",
-            "summary": "Products, prices and stock of the web shop in one graph.", "owners": ["shop-team"],
-            "tags": ["shop", "products"], "version": {"name": "2026.1", "stage": "production"},
-            "deployments": [{"environment": "production", "url": "https://shop.example.com/graphql"}],
+            "workspace": SAMPLES, "name": "cargo-manifests", "kind": "graphql", "title": "Cargo manifests",
+            "summary": "What each ship carries, for whom, and which papers are still missing.", "owners": ["cargo-desk"],
+            "tags": ["cargo"], "version": {"name": "2026.1", "stage": "production"},
+            "deployments": [{"environment": "production", "url": "https://cargo.example.com/graphql"}],
             "operations": [
-                {"name": "product", "description": "One product with its variants and prices."},
-                {"name": "searchProducts", "description": "Products by words, category and price."},
-                {"name": "stock", "description": "What is in stock where."},
+                {"name": "manifest", "description": "The manifest of one voyage with its consignments."},
+                {"name": "consignments", "description": "Consignments by consignee, port and seal number."},
+                {"name": "missingPapers", "description": "Which bills of lading have not come in."},
             ],
         }),
         json!({
-            "workspace": SAMPLES, "name": "translation-model", "kind": "model", "title": "Translation model",
-            "summary": "Translates between 24 languages; runs in our own data centre.", "owners": ["ml-platform"],
-            "tags": ["translation", "language"], "version": {"name": "3.0.0", "stage": "testing"},
-            "deployments": [{"environment": "staging", "url": "https://models.staging.example.com/translate"}],
+            "workspace": SAMPLES, "name": "container-code-reader", "kind": "model", "title": "Container code reader",
+            "summary": "Reads the code of a container from the gate camera's picture.", "owners": ["gate-team"],
+            "tags": ["gate"], "version": {"name": "3.0.0", "stage": "testing"},
+            "deployments": [{"environment": "staging", "url": "https://models.staging.example.com/container-codes"}],
         }),
     ]
 }
