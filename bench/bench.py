@@ -11,7 +11,7 @@ import json, os, random, shutil, socket, statistics, subprocess, sys, tempfile, 
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BINARY = Path(os.environ.get("WHARFINGER_BINARY", ROOT / "target/release/wharfinger"))
+BINARY = Path(os.environ.get("BENCH_BINARY", ROOT / "target/release/wharfinger"))
 SHARED = Path(os.environ.get("WHARFINGER_SHARED", ROOT.parent / "shared"))
 ADMIN = "whf_" + "bench" * 9
 SERVERS, VERSIONS = 24_000, 79_945
@@ -25,6 +25,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def ours():
+    """The environment without settings of the program, which refuses those it does not know."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("WHARFINGER_")}
+
+
 class Service:
     """The program, running on a data folder of its own."""
 
@@ -33,10 +38,9 @@ class Service:
         os.chmod(self.data, 0o755)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.env = dict(os.environ, WHARFINGER_LISTEN=f"127.0.0.1:{self.port}", WHARFINGER_DATA_DIR=str(self.data),
+        self.env = dict(ours(), WHARFINGER_LISTEN=f"127.0.0.1:{self.port}", WHARFINGER_DATA_DIR=str(self.data),
                         WHARFINGER_ADMIN_KEY=ADMIN, WHARFINGER_LOG="warn", WHARFINGER_URL=self.url, WHARFINGER_KEY=ADMIN,
                         WHARFINGER_MAX_CONNECTIONS_PER_IP="4096")
-        self.env.pop("WHARFINGER_MODEL_DIR", None)
         if model and model_dir():
             self.env["WHARFINGER_MODEL_DIR"] = str(model_dir())
         elif not model:
