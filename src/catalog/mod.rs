@@ -28,6 +28,7 @@ mod verbs;
 mod version;
 mod version_order;
 mod workspace;
+mod wrong;
 
 pub use asset::{Asset, AssetPatch, registry_name};
 pub use card::{Card, CardFilter, Searchable, SearchableOperation};

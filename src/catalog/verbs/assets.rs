@@ -2,8 +2,8 @@
 
 use super::{Deed, if_match, made_servers};
 use crate::auth::Actor;
-use crate::catalog::draft::Wrong;
 use crate::catalog::metadata::{self, Carrier};
+use crate::catalog::wrong::Wrong;
 use crate::catalog::{Asset, AssetPatch, Catalog, Error, asset, version};
 use serde_json::{Value, json};
 use sqlx::types::Json;

@@ -4,8 +4,8 @@ use super::if_match;
 use crate::audit;
 use crate::auth::{Actor, Permission, Scope};
 use crate::base::{EnvironmentId, Slug, WorkspaceId};
-use crate::catalog::draft::Wrong;
 use crate::catalog::metadata::{self, Carrier};
+use crate::catalog::wrong::Wrong;
 use crate::catalog::{
     Catalog, Environment, EnvironmentInput, Error, MetadataSchema, MetadataSchemaInput, NewWorkspace, Workspace,
     WorkspacePatch, environment, workspace,
