@@ -7,6 +7,7 @@ pub mod base;
 pub mod catalog;
 pub mod door;
 pub mod embed;
+pub mod gateway;
 pub mod mcp;
 pub mod queue;
 pub mod registry;

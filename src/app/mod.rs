@@ -13,6 +13,7 @@ use crate::base::{Clock, Config, Database, HttpClient};
 use crate::catalog::{Catalog, Generations};
 use crate::door::{self, Handles, Liveness, ProblemPage, PublicUrl};
 use crate::embed::Embedder;
+use crate::gateway::Gateway;
 use crate::mcp;
 use crate::registry;
 use crate::search::Search;
@@ -27,6 +28,7 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
     let auth = Auth::new(db.clone(), clock.clone());
     let catalog = Catalog::new(db.clone(), clock.clone(), Generations::default());
     let search = Search::new(catalog.clone(), embedder, config.data_dir().join("search"));
+    let gateway = Gateway::new(db.clone(), clock.clone());
     let half_the_connections = (config.storage.database_connections as usize / 2).max(1);
     let http = HttpClient::new(&config.fetch);
     Handles {
@@ -35,6 +37,7 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
         auth,
         catalog,
         search,
+        gateway,
         http,
         public_url: PublicUrl::new(public_url),
         db,

@@ -21,8 +21,8 @@ pub use embedded_postgres::EmbeddedPostgres;
 pub use error::{FieldError, Problem};
 pub use http_client::{Fetched, HttpClient, use_tls};
 pub use id::{
-    AssetId, AuditId, DefinitionId, DeploymentId, EnvironmentId, KeyId, MetadataSchemaId, Name, Slug, VersionId,
-    WorkspaceId,
+    AssetId, AuditId, BackendId, CredentialId, DefinitionId, DeploymentId, EnvironmentId, KeyId, MetadataSchemaId,
+    Name, PolicyId, PoolId, PriceId, RouteId, Slug, VersionId, WorkspaceId,
 };
 pub use json::{JsonError, parse_strict};
 pub use nearest::nearest;

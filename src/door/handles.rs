@@ -3,6 +3,7 @@
 use crate::auth::Auth;
 use crate::base::{Clock, Config, Database, HttpClient};
 use crate::catalog::Catalog;
+use crate::gateway::Gateway;
 use crate::search::Search;
 use axum::extract::FromRef;
 use std::sync::{
@@ -19,6 +20,7 @@ pub struct Handles {
     pub auth: Auth,
     pub catalog: Catalog,
     pub search: Search,
+    pub gateway: Gateway,
     pub http: HttpClient,
     pub public_url: PublicUrl,
     pub db: Database,

@@ -14,10 +14,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("auth", &["base", "wire", "queue", "audit"]),
     ("catalog", &["base", "wire", "queue", "audit", "auth"]),
     ("search", &["base", "wire", "queue", "embed", "auth", "catalog"]),
-    ("door", &["base", "wire", "audit", "auth", "catalog", "search", "embed"]),
-    ("api", &["base", "wire", "door", "audit", "auth", "catalog", "search"]),
+    // Traffic, beside the search; neither knows the other. Its own door stands on the floor of the doors.
+    ("gateway", &["base", "wire", "queue", "embed", "audit", "auth", "catalog"]),
+    ("door", &["base", "wire", "audit", "auth", "catalog", "search", "gateway", "embed"]),
+    ("api", &["base", "wire", "door", "audit", "auth", "catalog", "search", "gateway"]),
     ("registry", &["base", "wire", "door", "auth", "catalog", "search"]),
-    ("web", &["base", "wire", "door", "auth", "catalog", "search"]),
+    ("web", &["base", "wire", "door", "auth", "catalog", "search", "gateway"]),
     ("mcp", &["base", "wire", "door", "auth", "catalog", "search"]),
 ];
 
