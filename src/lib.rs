@@ -9,6 +9,7 @@ pub mod door;
 pub mod embed;
 pub mod gateway;
 pub mod mcp;
+pub mod notify;
 pub mod queue;
 pub mod registry;
 pub mod search;

@@ -38,6 +38,7 @@ macro_rules! typed_id {
 
 typed_id!(WorkspaceId, AssetId, VersionId, DefinitionId, EnvironmentId, DeploymentId, MetadataSchemaId, KeyId, AuditId);
 typed_id!(BackendId, PoolId, RouteId, PolicyId, CredentialId, PriceId);
+typed_id!(NoticeId, WebhookId, DeliveryId);
 
 /// The name of a workspace, an environment or a metadata schema: `a-z`, digits and inner hyphens, 1 to 63 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, sqlx::Type)]

@@ -24,6 +24,7 @@ pub use id::{
     AssetId, AuditId, BackendId, CredentialId, DefinitionId, DeploymentId, EnvironmentId, KeyId, MetadataSchemaId,
     Name, PolicyId, PoolId, PriceId, RouteId, Slug, VersionId, WorkspaceId,
 };
+pub use id::{DeliveryId, NoticeId, WebhookId};
 pub use json::{JsonError, parse_strict};
 pub use nearest::nearest;
 pub use network::{Network, is_public};

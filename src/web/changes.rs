@@ -63,6 +63,7 @@ fn what_happened(verb: &str) -> &'static str {
         "register" => "registered",
         "publish-version" => "new version",
         "update-version" => "version changed",
+        "deprecate" => "deprecated",
         "delete-version" => "version deleted",
         "restore" => "restored",
         "attach-definition" => "new definition",

@@ -11,8 +11,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("embed", &["base"]),
     ("queue", &["base"]),
     ("audit", &["base"]),
+    ("notify", &["base"]),
     ("auth", &["base", "wire", "queue", "audit"]),
-    ("catalog", &["base", "wire", "queue", "audit", "auth"]),
+    ("catalog", &["base", "wire", "queue", "audit", "notify", "auth"]),
     ("search", &["base", "wire", "queue", "embed", "auth", "catalog"]),
     // Traffic, beside the search; neither knows the other. Its own door stands on the floor of the doors.
     ("gateway", &["base", "wire", "queue", "embed", "audit", "auth", "catalog"]),

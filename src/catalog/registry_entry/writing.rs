@@ -143,7 +143,11 @@ impl Catalog {
         set_status(&mut tx, &asset, &stored, change, now).await?;
         version::choose_latest(&mut tx, asset.asset_id, now).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
-        let verb = if change.status == Status::Deleted { "delete-version" } else { "update-version" };
+        let verb = match change.status {
+            Status::Deleted => "delete-version",
+            Status::Deprecated if stored.status != Status::Deprecated => "deprecate",
+            _ => "update-version",
+        };
         let before = Some(json!({"version": stored.name, "status": stored.status}));
         self.commit(tx, Deed { before, ..deed(actor, &asset, verb, now, version) }).await?;
         self.entry_of(actor, &asset, version).await
@@ -180,7 +184,8 @@ impl Catalog {
         version::choose_latest(&mut tx, asset.asset_id, now).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
         let after = Some(json!({"versions": to_change.len(), "status": change.status}));
-        self.commit(tx, Deed { after, ..deed(actor, &asset, "update-versions", now, "") }).await?;
+        let verb = if change.status == Status::Deprecated { "deprecate" } else { "update-versions" };
+        self.commit(tx, Deed { after, ..deed(actor, &asset, verb, now, "") }).await?;
         let workspace = Some(asset.workspace.as_str());
         self.registry_versions(actor, workspace, &asset.registry_name, true, None, MOST_VERSIONS).await
     }

@@ -18,7 +18,8 @@ pub(super) use register::{held, insert_version, replace_version};
 use super::{Asset, Catalog, Error, Workspace, asset, change, workspace};
 use crate::audit;
 use crate::auth::{Actor, Permission, Scope};
-use serde_json::Value;
+use crate::notify::{self, Notice};
+use serde_json::{Value, json};
 use sqlx::{PgConnection, Postgres, Transaction};
 use time::OffsetDateTime;
 
@@ -111,12 +112,19 @@ impl Catalog {
         )
         .await?;
         change::record(
-            conn,
+            &mut *conn,
             deed.at,
             deed.asset.workspace_id,
             deed.asset.asset_id,
             &deed.asset.registry_name,
             deed.verb,
+        )
+        .await?;
+        notify::publish(
+            conn,
+            Notice::new(deed.kind(), deed.at, &deed.asset.registry_name)
+                .of_asset(deed.asset.workspace_id, deed.asset.asset_id)
+                .with(json!({ "change": deed.verb })),
         )
         .await?;
         Ok(())
@@ -132,6 +140,19 @@ pub(super) struct Deed<'a> {
     pub at: OffsetDateTime,
     pub before: Option<Value>,
     pub after: Option<Value>,
+}
+
+impl Deed<'_> {
+    /// As those are told who subscribed.
+    fn kind(&self) -> notify::Kind {
+        match self.verb {
+            "register" => notify::Kind::AssetRegistered,
+            "deprecate" => notify::Kind::AssetDeprecated,
+            "delete" => notify::Kind::AssetDeleted,
+            "restore" => notify::Kind::AssetRestored,
+            _ => notify::Kind::AssetChanged,
+        }
+    }
 }
 
 /// Refuses when the sender has read an older revision than is stored.

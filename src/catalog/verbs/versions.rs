@@ -38,11 +38,9 @@ impl Catalog {
             json!({"version": before.name, "stage": before.stage}),
             json!({"version": after.name, "stage": after.stage}),
         );
-        self.commit(
-            tx,
-            Deed { actor, asset: &asset, verb: "update-version", at: now, before: Some(was), after: Some(is) },
-        )
-        .await?;
+        let leaves = after.stage.status() == Status::Deprecated && before.stage.status() != Status::Deprecated;
+        let verb = if leaves { "deprecate" } else { "update-version" };
+        self.commit(tx, Deed { actor, asset: &asset, verb, at: now, before: Some(was), after: Some(is) }).await?;
         Ok(after)
     }
 
