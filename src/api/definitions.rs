@@ -33,6 +33,7 @@ pub struct AttachQuery {
     #[param(value_type = Option<String>, max_length = 63, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
     name: Option<Slug>,
     /// The document's format; found out where it is not said.
+    #[param(inline)]
     format: Option<Format>,
 }
 

@@ -60,7 +60,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let mut parameters: Vec<Value> = path_parameters(path).map(path_parameter).collect();
     if let Some(declared) = operation["parameters"].as_array() {
         // The macro makes bare ones of the path's braces.
-        parameters.extend(declared.iter().filter(|one| one["in"] != "path").cloned());
+        parameters.extend(declared.iter().filter(|one| one["in"] != "path").cloned().map(without_null));
     }
     if writes && path != "/api/v1/import" {
         parameters.push(json!({
@@ -93,6 +93,27 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     if operation.get("security").is_none() {
         operation["security"] = if writes { json!([{"bearer": []}]) } else { json!([{}, {"bearer": []}]) };
     }
+}
+
+/// A parameter as it can come. The macro takes `Option` for "or null", but text of a query or header is there or not.
+fn without_null(mut parameter: Value) -> Value {
+    let schema = &mut parameter["schema"];
+    if let Some(types) = schema["type"].as_array_mut() {
+        types.retain(|one| one != "null");
+        if let [only] = types.as_slice() {
+            schema["type"] = only.clone();
+        }
+    }
+    for choice in ["oneOf", "anyOf"] {
+        if let Some(choices) = schema[choice].as_array_mut() {
+            choices.retain(|one| one["type"] != "null");
+            if let [only] = choices.as_slice() {
+                *schema = only.clone();
+                break;
+            }
+        }
+    }
+    parameter
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = &str> {

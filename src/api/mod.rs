@@ -26,8 +26,9 @@ mod search;
 mod versions;
 mod workspaces;
 
-use crate::door::Handles;
+use crate::door::{Handles, guarded_writes};
 use axum::Router;
+use axum::routing::MethodRouter;
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::LazyLock;
@@ -35,9 +36,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 /// The routes below `/api`.
-#[must_use]
-pub fn router() -> Router<Handles> {
-    build().router.merge(docs::router())
+pub fn router(handles: &Handles) -> Router<Handles> {
+    build(|route| guarded_writes(route, handles)).router.merge(docs::router())
 }
 
 /// The OpenAPI document of `/api/v1`; `url` is the address clients use.
@@ -51,34 +51,33 @@ pub fn document(url: &str) -> Value {
 /// What the name of an asset looks like.
 const NAME_PATTERN: &str = "^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$";
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document::complete(build().openapi));
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document::complete(build(|route| route).openapi));
 
 struct Built {
     router: Router<Handles>,
     openapi: utoipa::openapi::OpenApi,
 }
 
-/// One line a path.
-fn build() -> Built {
-    let (router, openapi) = OpenApiRouter::with_openapi(document::head())
-        .routes(routes!(workspaces::list, workspaces::create))
-        .routes(routes!(workspaces::find, workspaces::update))
-        .routes(routes!(environments::list, environments::create))
-        .routes(routes!(environments::find, environments::update, environments::delete))
-        .routes(routes!(metadata::list))
-        .routes(routes!(metadata::find, metadata::put, metadata::delete))
-        .routes(routes!(assets::list))
-        .routes(routes!(assets::register))
-        .routes(routes!(search::find))
-        .routes(routes!(search::suggest))
-        .routes(routes!(import::import))
-        .routes(routes!(export::export))
-        .routes(routes!(keys::list, keys::create))
-        .routes(routes!(keys::revoke))
-        .routes(routes!(me::find))
-        .routes(routes!(reindex::reindex))
-        .split_for_parts();
-
+/// One line a path; `guard` is put around what each serves.
+fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Built {
+    let plain: Vec<UtoipaMethodRouter<Handles>> = vec![
+        routes!(workspaces::list, workspaces::create),
+        routes!(workspaces::find, workspaces::update),
+        routes!(environments::list, environments::create),
+        routes!(environments::find, environments::update, environments::delete),
+        routes!(metadata::list),
+        routes!(metadata::find, metadata::put, metadata::delete),
+        routes!(assets::list),
+        routes!(assets::register),
+        routes!(search::find),
+        routes!(search::suggest),
+        routes!(import::import),
+        routes!(export::export),
+        routes!(keys::list, keys::create),
+        routes!(keys::revoke),
+        routes!(me::find),
+        routes!(reindex::reindex),
+    ];
     let of_assets: Vec<UtoipaMethodRouter<Handles>> = vec![
         routes!(assets::find, assets::update, assets::delete),
         routes!(assets::restore),
@@ -96,16 +95,20 @@ fn build() -> Built {
         routes!(operations::list_tools),
         routes!(operations::find_tool),
     ];
-    let mut bare = Router::new();
-    let mut described = OpenApiRouter::with_openapi(openapi);
-    for routes in of_assets {
-        for path in routes.1.paths.keys() {
-            bare = bare.route(&path.replace("{name}", "{namespace}/{slug}"), routes.2.clone());
-        }
-        described = described.routes(routes);
+    let mut described = OpenApiRouter::with_openapi(document::head());
+    for (schemas, paths, route) in plain {
+        described = described.routes((schemas, paths, guard(route)));
     }
-    let (of_assets, openapi) = described.split_for_parts();
-    Built { router: router.merge(of_assets).merge(bare), openapi }
+    let mut bare = Router::new();
+    for (schemas, paths, route) in of_assets {
+        let route = guard(route);
+        for path in paths.paths.keys() {
+            bare = bare.route(&path.replace("{name}", "{namespace}/{slug}"), route.clone());
+        }
+        described = described.routes((schemas, paths, route));
+    }
+    let (router, openapi) = described.split_for_parts();
+    Built { router: router.merge(bare), openapi }
 }
 
 /// The document as compact JSON, for one address.

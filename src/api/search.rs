@@ -40,6 +40,7 @@ pub struct SearchQuery {
     /// `streamable-http`, `sse` or `stdio` of MCP servers.
     #[param(max_length = 1000)]
     transport: Option<String>,
+    #[param(inline)]
     sort: Option<Order>,
     /// How many hits; 30 where not said.
     #[param(minimum = 1, maximum = 100, default = 30)]

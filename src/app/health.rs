@@ -15,7 +15,6 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The routes; open to everybody, and saying nothing about what is stored but counts.
-#[must_use]
 pub fn router() -> Router<Handles> {
     Router::new()
         .route("/healthz", get(|| async { Json(serde_json::json!({"status": "ok"})) }))

@@ -47,11 +47,10 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
 }
 
 /// All doors of the process as one service.
-#[must_use]
 pub fn router(handles: Handles) -> Router {
     let doors = Router::new()
         .merge(health::router())
-        .merge(api::router())
+        .merge(api::router(&handles))
         .merge(web::router())
         .merge(registry::router(&handles))
         .merge(mcp::router(&handles));

@@ -8,6 +8,7 @@ use super::{
     caller::Caller,
     handles::Handles,
     respond::{Failure, render_problem},
+    writes::writes,
 };
 use crate::base::Problem;
 use axum::{
@@ -16,7 +17,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -33,8 +34,7 @@ const KEPT_HEADERS: [HeaderName; 3] = [header::CONTENT_TYPE, header::LOCATION, h
 
 /// The layer: passes on what carries no key, does the rest once.
 pub async fn once(State(handles): State<Handles>, request: Request, next: Next) -> Response {
-    let writes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
-    if !writes || !request.headers().contains_key(&HEADER) {
+    if !writes(request.method()) || !request.headers().contains_key(&HEADER) {
         return next.run(request).await;
     }
     match perform(&handles, request, next).await {
@@ -45,13 +45,13 @@ pub async fn once(State(handles): State<Handles>, request: Request, next: Next) 
 
 async fn perform(handles: &Handles, request: Request, next: Next) -> Result<Response, Failure> {
     let (mut parts, body) = request.into_parts();
-    let key = read_key(&parts.headers)?;
     let Caller(actor) = Caller::from_request_parts(&mut parts, handles).await?;
-    let body = read_body(body).await?;
     if actor.is_anonymous() {
         // Nobody to keep the answer for; the door refuses or does it as it would without a key.
-        return Ok(next.run(Request::from_parts(parts, Body::from(body))).await);
+        return Ok(next.run(Request::from_parts(parts, body)).await);
     }
+    let key = read_key(&parts.headers)?;
+    let body = read_body(body).await?;
     let digest = digest(&parts, &body);
     let now = handles.clock.now();
     let actor = actor.to_string();

@@ -1,11 +1,10 @@
 //! The layers every request passes, outermost first: its id and its record, the rendering of problems and the headers
-//! of pages, the catching of panics, compression, the bounds of its target and body, and writes done once.
+//! of pages, the catching of panics, compression, and the bounds of its target and body.
 
 use super::{
     body::{BodyBounds, BodyFault, BoundedBody},
     extract::unescaped,
     handles::Handles,
-    idempotency,
     problem_page::{self, AsItIs, ProblemContext, ProblemPage},
     respond::render_problem,
 };
@@ -60,7 +59,6 @@ pub fn apply(router: Router<Handles>, handles: &Handles, page: Option<ProblemPag
         CompressionLayer::new().gzip(true).compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_ABOVE)));
     router
         .fallback(|| async { StatusCode::NOT_FOUND })
-        .layer(middleware::from_fn_with_state(handles.clone(), idempotency::once))
         .layer(middleware::from_fn_with_state(handles.clone(), bound))
         .layer(compression)
         .layer(middleware::from_fn(catch_panic))

@@ -11,6 +11,7 @@ mod idempotency;
 mod layers;
 mod problem_page;
 mod respond;
+mod writes;
 
 pub use asset_path::{AssetPath, segment};
 pub use body::{BodyFault, problem_of as problem_of_body, read_body};
@@ -22,3 +23,4 @@ pub use idempotency::forget_old as forget_old_answers;
 pub use layers::{RequestId, apply};
 pub use problem_page::{AsItIs, ProblemContext, ProblemPage, prefers_html};
 pub use respond::{Failure, etag, if_match, is_fresh, render_problem};
+pub use writes::{guarded_writes, writes_done_once};

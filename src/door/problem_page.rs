@@ -20,7 +20,9 @@ pub struct ProblemContext {
 
 /// Renders a problem as an HTML page; given by the pages, used wherever a browser asks.
 #[derive(Clone)]
-pub struct ProblemPage(pub Arc<dyn Fn(&Problem, &ProblemContext) -> String + Send + Sync>);
+pub struct ProblemPage(pub Arc<Render>);
+
+type Render = dyn Fn(&Problem, &ProblemContext) -> String + Send + Sync;
 
 /// Whether the client asks for a page before it asks for JSON, as browsers do.
 #[must_use]

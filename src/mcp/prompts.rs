@@ -3,26 +3,36 @@
 use rmcp::ErrorData;
 use rmcp::model::{GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
 
-/// Name, title, description, and arguments with what they mean; all arguments are needed.
-const PROMPTS: [(&str, &str, &str, &[(&str, &str)]); 2] = [
-    (
-        "find",
-        "Find an API or MCP server",
-        "Looks through the register for what can do a task, and says which to take.",
-        &[("task", "What you want to do, in plain words.")],
-    ),
-    (
-        "install",
-        "Install an MCP server",
-        "Says how to use an MCP server of the register in your client.",
-        &[("server", "Name of the server."), ("client", "The client: vscode, cursor, claude-code, codex, ...")],
-    ),
+struct Offered {
+    name: &'static str,
+    title: &'static str,
+    description: &'static str,
+    /// Names with what they mean; all are needed.
+    arguments: &'static [(&'static str, &'static str)],
+}
+
+const PROMPTS: [Offered; 2] = [
+    Offered {
+        name: "find",
+        title: "Find an API or MCP server",
+        description: "Looks through the register for what can do a task, and says which to take.",
+        arguments: &[("task", "What you want to do, in plain words.")],
+    },
+    Offered {
+        name: "install",
+        title: "Install an MCP server",
+        description: "Says how to use an MCP server of the register in your client.",
+        arguments: &[
+            ("server", "Name of the server."),
+            ("client", "The client: vscode, cursor, claude-code, codex, ..."),
+        ],
+    },
 ];
 
 pub(super) fn list() -> Vec<Prompt> {
     PROMPTS
         .into_iter()
-        .map(|(name, title, description, arguments)| {
+        .map(|Offered { name, title, description, arguments }| {
             let arguments = arguments
                 .iter()
                 .map(|(name, meaning)| PromptArgument::new(*name).with_description(*meaning).with_required(true));
@@ -36,8 +46,8 @@ pub(super) fn list() -> Vec<Prompt> {
 /// # Errors
 /// -32602 for a prompt there is not, and for an argument that is missing or no text.
 pub(super) fn get(name: &str, given: &JsonObject) -> Result<GetPromptResult, ErrorData> {
-    let Some((_, _, description, arguments)) = PROMPTS.into_iter().find(|prompt| prompt.0 == name) else {
-        let names = PROMPTS.map(|prompt| prompt.0).join(", ");
+    let Some(Offered { description, arguments, .. }) = PROMPTS.into_iter().find(|prompt| prompt.name == name) else {
+        let names = PROMPTS.map(|prompt| prompt.name).join(", ");
         return Err(ErrorData::invalid_params(format!("There is no prompt {name:?}; there are {names}."), None));
     };
     let mut values = Vec::new();

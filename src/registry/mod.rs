@@ -21,7 +21,7 @@ use crate::{
     auth::{Actor, Auth},
     base::Problem,
     catalog::Catalog,
-    door::{AsItIs, Handles, RequestId, credential},
+    door::{AsItIs, Handles, RequestId, credential, writes_done_once},
     search::Search,
 };
 use answer::{Answer, Answers};
@@ -63,7 +63,7 @@ pub fn router(handles: &Handles) -> Router<Handles> {
     for path in ["/servers", "/servers/", "/servers/{*rest}"] {
         router = router.route(path, any(serve));
     }
-    router.with_state(registry)
+    writes_done_once(router, handles).with_state(registry)
 }
 
 /// What the door needs; cheap to clone.

@@ -21,7 +21,7 @@ pub async fn find(catalog: &Catalog, actor: &Actor, request: &Request) -> Result
     let facets = facets(&cards, &request.filters);
     cards.retain(|card| fits(card, &request.filters));
     match request.sort {
-        Sort::Name => cards.sort_by(|a, b| a.title.to_lowercase().cmp(&b.title.to_lowercase())),
+        Sort::Name => cards.sort_by_key(|card| card.title.to_lowercase()),
         Sort::Newest => cards.sort_by_key(|card| std::cmp::Reverse(card.created_at)),
         Sort::Relevance | Sort::Updated => {}
     }

@@ -14,7 +14,7 @@ const LONGEST: usize = 64;
 /// Words reduced to their English stems, accents taken off.
 #[must_use]
 pub fn stemming() -> TextAnalyzer {
-    TextAnalyzer::builder(Splitter::default())
+    TextAnalyzer::builder(Splitter)
         .filter(RemoveLongFilter::limit(LONGEST))
         .filter(AsciiFoldingFilter)
         .filter(Stemmer::new(Language::English))
@@ -24,10 +24,7 @@ pub fn stemming() -> TextAnalyzer {
 /// Words as they are written, in lower case, accents taken off: what prefixes and typing errors are looked up in.
 #[must_use]
 pub fn plain() -> TextAnalyzer {
-    TextAnalyzer::builder(Splitter::default())
-        .filter(RemoveLongFilter::limit(LONGEST))
-        .filter(AsciiFoldingFilter)
-        .build()
+    TextAnalyzer::builder(Splitter).filter(RemoveLongFilter::limit(LONGEST)).filter(AsciiFoldingFilter).build()
 }
 
 /// All tokens of `text`.

@@ -215,7 +215,7 @@ impl Tame {
     }
 
     fn close<'a>(&mut self) -> Option<Event<'a>> {
-        self.links.pop().unwrap_or_default().then(|| Event::InlineHtml(CowStr::Borrowed("</a>")))
+        self.links.pop().unwrap_or_default().then_some(Event::InlineHtml(CowStr::Borrowed("</a>")))
     }
 
     fn open<'a>(&mut self, url: &str) -> Option<Event<'a>> {

@@ -28,7 +28,7 @@ async fn upstream() -> Upstream {
         .route("/metadata", get(|| async { Redirect::temporary("http://169.254.169.254/latest/") }))
         .route("/file", get(|| async { Redirect::temporary("file:///etc/passwd") }))
         .route("/long", get(|| async { "x".repeat(3_000) }))
-        .route("/hang", get(|| std::future::pending::<()>()))
+        .route("/hang", get(std::future::pending::<()>))
         .layer(axum::middleware::map_request(move |request: axum::extract::Request| {
             counted.fetch_add(1, Ordering::SeqCst);
             async { request }

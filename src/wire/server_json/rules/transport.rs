@@ -10,16 +10,16 @@ use serde_json::Value;
 pub(super) fn of_package(found: &mut Found, package: &Place<'_>, known: &[&str]) {
     package.require(found, "transport");
     let Some(transport) = package.inner(found, "transport", "LocalTransport") else { return };
+    let has_url = transport.map.get("url").is_some_and(|url| url.as_str() != Some(""));
     match transport.required_text(found, "type") {
-        Some("stdio") => {
-            if transport.map.get("url").is_some_and(|url| url.as_str() != Some("")) {
-                found.semantic(
-                    transport.at("url"),
-                    "stdio-transport-with-url",
-                    "stdio has no url; leave it out, or use streamable-http",
-                );
-            }
+        Some("stdio") if has_url => {
+            found.semantic(
+                transport.at("url"),
+                "stdio-transport-with-url",
+                "stdio has no url; leave it out, or use streamable-http",
+            );
         }
+        Some("stdio") => {}
         Some("streamable-http" | "sse") => {
             let Some(url) = address(found, &transport) else { return };
             for name in text::variables(url).into_iter().filter(|name| !known.contains(name)) {
