@@ -91,15 +91,10 @@ pub async fn list(
 #[utoipa::path(
     post, path = "/api/v1/workspaces/{workspace}/assets", operation_id = "registerAsset", tag = "assets",
     params(RegisterQuery),
-    request_body(content(
-        (NewAsset = "application/json"),
-        (String = "application/yaml"),
-        (Object = "application/vnd.oai.openapi+json"),
-        (String = "text/plain"),
-    )),
+    request_body = NewAsset,
     responses((
         status = 201, description = "Registered.", body = RegisteredAsset,
-        headers(("Location" = String, description = "Where the asset is."), ("ETag" = String, description = "Its revision.")),
+        headers(("Location"), ("ETag")),
     )),
 )]
 pub async fn register(

@@ -57,15 +57,10 @@ pub async fn list(
 #[utoipa::path(
     post, path = "/api/v1/workspaces/{workspace}/assets/{name}/versions/{version}/definitions",
     operation_id = "attachDefinition", tag = "definitions", params(answer::IfMatch, AttachQuery),
-    request_body(content(
-        (NewDefinition = "application/json"),
-        (String = "application/yaml"),
-        (Object = "application/vnd.oai.openapi+json"),
-        (String = "text/plain"),
-    )),
+    request_body = NewDefinition,
     responses((
         status = 201, description = "Attached.", body = AttachedDefinition,
-        headers(("Location" = String, description = "Where the document is."), ("ETag" = String, description = "The asset's revision.")),
+        headers(("Location"), ("ETag")),
     )),
 )]
 pub async fn attach(
@@ -133,8 +128,8 @@ pub async fn remove(
         status = 200, description = "The document.",
         content((Vec<u8> = "*/*")),
         headers(
-            ("ETag" = String, description = "SHA-256 of the content."),
-            ("Content-Disposition" = String, description = "A file name for it."),
+            ("ETag"),
+            ("Content-Disposition"),
         ),
     )),
 )]

@@ -46,7 +46,7 @@ pub async fn list(
     tag = "deployments", params(answer::IfMatch, VersionQuery),
     responses((
         status = 201, description = "Noted.", body = Deployment,
-        headers(("Location" = String, description = "Where the deployment is."), ("ETag" = String, description = "The asset's revision.")),
+        headers(("Location"), ("ETag")),
     )),
 )]
 pub async fn create(

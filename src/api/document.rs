@@ -73,6 +73,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let responses = operation["responses"].as_object().cloned().unwrap_or_default();
     let refusals = refusals(path, writes, operation.get("requestBody").is_some(), conditional("If-Match"));
     let mut all: Map<String, Value> = responses;
+    all.values_mut().for_each(tell_headers);
+    take_documents(operation);
     if conditional("If-None-Match") {
         all.insert("304".to_owned(), json!({"description": "You have it as it is."}));
     }
@@ -95,22 +97,44 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     }
 }
 
+/// Tells what the headers say that the handlers only name.
+fn tell_headers(response: &mut Value) {
+    let Some(Value::Object(headers)) = response.get_mut("headers") else { return };
+    for (name, header) in headers {
+        header["description"] = match name.as_str() {
+            "Location" => "Where it is.",
+            "ETag" => "Its state, for `If-Match` and `If-None-Match`.",
+            "Content-Disposition" => "A file name for it.",
+            other => unreachable!("the header {other} is told nowhere; a test reads the document"),
+        }
+        .into();
+    }
+}
+
+/// Where something to register or a document can be told in JSON of ours, the document can come by itself too.
+fn take_documents(operation: &mut Value) {
+    let Some(content) = operation.pointer_mut("/requestBody/content") else { return };
+    let schema = content["application/json"]["schema"]["$ref"].as_str().unwrap_or_default();
+    if schema.ends_with("/NewAsset") || schema.ends_with("/NewDefinition") {
+        content["application/yaml"] = json!({"schema": {"type": "string"}});
+        content["application/vnd.oai.openapi+json"] = json!({"schema": {"type": "object"}});
+        content["text/plain"] = json!({"schema": {"type": "string"}});
+    }
+}
+
 /// A parameter as it can come. The macro takes `Option` for "or null", but text of a query or header is there or not.
 fn without_null(mut parameter: Value) -> Value {
     let schema = &mut parameter["schema"];
-    if let Some(types) = schema["type"].as_array_mut() {
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|one| one != "null");
         if let [only] = types.as_slice() {
             schema["type"] = only.clone();
         }
     }
-    for choice in ["oneOf", "anyOf"] {
-        if let Some(choices) = schema[choice].as_array_mut() {
-            choices.retain(|one| one["type"] != "null");
-            if let [only] = choices.as_slice() {
-                *schema = only.clone();
-                break;
-            }
+    if let Some(Value::Array(choices)) = schema.get_mut("oneOf") {
+        choices.retain(|one| one["type"] != "null");
+        if let [only] = choices.as_slice() {
+            *schema = only.clone();
         }
     }
     parameter

@@ -34,7 +34,7 @@ pub async fn list(
     post, path = "/api/v1/workspaces/{workspace}/environments", operation_id = "createEnvironment", tag = "environments",
     responses((
         status = 201, description = "Made.", body = Environment,
-        headers(("Location" = String, description = "Where the environment is."), ("ETag" = String, description = "Its revision.")),
+        headers(("Location"), ("ETag")),
     )),
 )]
 pub async fn create(

@@ -112,7 +112,7 @@ pub async fn list(
     post, path = "/api/v1/keys", operation_id = "createKey", tag = "keys",
     responses((
         status = 201, description = "Made; the text is in no later answer.", body = NewKeyText,
-        headers(("Location" = String, description = "Where the key can be revoked.")),
+        headers(("Location")),
     )),
 )]
 pub async fn create(

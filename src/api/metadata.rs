@@ -77,7 +77,7 @@ pub async fn find(
     tag = "metadata",
     responses(
         (status = 200, description = "Set anew.", body = MetadataSchema),
-        (status = 201, description = "Made.", body = MetadataSchema, headers(("Location" = String, description = "Where the field is."))),
+        (status = 201, description = "Made.", body = MetadataSchema, headers(("Location"))),
     ),
 )]
 pub async fn put(

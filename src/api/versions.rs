@@ -39,15 +39,10 @@ pub async fn list(
 #[utoipa::path(
     post, path = "/api/v1/workspaces/{workspace}/assets/{name}/versions", operation_id = "publishVersion",
     tag = "versions", params(RegisterQuery),
-    request_body(content(
-        (NewAsset = "application/json"),
-        (String = "application/yaml"),
-        (Object = "application/vnd.oai.openapi+json"),
-        (String = "text/plain"),
-    )),
+    request_body = NewAsset,
     responses((
         status = 201, description = "Published.", body = VersionDetail,
-        headers(("Location" = String, description = "Where the version is."), ("ETag" = String, description = "The asset's revision.")),
+        headers(("Location"), ("ETag")),
     )),
 )]
 pub async fn publish(

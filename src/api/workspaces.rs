@@ -23,7 +23,7 @@ pub async fn list(State(catalog): State<Catalog>, caller: Caller) -> Result<axum
     post, path = "/api/v1/workspaces", operation_id = "createWorkspace", tag = "workspaces",
     responses((
         status = 201, description = "Made.", body = Workspace,
-        headers(("Location" = String, description = "Where the workspace is."), ("ETag" = String, description = "Its revision.")),
+        headers(("Location"), ("ETag")),
     )),
 )]
 pub async fn create(

@@ -62,12 +62,24 @@ fn every_operation_is_told_completely() {
                 parameter["name"]
             );
             assert!(parameter["schema"].is_object(), "{what}: {}", parameter["name"]);
+            // A parameter is there or not; none comes as null.
+            assert!(!parameter["schema"].to_string().contains("\"null\""), "{what}: {}", parameter["name"]);
         }
         for (status, response) in operation["responses"].as_object().unwrap() {
             let is_problem = response["content"]["application/problem+json"].is_object();
             assert_eq!(is_problem, status.as_str() >= "400", "{what}: {status}");
         }
         assert!(operation["security"].is_array(), "{what}: who may");
+    }
+}
+
+#[test]
+fn whatever_it_refers_to_is_in_it() {
+    let document = document();
+    let text = document.to_string();
+
+    for reference in text.split(r##""$ref":"#"##).skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(document.pointer(reference).is_some(), "{reference}");
     }
 }
 

@@ -42,7 +42,7 @@ impl Front {
             async move { (StatusCode::CREATED, [(header::LOCATION, format!("/deeds/{number}"))], format!("deed {number}")) }
         };
         let router = Router::new()
-            .route("/deeds", post(deed))
+            .route("/deeds", door::guarded_writes(post(deed), &app.handles))
             .route("/crates", post(|Json(Crate { weight }): Json<Crate>| async move { weight.to_string() }))
             .route("/whole", post(|WholeBody(bytes): WholeBody| async move { bytes.len().to_string() }))
             .route("/panic", get(|| async { panic!("canary") as &'static str }))
@@ -229,4 +229,33 @@ async fn a_key_that_is_none_is_refused() {
         let (head, _) = front.send(front.deed(key), "{}").await;
         assert_eq!(head.status.as_u16(), 400, "{key}");
     }
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_taken_is_told_whatever_key_the_request_carries() {
+    let front = Front::new().await;
+    front.send(front.deed("k"), "{}").await;
+    let stranger = || Request::put("/deeds").header("idempotency-key", "k");
+    let known = stranger().header("authorization", format!("Bearer {}", front.app.admin_key));
+
+    let answers = [front.send(stranger(), "{}").await, front.send(known, "{}").await];
+
+    for (head, _) in answers {
+        assert_eq!((head.status.as_u16(), &head.headers["allow"]), (405, &"POST".parse().unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn a_write_without_a_credential_is_refused_before_it_is_read() {
+    let front = Front::new().await;
+    for (content_type, body, key) in
+        [("text/plain", "{broken", "a b"), ("application/json", "{\"a\": 1, \"a\": 2}", "k")]
+    {
+        let request = Request::post("/deeds").header("content-type", content_type).header("idempotency-key", key);
+
+        let (head, _) = front.send(request, body).await;
+
+        assert_eq!(head.status.as_u16(), 401, "{content_type}");
+    }
+    assert_eq!(front.deeds.load(Ordering::SeqCst), 0);
 }
