@@ -1,6 +1,6 @@
 //! The REST door: each handler reads a request, calls one verb and tells the answer.
 //!
-//! Routes and their description stand together: what [`router`] serves is what [`document`] tells. Names of assets may
+//! Routes and their description stand together: what [`router`] serves is what [`document()`] tells. Names of assets may
 //! hold a slash; each route of an asset answers to the encoded form, which is described, and to the bare one.
 
 #![expect(unused_qualifications, reason = "the macro that describes a handler repeats its types in full")]

@@ -38,7 +38,7 @@ pub(super) async fn bytes(parts: &Parts, body: Body) -> Result<Vec<u8>, Problem>
 /// The body as a JSON object.
 ///
 /// # Errors
-/// As [`bytes`]; 400 for what is no JSON, 422 for JSON that is no object.
+/// As [`bytes()`]; 400 for what is no JSON, 422 for JSON that is no object.
 pub(super) async fn object(parts: &Parts, body: Body) -> Result<Map<String, Value>, Problem> {
     let bytes = bytes(parts, body).await?;
     let value = parse_strict(&bytes).map_err(|error| {
