@@ -3,19 +3,12 @@
 //! A name is resolved once, every address of it is judged, and the connection goes to an address that was judged: a name
 //! that answers otherwise the second time changes nothing. Redirects are followed by hand, each judged like the first.
 
-use crate::base::{Network, Problem, config::Fetch, is_public};
+use crate::base::{Egress, NotPublic, Problem, Unreachable, config::Fetch};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use reqwest::{
-    dns::{Addrs, Name, Resolve, Resolving},
-    redirect::Policy,
-};
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
-use url::{Host, Url};
+use reqwest::redirect::Policy;
+use std::{sync::Arc, time::Duration};
+use url::Url;
 
 /// Redirects that are followed.
 const REDIRECTS: usize = 3;
@@ -24,7 +17,7 @@ const REDIRECTS: usize = 3;
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     client: Result<reqwest::Client, Arc<str>>,
-    allowed: Arc<[Network]>,
+    egress: Egress,
     max_size: u64,
     timeout: Duration,
 }
@@ -44,12 +37,12 @@ impl HttpClient {
     #[must_use]
     pub fn new(settings: &Fetch) -> Self {
         use_tls();
-        let allowed: Arc<[Network]> = settings.fetch_allowed_networks.clone().into();
+        let egress = Egress::to_networks(&settings.fetch_allowed_networks);
         let client = reqwest::Client::builder()
             .redirect(Policy::none())
             // A proxy would resolve names itself, behind our back.
             .no_proxy()
-            .dns_resolver(Arc::new(Judged { allowed: allowed.clone() }))
+            .dns_resolver(Arc::new(egress.clone()))
             .connect_timeout(Duration::from_secs(5))
             .timeout(settings.fetch_timeout)
             .user_agent(concat!("wharfinger/", env!("CARGO_PKG_VERSION")))
@@ -58,7 +51,7 @@ impl HttpClient {
                 tracing::warn!(error = %error, "There is no outgoing client: documents cannot be fetched by URL");
                 error.to_string().into()
             });
-        Self { client, allowed, max_size: settings.fetch_max_size.0, timeout: settings.fetch_timeout }
+        Self { client, egress, max_size: settings.fetch_max_size.0, timeout: settings.fetch_timeout }
     }
 
     /// The document at `url`, followed over at most three redirects.
@@ -120,22 +113,10 @@ impl HttpClient {
 
     /// What a URL itself shows; names are judged when they are resolved.
     fn judge(&self, url: &Url) -> Result<(), Problem> {
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(refused(url, "is neither http nor https"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(refused(url, "carries a user or a password"));
-        }
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => Some(IpAddr::from(address)),
-            Some(Host::Ipv6(address)) => Some(IpAddr::from(address)),
-            Some(Host::Domain(_)) => None,
-            None => return Err(refused(url, "names no host")),
-        };
-        if address.is_some_and(|address| !may_reach(address, &self.allowed)) {
-            return Err(private(url));
-        }
-        Ok(())
+        self.egress.judge(url).map_err(|reason| match reason {
+            Unreachable::Private => private(url),
+            reason => refused(url, &reason.to_string()),
+        })
     }
 
     fn failure(&self, url: &Url, error: &reqwest::Error) -> Problem {
@@ -155,10 +136,6 @@ impl HttpClient {
             format!("{url} could not be read: {}.", if error.is_connect() { "no connection" } else { "it broke off" }),
         )
     }
-}
-
-fn may_reach(address: IpAddr, allowed: &[Network]) -> bool {
-    is_public(address) || allowed.iter().any(|network| network.contains(address))
 }
 
 fn refused(url: impl std::fmt::Display, reason: &str) -> Problem {
@@ -181,27 +158,5 @@ fn failed(status: u16, detail: String) -> Problem {
 pub fn use_tls() {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::trace!("The provider of cryptography was chosen before");
-    }
-}
-
-/// Resolves a name and gives its addresses only when all of them may be reached.
-struct Judged {
-    allowed: Arc<[Network]>,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("an address of this name may not be reached")]
-struct NotPublic;
-
-impl Resolve for Judged {
-    fn resolve(&self, name: Name) -> Resolving {
-        let allowed = self.allowed.clone();
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            if found.iter().any(|address| !may_reach(address.ip(), &allowed)) {
-                return Err(NotPublic.into());
-            }
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
     }
 }

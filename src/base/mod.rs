@@ -3,6 +3,7 @@
 mod clock;
 pub mod config;
 pub mod db;
+mod egress;
 mod embedded_postgres;
 mod error;
 mod http_client;
@@ -11,12 +12,14 @@ mod json;
 mod nearest;
 mod network;
 mod page;
+mod seal;
 mod secret;
 pub mod telemetry;
 
 pub use clock::Clock;
 pub use config::Config;
 pub use db::{Database, OnConstraint};
+pub use egress::{Egress, NotPublic, Unreachable};
 pub use embedded_postgres::EmbeddedPostgres;
 pub use error::{FieldError, Problem};
 pub use http_client::{Fetched, HttpClient, use_tls};
@@ -29,4 +32,5 @@ pub use json::{JsonError, parse_strict};
 pub use nearest::nearest;
 pub use network::{Network, is_public};
 pub use page::{Cursor, Limit, Page};
+pub use seal::{KeyRing, SealError, SealedBox};
 pub use secret::Sealed;

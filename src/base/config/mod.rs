@@ -192,6 +192,18 @@ settings! {
         fetch_max_size: ByteSize = "8MiB";
     }
 
+    /// How the gateway reaches backends, and how their credentials are kept.
+    gateway: Gateway {
+        /// Hosts that backends may have although they do not lie on the public internet, or may be called without TLS:
+        /// names, addresses or networks (`127.0.0.1`, `ollama.internal`, `10.4.0.0/16`).
+        gateway_allowed_hosts: Vec<String> = "";
+        /// Keys that seal credentials in the database, `id:` and 32 bytes in base64; the first one seals, all open. Unset:
+        /// those of `encryption_key_file`.
+        encryption_keys: Option<Sealed<String>> = "";
+        /// The file of those keys, one a line; made on the first start. Unset: `encryption-keys` in the data directory.
+        encryption_key_file: Option<PathBuf> = "";
+    }
+
     /// What is written down.
     logging: Logging {
         /// What is logged: a level (`info`), or levels by part (`info,wharfinger::search=debug`).

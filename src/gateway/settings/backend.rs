@@ -51,6 +51,9 @@ pub struct BackendSettings {
     /// Taken out of every pool while true; requests under way finish.
     #[serde(default, skip_serializing_if = "is_default")]
     pub drained: bool,
+    /// Of the instance: whether workspaces may put it into pools of their own.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub shared: bool,
 }
 
 impl BackendSettings {
@@ -72,6 +75,7 @@ impl BackendSettings {
             breaker: BreakerSettings::default(),
             prices: BTreeMap::new(),
             drained: false,
+            shared: false,
         }
     }
 

@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 /// A text with placeholders, read once; each request fills it in, and what comes out is the counter's key.
 ///
 /// A placeholder without a value in a request (no group, no such header) fills in as empty: such requests share a counter.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyTemplate {
     text: String,
     parts: Vec<TemplatePart>,
@@ -37,6 +37,13 @@ pub enum TemplatePart {
     Header(String),
     /// `{claim:name}` of the caller's token.
     Claim(String),
+}
+
+/// `{key}`: each key has a counter of its own.
+impl Default for KeyTemplate {
+    fn default() -> Self {
+        Self { text: "{key}".to_owned(), parts: vec![TemplatePart::Key] }
+    }
 }
 
 impl KeyTemplate {

@@ -5,6 +5,7 @@
 //! the whole instance.
 
 mod backend;
+mod check;
 mod credential;
 mod key_template;
 mod money;
@@ -13,10 +14,12 @@ mod pool;
 mod price;
 mod route;
 mod span;
+mod thing;
 
 pub use backend::{
     Affinity, BackendSettings, BreakerSettings, Capacity, Drain, OnDisconnect, Provider, StatusRange, Timeouts,
 };
+pub use check::{Finding, check};
 pub use credential::CredentialSettings;
 pub use key_template::{KeyTemplate, TemplatePart};
 pub use money::Money;
@@ -29,6 +32,7 @@ pub use pool::{Hedging, Member, PoolSettings, RetryBudget, Strategy};
 pub use price::PriceSettings;
 pub use route::{Callers, Dialect, RouteSettings, Serves};
 pub use span::Span;
+pub use thing::{Book, Section, Settings, Thing, label};
 
 use crate::base::{Slug, WorkspaceId};
 

@@ -27,6 +27,9 @@ pub struct PoolSettings {
     /// A second request to another member when the first is slow; only for calls that change nothing (embeddings, GET).
     #[serde(skip_serializing_if = "is_default")]
     pub hedging: Option<Hedging>,
+    /// Of the instance: whether routes of workspaces may lead to it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub shared: bool,
 }
 
 /// A backend in a pool.
