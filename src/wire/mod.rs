@@ -1,18 +1,24 @@
 //! Formats that others define: parse and emit, no input or output of its own.
 
 pub mod agent_card;
+pub mod anthropic;
 pub mod asyncapi;
+pub mod call;
 mod definition;
 mod detect;
 mod document;
 mod findings;
 pub mod mcp;
+pub mod openai;
 pub mod openapi;
 mod outline;
+pub mod retry_after;
 pub mod schema_view;
 pub mod server_json;
+pub mod sse;
 mod text;
 mod tidy;
+pub mod usage;
 mod yaml;
 
 pub use definition::{ReadDefinition, Refusal, read_definition};

@@ -1,0 +1,407 @@
+//! `Call`: what we act on in a request to a model, in whichever dialect it is written. All else stays where it lies and
+//! passes through.
+
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
+use std::{borrow::Cow, ops::Range};
+
+/// How a request to a model is written, and its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's `chat/completions`.
+    Chat,
+    /// OpenAI's `responses`.
+    Responses,
+    /// OpenAI's `embeddings`.
+    Embeddings,
+    /// Anthropic's `messages`.
+    Messages,
+    /// Anthropic's `messages/count_tokens`.
+    CountTokens,
+}
+
+impl Dialect {
+    /// As in metrics and records: the operation of the GenAI semantic conventions, or our word where they have none.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+            Self::Embeddings => "embeddings",
+            Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
+        }
+    }
+
+    #[must_use]
+    pub fn is_anthropic(self) -> bool {
+        matches!(self, Self::Messages | Self::CountTokens)
+    }
+}
+
+/// Where a part lies in the body, in bytes.
+pub type Span = Range<usize>;
+
+/// What we act on in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub dialect: Dialect,
+    /// The alias or model asked for.
+    pub model: String,
+    /// Its value in the body, with the quotes; none where it was named by the path.
+    pub model_at: Option<Span>,
+    pub stream: bool,
+    /// Whether the client asked for usage in its stream.
+    pub wants_usage: bool,
+    /// The value of `stream_options`.
+    pub stream_options: Option<Span>,
+    /// The most tokens the reply may have, where the client said so.
+    pub max_output: Option<u64>,
+    /// How many replies are asked for.
+    pub choices: u32,
+    /// The value of `messages` or `input`: JSON.
+    pub prompt: Span,
+    /// The value of `system` or `instructions`: JSON.
+    pub instructions: Option<Span>,
+    /// The value of `tools`: JSON.
+    pub tools: Option<Span>,
+    /// Who asks, as the client says (`user`, `metadata.user_id`).
+    pub user: Option<String>,
+    /// The response that this one goes on from.
+    pub previous_response: Option<String>,
+}
+
+/// Why a body is no request we can act on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    pub message: String,
+    /// The field, where it is one.
+    pub field: Option<&'static str>,
+}
+
+/// Deepest nesting of arrays and objects in a body.
+pub const MAX_DEPTH: usize = 128;
+
+impl Call {
+    /// Reads a body. `model` is the one named by the path, where the path names it.
+    ///
+    /// # Errors
+    /// [`CallError`] when the body is no JSON object, names a field twice that we act on, or lacks one we need.
+    pub fn read(dialect: Dialect, body: &[u8], model: Option<&str>) -> Result<Self, CallError> {
+        check_depth(body)?;
+        let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| CallError::of(&error))?;
+        let span = |raw: &RawValue| span(body, raw);
+        let (name, prompt) = match dialect {
+            Dialect::Chat | Dialect::Messages | Dialect::CountTokens => ("messages", fields.messages),
+            Dialect::Responses | Dialect::Embeddings => ("input", fields.input),
+        };
+        let prompt = match prompt {
+            Some(prompt) => span(prompt),
+            // A stored prompt or an earlier response may stand for the input.
+            None if dialect == Dialect::Responses => 0..0,
+            None => return Err(CallError::missing(name)),
+        };
+        let (model, model_at) = match (model, fields.model) {
+            (Some(model), in_body) => (model.to_owned(), in_body.map(span)),
+            (None, Some(raw)) => {
+                let model: Cow<'_, str> = serde_json::from_str(raw.get())
+                    .map_err(|_| CallError { message: "`model` must be a text.".into(), field: Some("model") })?;
+                (model.into_owned(), Some(span(raw)))
+            }
+            (None, None) => return Err(CallError::missing("model")),
+        };
+        let wants_usage = match fields.stream_options {
+            None => false,
+            Some(raw) => {
+                let options: StreamOptions = serde_json::from_str(raw.get()).map_err(|_| CallError {
+                    message: "`stream_options` must be an object.".into(),
+                    field: Some("stream_options"),
+                })?;
+                options.include_usage.unwrap_or(false)
+            }
+        };
+        let user = fields.user.or(fields.metadata.and_then(|metadata| {
+            serde_json::from_str::<Metadata<'_>>(metadata.get()).ok()?.user_id
+        }));
+        Ok(Self {
+            dialect,
+            model,
+            model_at,
+            stream: fields.stream.unwrap_or(false) && !matches!(dialect, Dialect::Embeddings | Dialect::CountTokens),
+            wants_usage,
+            stream_options: fields.stream_options.map(span),
+            max_output: fields.max_completion_tokens.or(fields.max_output_tokens).or(fields.max_tokens),
+            choices: fields.n.unwrap_or(1).max(1),
+            prompt,
+            instructions: fields.system.or(fields.instructions).map(span),
+            tools: fields.tools.map(span),
+            user: user.map(Cow::into_owned),
+            previous_response: fields.previous_response_id.map(Cow::into_owned),
+        })
+    }
+}
+
+impl CallError {
+    fn missing(field: &'static str) -> Self {
+        Self { message: format!("The field `{field}` is missing."), field: Some(field) }
+    }
+
+    fn of(error: &serde_json::Error) -> Self {
+        Self { message: format!("The body cannot be read: {error}."), field: None }
+    }
+}
+
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
+    stream: Option<bool>,
+    #[serde(borrow)]
+    stream_options: Option<&'a RawValue>,
+    max_tokens: Option<u64>,
+    max_completion_tokens: Option<u64>,
+    max_output_tokens: Option<u64>,
+    n: Option<u32>,
+    #[serde(borrow)]
+    messages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    system: Option<&'a RawValue>,
+    #[serde(borrow)]
+    instructions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow)]
+    previous_response_id: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    user_id: Option<Cow<'a, str>>,
+}
+
+/// Where a borrowed part lies in the body it was borrowed from.
+fn span(body: &[u8], raw: &RawValue) -> Span {
+    let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
+    start..start + raw.get().len()
+}
+
+/// What we skip may nest without end, and whoever reads it after us may not be so patient.
+fn check_depth(body: &[u8]) -> Result<(), CallError> {
+    // No deeper than it has openings: most bodies need no second look.
+    if memchr::memchr2_iter(b'{', b'[', body).count() <= MAX_DEPTH {
+        return Ok(());
+    }
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    let message = format!("The body is nested deeper than {MAX_DEPTH} levels.");
+                    return Err(CallError { message, field: None });
+                }
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A change to a body: the bytes of a span give way to others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    pub at: Span,
+    pub with: Vec<u8>,
+}
+
+/// The body with its model named so, and asking for usage at the end of its stream where it did not; none when it can go
+/// out as it is.
+#[must_use]
+pub fn rewritten(call: &Call, body: &[u8], model: Option<&str>, ask_usage: bool) -> Option<Vec<u8>> {
+    let mut edits: Vec<Edit> = Vec::new();
+    if let (Some(model), Some(at)) = (model, &call.model_at)
+        && model != call.model
+    {
+        edits.push(Edit { at: at.clone(), with: serde_json::to_vec(model).expect("a text serialises") });
+    }
+    if ask_usage && call.stream && !call.wants_usage {
+        edits.push(usage_asked(call, body));
+    }
+    if edits.is_empty() {
+        return None;
+    }
+    edits.sort_by_key(|edit| edit.at.start);
+    let mut out = Vec::with_capacity(body.len() + 128);
+    let mut from = 0;
+    for edit in edits {
+        out.extend_from_slice(&body[from..edit.at.start]);
+        out.extend_from_slice(&edit.with);
+        from = edit.at.end;
+    }
+    out.extend_from_slice(&body[from..]);
+    Some(out)
+}
+
+fn usage_asked(call: &Call, body: &[u8]) -> Edit {
+    const ASKED: &[u8] = b"{\"include_usage\":true}";
+    if let Some(at) = &call.stream_options {
+        let options: Option<serde_json::Map<String, serde_json::Value>> =
+            serde_json::from_slice(&body[at.clone()]).ok();
+        let with = match options {
+            Some(mut options) => {
+                options.insert("include_usage".into(), true.into());
+                serde_json::to_vec(&options).expect("a map of values serialises")
+            }
+            None => ASKED.to_vec(),
+        };
+        return Edit { at: at.clone(), with };
+    }
+    // After the brace that opens the object; the body has fields, so a comma follows.
+    let start = memchr::memchr(b'{', body).map_or(0, |brace| brace + 1);
+    Edit { at: start..start, with: [b"\"stream_options\":", ASKED, b","].concat() }
+}
+
+/// The text of a reply's piece: the values of the keys that carry text, found without reading the rest.
+///
+/// A key within a text cannot be mistaken for one: its quotes would be escaped.
+pub fn each_text(json: &[u8], mut each: impl FnMut(&str)) {
+    const KEYS: &[&[u8]] =
+        &[b"content\":", b"text\":", b"arguments\":", b"partial_json\":", b"thinking\":", b"delta\":", b"refusal\":"];
+    for key in KEYS {
+        for at in memchr::memmem::find_iter(json, key) {
+            let value = json[at + key.len()..].trim_ascii_start();
+            if value.first() != Some(&b'"') {
+                continue;
+            }
+            let mut reader = serde_json::Deserializer::from_slice(value).into_iter::<TextOrElse<'_>>();
+            if let Some(Ok(TextOrElse(Some(text)))) = reader.next() {
+                each(&text);
+            }
+        }
+    }
+}
+
+struct TextOrElse<'a>(Option<Cow<'a, str>>);
+
+impl<'de> Deserialize<'de> for TextOrElse<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either<'a> {
+            Text(#[serde(borrow)] Cow<'a, str>),
+            Else(IgnoredAny),
+        }
+        Ok(match Either::deserialize(deserializer)? {
+            Either::Text(text) => Self(Some(text)),
+            Either::Else(IgnoredAny) => Self(None),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chat_is_read_by_reference() {
+        let body = br#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"n":2,"max_tokens":7,
+            "stream":true,"tools":[{}],"user":"ann","top_k":{"unknown":[1]}}"#;
+
+        let call = Call::read(Dialect::Chat, body, None).unwrap();
+
+        assert_eq!((call.model.as_str(), call.choices, call.max_output), ("gpt-4o", 2, Some(7)));
+        assert_eq!(&body[call.prompt.clone()], br#"[{"role":"user","content":"hi"}]"#);
+        assert_eq!(&body[call.tools.clone().unwrap()], b"[{}]");
+        assert_eq!(&body[call.model_at.clone().unwrap()], b"\"gpt-4o\"");
+        assert!(call.stream && !call.wants_usage);
+        assert_eq!(call.user.as_deref(), Some("ann"));
+    }
+
+    #[test]
+    fn other_dialects_have_their_names_for_things() {
+        let messages = br#"{"model":"claude","max_tokens":5,"system":"be brief","messages":[],"metadata":{"user_id":"u"}}"#;
+        let call = Call::read(Dialect::Messages, messages, None).unwrap();
+        assert_eq!((call.user.as_deref(), call.max_output), (Some("u"), Some(5)));
+        assert_eq!(&messages[call.instructions.unwrap()], b"\"be brief\"");
+
+        let responses = br#"{"model":"o3","input":"hi","max_output_tokens":5,"previous_response_id":"resp_1"}"#;
+        let call = Call::read(Dialect::Responses, responses, None).unwrap();
+        assert_eq!((call.previous_response.as_deref(), call.max_output), (Some("resp_1"), Some(5)));
+
+        let azure = br#"{"messages":[]}"#;
+        let call = Call::read(Dialect::Chat, azure, Some("my-deployment")).unwrap();
+        assert_eq!((call.model.as_str(), call.model_at), ("my-deployment", None));
+    }
+
+    #[test]
+    fn what_cannot_be_acted_on_is_refused_with_its_field() {
+        let deep = format!(r#"{{"model":"m","messages":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+        for (body, expected) in [
+            (r#"{"messages":[]}"#, "`model` is missing"),
+            (r#"{"model":"m"}"#, "`messages` is missing"),
+            (r#"{"model":7,"messages":[]}"#, "must be a text"),
+            (r#"{"model":"a","model":"b","messages":[]}"#, "duplicate field"),
+            (r#"{"model":"a","mod\u0065l":"b","messages":[]}"#, "duplicate field"),
+            (r#"{"model":"m","messages":[],"stream":"yes"}"#, "cannot be read"),
+            (r#"{"model":"m","messages":[],"max_tokens":-1}"#, "cannot be read"),
+            ("[]", "cannot be read"),
+            ("", "cannot be read"),
+            (&deep, "nested deeper"),
+        ] {
+            let error = Call::read(Dialect::Chat, body.as_bytes(), None).unwrap_err();
+            assert!(error.message.contains(expected), "{body:.40}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_what_must_change_changes() {
+        let plain = br#" {"model": "fast", "messages":[], "x":1}"#;
+        let call = Call::read(Dialect::Chat, plain, None).unwrap();
+        assert_eq!(rewritten(&call, plain, Some("fast"), true), None);
+        assert_eq!(
+            rewritten(&call, plain, Some("gpt-4o"), true).unwrap(),
+            br#" {"model": "gpt-4o", "messages":[], "x":1}"#
+        );
+
+        let stream = br#"{"model":"fast","stream":true,"messages":[]}"#;
+        let call = Call::read(Dialect::Chat, stream, None).unwrap();
+        let expected = br#"{"stream_options":{"include_usage":true},"model":"gpt-4o","stream":true,"messages":[]}"#;
+        assert_eq!(rewritten(&call, stream, Some("gpt-4o"), true).unwrap(), expected);
+
+        let options = br#"{"model":"m","stream":true,"stream_options":{"a":1,"include_usage":false},"messages":[]}"#;
+        let call = Call::read(Dialect::Chat, options, None).unwrap();
+        let expected = br#"{"model":"m","stream":true,"stream_options":{"a":1,"include_usage":true},"messages":[]}"#;
+        assert_eq!(rewritten(&call, options, None, true).unwrap(), expected);
+    }
+
+    #[test]
+    fn texts_are_found_without_reading_the_rest() {
+        let collect = |json: &str| {
+            let mut all = String::new();
+            each_text(json.as_bytes(), |text| all.push_str(text));
+            all
+        };
+        assert_eq!(collect(r#"{"choices":[{"delta":{"content":"a\"content\":\"b\n"}}]}"#), "a\"content\":\"b\n");
+        assert_eq!(collect(r#"{"delta":{"tool_calls":[{"function":{"arguments": "{\"a\""}}]}}"#), "{\"a\"");
+        assert_eq!(collect(r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"hey"}}"#), "hey");
+        assert_eq!(collect(r#"{"type":"response.output_text.delta","delta":"hey"}"#), "hey");
+        assert_eq!(collect(r#"{"choices":[{"delta":{"content":null}}]}"#), "");
+    }
+}
