@@ -4,7 +4,10 @@
 //! there is, keeps it in Postgres, and swaps one immutable snapshot on every replica when it changes. The traffic side reads
 //! the snapshot and nothing else: no database stands in the path of a request.
 
+pub mod balance;
 mod credential;
+pub mod exchange;
+pub mod policy;
 pub mod settings;
 mod snapshot;
 

@@ -11,13 +11,11 @@
 //! (`Retry-After`) opens at once, whatever the threshold, since the backend has said that it will refuse.
 //! Time is monotonic and a parameter: the wall clock may jump.
 
-use crate::gateway::backend::BreakerSettings;
+use crate::gateway::settings::BreakerSettings;
 use std::time::{Duration, Instant};
 
 /// Parts in which an interval is counted; the oldest is dropped as a whole.
 const SLOTS: usize = 10;
-/// A share of fewer requests says nothing.
-const FEWEST_FOR_A_SHARE: u32 = 5;
 
 /// Why a breaker opened last, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,23 +137,24 @@ impl Breaker {
         why: impl FnOnce() -> String,
     ) {
         let wait = match verdict {
-            Verdict::Bad { wait } if settings.accept_retry_after => wait,
+            Verdict::Bad { wait } if settings.accept_retry_after => wait.map(|wait| wait.min(settings.longest_trip.0)),
             _ => None,
         };
+        let trip = settings.trip.0.max(MIN_TRIP);
         let is_bad = matches!(verdict, Verdict::Bad { .. });
         match (self.phase, pass) {
             (Phase::Probing, Pass::Probe) => match verdict {
                 Verdict::Good => self.close(now),
-                Verdict::Bad { .. } => self.open(now, now + wait.unwrap_or(settings.trip).max(MIN_TRIP), why),
+                Verdict::Bad { .. } => self.open(now, now + wait.unwrap_or(trip).max(MIN_TRIP), why),
                 // Open since a moment ago: the next request is the next probe.
                 Verdict::Unknown => self.phase = Phase::Open { until: now },
             },
             (Phase::Closed, _) => {
-                self.count(settings.interval, is_bad, verdict == Verdict::Unknown, now);
+                self.count(settings.interval.0, is_bad, verdict == Verdict::Unknown, now);
                 if let Some(wait) = wait {
                     self.open(now, now + wait, why);
                 } else if is_bad && self.is_over(settings) {
-                    self.open(now, now + settings.trip.max(MIN_TRIP), why);
+                    self.open(now, now + trip, why);
                 }
             }
             (Phase::Open { until }, _) => {
@@ -209,7 +208,7 @@ impl Breaker {
         let all: u32 = self.slots.iter().map(|slot| slot.all).sum();
         settings.count.is_some_and(|count| failed >= count)
             || settings.percentage.is_some_and(|percentage| {
-                all >= FEWEST_FOR_A_SHARE && u64::from(failed) * 100 >= u64::from(all) * u64::from(percentage)
+                all >= settings.minimum_requests && u64::from(failed) * 100 >= u64::from(all) * u64::from(percentage)
             })
     }
 }

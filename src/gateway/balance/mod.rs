@@ -1,0 +1,3 @@
+//! How a backend is chosen.
+
+pub mod breaker;

@@ -1,0 +1,256 @@
+//! `Exchange`: one request through the gateway, from its admission to its settling. One value carries all that follows.
+
+use super::policy::Held;
+use super::settings::OnDisconnect;
+use super::snapshot::{Backend, Route, Snapshot};
+use crate::auth::Actor;
+use crate::wire::call::Call;
+use crate::wire::usage::Usage;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use time::OffsetDateTime;
+
+/// One request, and what became of it so far.
+///
+/// It is owned by whoever works on it: the door, then the body of the answer, then the finishing task. Who ends up with it
+/// gives it to [`super::policy::Chain::settle`], once.
+pub struct Exchange {
+    /// The id under which it is found in logs and records.
+    pub id: Arc<str>,
+    pub begun: Instant,
+    pub at: OffsetDateTime,
+    pub caller: Arc<Actor>,
+    /// Of the client, behind trusted proxies.
+    pub ip: IpAddr,
+    /// The client's, without its credentials.
+    pub headers: HeaderMap,
+    /// The settings it goes by, to its end.
+    pub snapshot: Arc<Snapshot>,
+    pub route: Arc<Route>,
+    pub asked: Asked,
+    /// As the client sent it; a policy that changes it reads it anew ([`Exchange::replace_body`]).
+    pub body: Bytes,
+    /// Prompt tokens, counted before; set by the policies that need it.
+    pub prompt_tokens: Option<u64>,
+    /// What policies do to the head of the request to the backend.
+    pub upstream_headers: Vec<HeaderChange>,
+    /// What policies do to the head of the answer.
+    pub answer_headers: Vec<HeaderChange>,
+    /// What changes the pieces of the answer on their way to the client, in this order.
+    pub filters: Vec<Box<dyn ReplyFilter>>,
+    /// So many bytes of the answer, as the client gets it, are kept in [`Reply::kept`], for the cache.
+    pub keep_reply: usize,
+    pub attempts: Vec<Attempt>,
+    pub reply: Reply,
+    /// What policies hold for it: reservations, marks.
+    pub held: Vec<Held>,
+    /// The policy that refused it, or would have in shadow.
+    pub refused_by: Option<Arc<str>>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    Model(Call),
+    /// A REST API behind the gateway; the path is what follows the asset's name, with its query.
+    Rest { method: Method, path: String },
+}
+
+/// One change to a head.
+#[derive(Clone, Debug)]
+pub enum HeaderChange {
+    Set(HeaderName, HeaderValue),
+    Remove(HeaderName),
+}
+
+impl HeaderChange {
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Set(name, value) => {
+                headers.insert(name.clone(), value.clone());
+            }
+            Self::Remove(name) => {
+                headers.remove(name);
+            }
+        }
+    }
+}
+
+/// Changes the pieces of an answer on their way, such as putting masked data back.
+pub trait ReplyFilter: Send + Sync {
+    /// What goes on for this piece; it may hold back an end that the next piece decides on.
+    fn piece(&mut self, piece: Bytes) -> Bytes;
+    /// What was held back.
+    fn end(&mut self) -> Bytes {
+        Bytes::new()
+    }
+}
+
+/// One try at one backend.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub backend: Arc<Backend>,
+    pub result: AttemptResult,
+    pub took: Duration,
+}
+
+/// How a try ended, before the first byte of an answer was passed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptResult {
+    Answered(StatusCode),
+    /// It could not be reached.
+    NotConnected(String),
+    /// It broke off, or what it said was no HTTP.
+    Broken(String),
+    /// What took too long: `connect`, `first byte`, `idle`, `total`.
+    TimedOut(&'static str),
+    /// Its credential could not be had.
+    NoCredential(String),
+    /// The client left.
+    GivenUp,
+}
+
+impl AttemptResult {
+    /// In a word or two, for errors and records; never what a vendor wrote.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Answered(status) => status.as_u16().to_string(),
+            Self::NotConnected(_) => "not connected".to_owned(),
+            Self::Broken(_) => "broke off".to_owned(),
+            Self::TimedOut(what) => format!("timed out ({what})"),
+            Self::NoCredential(_) => "no credential".to_owned(),
+            Self::GivenUp => "given up".to_owned(),
+        }
+    }
+}
+
+/// What is known of the answer.
+#[derive(Default)]
+pub struct Reply {
+    /// What the client was answered.
+    pub status: Option<StatusCode>,
+    /// Whose answer it is; none of one that we gave ourselves.
+    pub backend: Option<Arc<Backend>>,
+    /// What the vendor calls the model.
+    pub vendor_model: String,
+    /// From the begin to the first byte of the body.
+    pub first_byte: Option<Duration>,
+    pub content_type: Option<HeaderValue>,
+    /// What the vendor reported.
+    pub reported: Option<Usage>,
+    /// Tokens of the reply that were counted as they passed, where nothing was reported.
+    pub counted_output: u64,
+    /// The answer as the client got it, up to [`Exchange::keep_reply`]; empty when it was longer.
+    pub kept: Vec<Bytes>,
+    /// Whether it came to its end.
+    pub is_complete: bool,
+}
+
+/// Where the numbers of a settlement are from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageSource {
+    /// The vendor said so.
+    Reported,
+    /// We counted the prompt, and what was passed on.
+    Counted,
+    /// Neither was possible.
+    Estimated,
+    /// Nothing was used.
+    Nothing,
+}
+
+/// What became of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Served,
+    /// By a policy, or because nobody may call it.
+    Refused,
+    /// A policy answered: the cache.
+    Answered,
+    /// The client left before the end.
+    ClientLeft,
+    /// No backend answered, or one broke off.
+    Failed,
+    /// We were stopped.
+    Stopped,
+}
+
+/// What an exchange is settled with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    pub usage: Usage,
+    pub source: UsageSource,
+    pub ending: Ending,
+    /// From the begin to the last byte.
+    pub took: Duration,
+}
+
+impl Exchange {
+    /// The call, when a model is asked for.
+    #[must_use]
+    pub fn call(&self) -> Option<&Call> {
+        match &self.asked {
+            Asked::Model(call) => Some(call),
+            Asked::Rest { .. } => None,
+        }
+    }
+
+    /// The alias that was asked for; empty of a REST call.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        self.call().map_or("", |call| &call.model)
+    }
+
+    /// Whether the answer is a stream of events.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.call().is_some_and(|call| call.stream)
+    }
+
+    /// Puts another body in the place of the client's.
+    ///
+    /// # Errors
+    /// When it is no request of the same dialect: the policy that made it is at fault.
+    pub fn replace_body(&mut self, body: Bytes) -> Result<(), crate::wire::call::CallError> {
+        if let Asked::Model(call) = &mut self.asked {
+            let by_path = call.model_at.is_none().then(|| call.model.clone());
+            *call = Call::read(call.dialect, &body, by_path.as_deref())?;
+        }
+        self.body = body;
+        Ok(())
+    }
+
+    /// Whether the answer is read on when the client has left.
+    #[must_use]
+    pub fn drains(&self) -> bool {
+        self.reply.backend.as_ref().is_some_and(|backend| backend.settings.on_disconnect == OnDisconnect::Drain)
+    }
+
+    /// What it is settled with when it ends so: what the vendor reported, else what was counted.
+    #[must_use]
+    pub fn settlement(&self, ending: Ending) -> Settlement {
+        let counted = Usage {
+            input: self.prompt_tokens.unwrap_or(0),
+            output: self.reply.counted_output,
+            ..Usage::default()
+        };
+        let went_out = self.reply.backend.is_some()
+            || self.attempts.iter().any(|attempt| attempt.result == AttemptResult::GivenUp);
+        // An error of the vendor's costs nothing, and an answer that a vendor did not finish is not reported whole.
+        let is_error = self.reply.status.is_some_and(|status| !status.is_success()) && ending != Ending::ClientLeft;
+        let (usage, source) = match self.reply.reported {
+            Some(reported) if self.reply.is_complete || reported.output >= counted.output => {
+                (reported, UsageSource::Reported)
+            }
+            Some(reported) => (Usage { input: reported.input, ..reported.with(counted) }, UsageSource::Counted),
+            None if !went_out || is_error || self.call().is_none() => (Usage::default(), UsageSource::Nothing),
+            None if self.prompt_tokens.is_none() => (counted, UsageSource::Estimated),
+            None => (counted, UsageSource::Counted),
+        };
+        Settlement { usage, source, ending, took: self.begun.elapsed() }
+    }
+}
