@@ -1,7 +1,7 @@
 //! The time, as a parameter: the system's in a running service, a fixed one that tests move.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 /// Where the current time comes from; cheap to clone.
@@ -29,6 +29,17 @@ impl Clock {
             Some(fixed) => *fixed.lock().expect("no holder of this lock can panic"),
         };
         now.replace_microsecond(now.microsecond()).expect("a microsecond that was read is in range")
+    }
+
+    /// The time since some moment that stays the same for the life of the process. Never goes backwards, whatever
+    /// somebody does to the system's clock.
+    #[must_use]
+    pub fn monotonic(&self) -> Duration {
+        static BEGUN: OnceLock<Instant> = OnceLock::new();
+        match &self.0 {
+            None => BEGUN.get_or_init(Instant::now).elapsed(),
+            Some(_) => (self.now() - OffsetDateTime::UNIX_EPOCH).try_into().unwrap_or_default(),
+        }
     }
 
     /// Moves a fixed clock forward; the system's clock cannot be moved.

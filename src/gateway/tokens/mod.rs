@@ -1,0 +1,341 @@
+//! What a request will use: its prompt is counted, its reply is expected.
+//!
+//! [`estimate`] reads a body and counts its prompt, exactly for models whose vocabulary is published and for what OpenAI's
+//! published formulae cover; [`Allowances`] says how long the reply is going to be. Both are only what is set aside: what
+//! is charged in the end is what the vendor reports, or what was counted while it was passed on.
+
+mod allowance;
+mod count;
+mod image;
+mod prompt;
+mod tools;
+
+pub use allowance::Allowances;
+pub use prompt::Shape;
+
+use bytes::Bytes;
+use count::{Family, count};
+use prompt::{Body, Detail, Function, Image, Message, Part, Text, ToolCall, Value, look, number};
+use serde_json::value::RawValue;
+use std::sync::LazyLock;
+use tokio::sync::Semaphore;
+
+/// A body larger than this is counted beside the reactor: it takes more than a millisecond.
+pub const LARGE: usize = 64 * 1_024;
+
+/// What a request will use, as far as its body tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Prompt tokens.
+    pub input: u64,
+    /// Whether the count equals what the vendor will report; else it is a good guess.
+    pub exact: bool,
+    /// The most tokens each reply may have, where the request says.
+    pub ceiling: Option<u64>,
+    /// How many replies are asked for; 0 where the answer has no tokens of its own (embeddings).
+    pub replies: u64,
+}
+
+/// Fixed parts of a chat prompt, by OpenAI's cookbook: each message, each name, and the beginning of the reply.
+const MESSAGE: u64 = 3;
+const NAME: u64 = 1;
+const REPLY: u64 = 3;
+/// What Anthropic adds to the prompt of a request with tools.
+const ANTHROPIC_TOOLS: u64 = 346;
+/// Tokens of Anthropic's vocabulary for 100 of OpenAI's, before anything was reported.
+const ANTHROPIC_PERCENT: u64 = 115;
+/// More replies than this are asked for by mistake.
+const MOST_REPLIES: u64 = 128;
+
+/// Counts the prompt of a body and reads what its reply may be. Never fails: a body that is no request counts as a text.
+#[must_use]
+pub fn estimate(shape: Shape, model: &str, body: &[u8]) -> Estimate {
+    let family = Family::of(model);
+    let Ok(body) = serde_json::from_slice::<Body<'_>>(body) else {
+        return Estimate { input: count(family, &String::from_utf8_lossy(body)), replies: 1, ..Estimate::default() };
+    };
+    let mut prompt = Prompt { family, model, input: 0, exact: family.is_exact() };
+    match shape {
+        Shape::Embeddings => prompt.embeddings(body.input),
+        Shape::Chat | Shape::Messages => prompt.chat(&body),
+        Shape::Responses => prompt.responses(&body),
+    }
+    let Prompt { mut input, exact, .. } = prompt;
+    if model.contains("claude") {
+        input = input * ANTHROPIC_PERCENT / 100;
+    }
+    let ceiling = number(body.max_completion_tokens)
+        .or_else(|| number(body.max_output_tokens))
+        .or_else(|| number(body.max_tokens));
+    let replies = if shape == Shape::Embeddings { 0 } else { number(body.n).unwrap_or(1).clamp(1, MOST_REPLIES) };
+    Estimate { input, exact, ceiling, replies }
+}
+
+/// As [`estimate`]; a large body is counted on a thread of its own, a few at a time.
+pub async fn estimate_aside(shape: Shape, model: &str, body: &Bytes) -> Estimate {
+    /// The tokenizer keeps a megabyte for each thread that uses it.
+    static AT_ONCE: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(2));
+    if body.len() <= LARGE {
+        return estimate(shape, model, body);
+    }
+    let _place = AT_ONCE.acquire().await;
+    let (model_there, body_there) = (model.to_owned(), body.clone());
+    let counted = tokio::task::spawn_blocking(move || estimate(shape, &model_there, &body_there)).await;
+    // Only a panic ends there; a guess by size then stands in for the count.
+    counted.unwrap_or(Estimate { input: body.len() as u64 / 4, replies: 1, ..Estimate::default() })
+}
+
+/// The tokens of a text as `model` would count it: for replies of which no usage was reported.
+#[must_use]
+pub fn count_text(model: &str, text: &str) -> u64 {
+    let tokens = count(Family::of(model), text);
+    if model.contains("claude") { tokens * ANTHROPIC_PERCENT / 100 } else { tokens }
+}
+
+/// Loads what counting for `model` needs, in the background.
+pub fn warm(model: &str) {
+    count::warm(model);
+}
+
+/// A prompt while it is counted.
+struct Prompt<'m> {
+    family: Family,
+    model: &'m str,
+    input: u64,
+    exact: bool,
+}
+
+impl Prompt<'_> {
+    fn chat(&mut self, body: &Body<'_>) {
+        if let Some(system) = body.system {
+            self.input += MESSAGE;
+            self.content(system);
+        }
+        self.list(body.messages, Self::message);
+        self.input += REPLY;
+        self.definitions(body.tools.or(body.functions), body.system.is_some() || self.model.contains("claude"));
+        if let Some(format) = body.response_format.filter(|format| format.get().contains("json_schema")) {
+            self.raw(format);
+            self.exact = false;
+        }
+    }
+
+    fn responses(&mut self, body: &Body<'_>) {
+        if let Some(instructions) = body.instructions.filter(|raw| !matches!(look(raw), Value::Null)) {
+            self.input += MESSAGE + 1;
+            self.content(instructions);
+        }
+        match body.input.map(look) {
+            Some(Value::Text(text)) => self.input += MESSAGE + 1 + count(self.family, &text),
+            Some(Value::List(items)) => items.into_iter().for_each(|item| self.message(item)),
+            _ => {}
+        }
+        self.input += REPLY;
+        self.definitions(body.tools, false);
+    }
+
+    /// A text, texts, or tokens that the caller made itself.
+    fn embeddings(&mut self, input: Option<&RawValue>) {
+        match input.map(look) {
+            Some(Value::Text(text)) => self.input += count(self.family, &text),
+            Some(Value::List(items)) => {
+                for item in items {
+                    match look(item) {
+                        Value::Text(text) => self.input += count(self.family, &text),
+                        Value::List(tokens) => self.input += tokens.len() as u64,
+                        Value::Other(_) => self.input += 1,
+                        Value::Null => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn message(&mut self, raw: &RawValue) {
+        let Ok(message) = serde_json::from_str::<Message<'_>>(raw.get()) else { return self.raw(raw) };
+        self.input += MESSAGE;
+        match message.role.map(look) {
+            // The roles that there are take one token each.
+            Some(Value::Text(role)) if role.len() <= 9 => self.input += 1,
+            Some(Value::Text(role)) => self.input += count(self.family, &role),
+            _ => {}
+        }
+        if let Some(Value::Text(name)) = message.name.map(look) {
+            self.input += NAME + count(self.family, &name);
+        }
+        if let Some(content) = message.content {
+            self.content(content);
+        }
+        for raw in [message.arguments, message.output].into_iter().flatten() {
+            self.content(raw);
+        }
+        if message.tool_calls.is_some() || message.function_call.is_some() {
+            // How calls are written into the prompt is not published.
+            self.exact = false;
+        }
+        self.list(message.tool_calls, |prompt, raw| {
+            let call = serde_json::from_str::<ToolCall<'_>>(raw.get()).unwrap_or_default();
+            prompt.call(call.function.unwrap_or_default());
+        });
+        if let Some(raw) = message.function_call {
+            self.call(serde_json::from_str(raw.get()).unwrap_or_default());
+        }
+    }
+
+    fn call(&mut self, function: Function<'_>) {
+        self.input += MESSAGE;
+        for Text(text) in [function.name, function.arguments].into_iter().flatten() {
+            self.input += count(self.family, &text);
+        }
+    }
+
+    /// What a message says: a text, or parts.
+    fn content(&mut self, raw: &RawValue) {
+        match look(raw) {
+            Value::Text(text) => self.input += count(self.family, &text),
+            Value::List(parts) => parts.into_iter().for_each(|part| self.part(part)),
+            Value::Other(text) => self.input += count(self.family, text),
+            Value::Null => {}
+        }
+    }
+
+    fn part(&mut self, raw: &RawValue) {
+        if raw.get().starts_with('"') {
+            return self.content(raw);
+        }
+        let Ok(part) = serde_json::from_str::<Part<'_>>(raw.get()) else { return self.raw(raw) };
+        if let Some(image) = part.image_url.or(part.source) {
+            self.image(image, part.detail);
+        }
+        if let Some(audio) = part.input_audio {
+            // Some ten tokens a second; what a second weighs depends on the format.
+            self.input += audio.get().len() as u64 / 4_000 + 10;
+            self.exact = false;
+        }
+        for raw in [part.text, part.refusal, part.input, part.content, part.thinking].into_iter().flatten() {
+            self.content(raw);
+        }
+    }
+
+    fn image(&mut self, raw: &RawValue, detail: Option<&RawValue>) {
+        let detail_beside = match detail.map(look) {
+            Some(Value::Text(detail)) => Some(detail),
+            _ => None,
+        };
+        let (size, detail) = match look(raw) {
+            Value::Text(address) => (image::size_of(&address), Detail::of(detail_beside.as_deref())),
+            Value::Other(object) => {
+                let image: Image<'_> = serde_json::from_str(object).unwrap_or_default();
+                let text = image.data.or(image.url).map(|Text(text)| text);
+                let detail = image.detail.map(|Text(text)| text).or(detail_beside);
+                (text.and_then(|text| image::size_of(&text)), Detail::of(detail.as_deref()))
+            }
+            _ => (None, Detail::Auto),
+        };
+        self.exact &= size.is_some();
+        self.input += image::tokens(self.model, size, detail);
+    }
+
+    fn definitions(&mut self, raw: Option<&RawValue>, anthropic: bool) {
+        let Some(tools) = raw.and_then(|raw| serde_json::from_str::<Vec<serde_json::Value>>(raw.get()).ok()) else {
+            return;
+        };
+        self.input += tools::tokens(self.family, &tools);
+        if anthropic && !tools.is_empty() {
+            self.input += ANTHROPIC_TOOLS;
+        }
+    }
+
+    fn list(&mut self, raw: Option<&RawValue>, each: impl Fn(&mut Self, &RawValue)) {
+        match raw.map(look) {
+            Some(Value::List(items)) => items.into_iter().for_each(|item| each(self, item)),
+            Some(Value::Text(text)) => self.input += count(self.family, &text),
+            _ => {}
+        }
+    }
+
+    fn raw(&mut self, raw: &RawValue) {
+        self.input += count(self.family, raw.get());
+        self.exact = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn input(shape: Shape, model: &str, body: &serde_json::Value) -> u64 {
+        estimate(shape, model, body.to_string().as_bytes()).input
+    }
+
+    #[test]
+    fn the_cookbooks_conversation_counts_as_the_vendor_counted_it() {
+        let body = json!({"messages": [
+            {"role": "system", "content": "You are a helpful, pattern-following assistant that translates corporate jargon into plain English."},
+            {"role": "system", "name": "example_user", "content": "New synergies will help drive top-line growth."},
+            {"role": "system", "name": "example_assistant", "content": "Things working well together will increase revenue."},
+            {"role": "system", "name": "example_user", "content": "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage."},
+            {"role": "system", "name": "example_assistant", "content": "Let's talk later when we're less busy about how to do better."},
+            {"role": "user", "content": "This late pivot means we don't have time to boil the ocean for the client deliverable."},
+        ]});
+
+        assert_eq!(input(Shape::Chat, "gpt-4", &body), 129);
+        assert_eq!(input(Shape::Chat, "gpt-4o", &body), 124);
+    }
+
+    #[test]
+    fn each_shape_counts_the_same_words() {
+        let words = "Where is berth nine?";
+        let plain = count_text("gpt-4o", words);
+
+        for (shape, body, overhead) in [
+            (Shape::Chat, json!({"messages": [{"role": "user", "content": words}]}), 7),
+            (Shape::Chat, json!({"messages": [{"role": "user", "content": [{"type": "text", "text": words}]}]}), 7),
+            (Shape::Responses, json!({"input": words}), 7),
+            (Shape::Responses, json!({"input": [{"role": "user", "content": [{"type": "input_text", "text": words}]}]}), 7),
+            (Shape::Messages, json!({"messages": [{"role": "user", "content": words}]}), 7),
+            (Shape::Embeddings, json!({"input": words}), 0),
+            (Shape::Embeddings, json!({"input": [words]}), 0),
+        ] {
+            assert_eq!(input(shape, "gpt-4o", &body), plain + overhead, "{shape:?} {body}");
+        }
+        assert_eq!(input(Shape::Embeddings, "text-embedding-3-small", &json!({"input": [[1, 2, 3], [4]]})), 4);
+    }
+
+    #[test]
+    fn what_the_reply_may_be_is_read() {
+        for (body, ceiling, replies) in [
+            (json!({"messages": [], "max_tokens": 200}), Some(200), 1),
+            (json!({"messages": [], "max_completion_tokens": 50, "n": 3}), Some(50), 3),
+            (json!({"messages": [], "max_tokens": "many", "n": -1}), None, 1),
+        ] {
+            let estimate = estimate(Shape::Chat, "gpt-4o", body.to_string().as_bytes());
+            assert_eq!((estimate.ceiling, estimate.replies), (ceiling, replies), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_image_counts_by_its_size_and_not_by_its_bytes() {
+        let body = json!({"messages": [{"role": "user", "content": [
+            {"type": "text", "text": "What is this?"},
+            {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}},
+        ]}]});
+
+        assert_eq!(input(Shape::Chat, "gpt-4o", &body), 7 + count_text("gpt-4o", "What is this?") + 85);
+    }
+
+    #[test]
+    fn no_body_makes_it_fail() {
+        for body in [
+            "", "null", "[]", "{", "{\"messages\": 3}", "{\"messages\": [null, 1, \"a\", {\"content\": {}}]}",
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"\\ud800\"}]}", "{\"input\": {}}", "\u{feff}{}",
+            "{\"messages\":[{\"content\":[{\"image_url\":[]},{\"source\":7},[],null]}],\"tools\":{\"a\":1}}",
+        ] {
+            for shape in [Shape::Chat, Shape::Responses, Shape::Embeddings, Shape::Messages] {
+                assert!(estimate(shape, "gpt-4o", body.as_bytes()).input < 100, "{body}");
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What of a request becomes prompt tokens, read from its body without copying.
+//!
+//! Only what is counted is read. What does not have the expected form counts as the text it is written as: a request that
+//! the vendor will refuse needs no exact count, and no body makes this fail.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// The form of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// OpenAI chat completions.
+    Chat,
+    /// OpenAI responses.
+    Responses,
+    /// OpenAI embeddings.
+    Embeddings,
+    /// Anthropic messages.
+    Messages,
+}
+
+/// A text of JSON, unescaped where it must be.
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// What of the body is looked at; the names of all shapes together.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Body<'a> {
+    #[serde(borrow)]
+    pub messages: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub instructions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub system: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub tools: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub functions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub response_format: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub max_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub max_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub n: Option<&'a RawValue>,
+}
+
+/// A message of any shape.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Message<'a> {
+    #[serde(borrow)]
+    pub role: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub tool_calls: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub function_call: Option<&'a RawValue>,
+    /// Items of the responses API: a call's arguments, a call's output.
+    #[serde(borrow)]
+    pub arguments: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub output: Option<&'a RawValue>,
+}
+
+/// A part of a message's content, of any shape.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Part<'a> {
+    #[serde(borrow)]
+    pub text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub refusal: Option<&'a RawValue>,
+    /// OpenAI: an address, or an object with `url` and `detail`.
+    #[serde(borrow)]
+    pub image_url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub detail: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub input_audio: Option<&'a RawValue>,
+    /// Anthropic: `{type, media_type, data}` or `{type, url}`.
+    #[serde(borrow)]
+    pub source: Option<&'a RawValue>,
+    /// Anthropic: what a tool is called with, and what it gave.
+    #[serde(borrow)]
+    pub input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub thinking: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Image<'a> {
+    #[serde(borrow)]
+    pub url: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub detail: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub data: Option<Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ToolCall<'a> {
+    #[serde(borrow)]
+    pub function: Option<Function<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Function<'a> {
+    #[serde(borrow)]
+    pub name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub arguments: Option<Text<'a>>,
+}
+
+/// How closely an image is to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    Auto,
+    Low,
+    High,
+}
+
+impl Detail {
+    pub(super) fn of(text: Option<&str>) -> Self {
+        match text {
+            Some("low") => Self::Low,
+            Some("high") => Self::High,
+            _ => Self::Auto,
+        }
+    }
+}
+
+/// What a raw value is.
+pub(super) enum Value<'a> {
+    Text(Cow<'a, str>),
+    List(Vec<&'a RawValue>),
+    /// An object, number or whatever else; as it is written.
+    Other(&'a str),
+    Null,
+}
+
+/// Looks at a raw value one level deep.
+pub(super) fn look(raw: &RawValue) -> Value<'_> {
+    let written = raw.get();
+    match written.as_bytes().first() {
+        Some(b'"') => match serde_json::from_str::<Text<'_>>(written) {
+            Ok(text) => Value::Text(text.0),
+            // A lone surrogate is JSON, and no text; it counts as it is written.
+            Err(_) => Value::Other(written),
+        },
+        Some(b'[') => serde_json::from_str(written).map_or(Value::Other(written), Value::List),
+        Some(b'n') => Value::Null,
+        _ => Value::Other(written),
+    }
+}
+
+/// A whole number that is not negative.
+pub(super) fn number(raw: Option<&RawValue>) -> Option<u64> {
+    raw.and_then(|raw| raw.get().parse().ok())
+}
