@@ -7,9 +7,12 @@
 pub mod balance;
 mod credential;
 pub mod exchange;
+pub mod limit;
 pub mod policy;
 pub mod settings;
 mod snapshot;
+pub mod tokens;
+pub mod usage;
 
 pub use credential::{Credential, CredentialError, Secret};
 pub use snapshot::{Backend, Parts, Policy, Pool, PoolMember, Route, Snapshot};

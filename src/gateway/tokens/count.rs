@@ -214,6 +214,8 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
+
         #[test]
         fn mixed_texts_are_counted_exactly(
             parts in proptest::collection::vec(("[a-zA-Z0-9 .,'!\n\té你]{0,12}", 1usize..90), 0..12),

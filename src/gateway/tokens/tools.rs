@@ -58,38 +58,3 @@ fn properties(family: Family, schema: &Value, depth: usize) -> u64 {
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value.get(member).and_then(Value::as_str).unwrap_or_default()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_cookbooks_example_counts_as_the_cookbook_says() {
-        let tools = json!([{
-            "type": "function",
-            "function": {
-                "name": "get_current_weather",
-                "description": "Get the current weather in a given location",
-                "parameters": {
-                    "type": "object",
-                    "properties": {
-                        "location": {"type": "string", "description": "The city and state, e.g. San Francisco, CA"},
-                        "unit": {"type": "string", "description": "The unit of temperature to return",
-                                 "enum": ["celsius", "fahrenheit"]},
-                    },
-                    "required": ["location"],
-                },
-            },
-        }]);
-
-        // The example's whole prompts are 105 tokens with GPT-4 and 101 with GPT-4o, of which the messages take 37 each.
-        let tools = tools.as_array().unwrap();
-        assert_eq!((tokens(Family::Cl100k, tools), tokens(Family::O200k, tools)), (68, 64));
-    }
-
-    #[test]
-    fn no_tools_cost_nothing() {
-        assert_eq!(tokens(Family::O200k, &[]), 0);
-    }
-}

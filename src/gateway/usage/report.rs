@@ -1,0 +1,378 @@
+//! What was used in a time: sums, lines by whatever is asked for, a series over the time, and how long things took. Read
+//! from the roll-ups, which an hour of traffic adds some lines to, and never from the records.
+
+use super::Ledger;
+use crate::auth::{Actor, Permission, Refused, Sight};
+use crate::base::WorkspaceId;
+use serde::Serialize;
+use sqlx::{PgPool, Postgres, QueryBuilder};
+use std::collections::HashMap;
+use time::OffsetDateTime;
+
+/// What is asked of the ledger.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub from: OffsetDateTime,
+    /// Not included.
+    pub to: OffsetDateTime,
+    pub by: By,
+    /// The steps of the series; `minute`, `hour` or `day`.
+    pub step: &'static str,
+    /// Only what one workspace, by its name, is charged.
+    pub workspace: Option<String>,
+    /// Only these; by exact value.
+    pub key: Option<String>,
+    pub model: Option<String>,
+    pub asset: Option<String>,
+    pub route: Option<String>,
+    /// The most lines; what is beyond is summed up in the last.
+    pub lines: usize,
+}
+
+/// What lines are split by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    #[default]
+    Model,
+    Key,
+    User,
+    Workspace,
+    Asset,
+    Route,
+    Backend,
+}
+
+/// Sums.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, sqlx::FromRow, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = GatewayUsageFigures)]
+pub struct Figures {
+    pub requests: i64,
+    /// By a limit or another policy.
+    pub refused: i64,
+    pub cancelled: i64,
+    pub failed: i64,
+    /// Answered from the cache.
+    pub cached: i64,
+    /// Prompt tokens, those of the vendor's cache included.
+    pub input: i64,
+    pub cached_input: i64,
+    /// Reply tokens, reasoning included.
+    pub output: i64,
+    pub reasoning: i64,
+    /// Tokens that our cache saved.
+    pub saved: i64,
+    /// In thousand-millionths of the unit of the price table's currency.
+    pub cost: i64,
+    pub saved_cost: i64,
+    pub latency_ms: i64,
+    pub first_token_ms: i64,
+    pub first_tokens: i64,
+}
+
+/// The sums of one key, model, workspace ...
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Line {
+    /// Empty where the requests had none.
+    pub name: String,
+    #[sqlx(flatten)]
+    pub figures: Figures,
+}
+
+/// Tokens, cost and requests of one name in one step of time.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Point {
+    pub at: OffsetDateTime,
+    pub name: String,
+    pub tokens: i64,
+    pub cost: i64,
+    pub requests: i64,
+}
+
+/// How long served requests took, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latencies {
+    pub p50: i64,
+    pub p99: i64,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub total: Figures,
+    /// The largest first; what is beyond the asked number is in `rest`.
+    pub lines: Vec<Line>,
+    pub rest: Option<(usize, Figures)>,
+    pub points: Vec<Point>,
+    /// By model.
+    pub latencies: HashMap<String, Latencies>,
+}
+
+const SUMS: &str = "
+    coalesce(sum(requests), 0)::bigint as requests, coalesce(sum(refused), 0)::bigint as refused,
+    coalesce(sum(cancelled), 0)::bigint as cancelled, coalesce(sum(failed), 0)::bigint as failed,
+    coalesce(sum(cached), 0)::bigint as cached, coalesce(sum(input), 0)::bigint as input,
+    coalesce(sum(cached_input), 0)::bigint as cached_input, coalesce(sum(output), 0)::bigint as output,
+    coalesce(sum(reasoning), 0)::bigint as reasoning, coalesce(sum(saved), 0)::bigint as saved,
+    coalesce(sum(cost), 0)::bigint as cost, coalesce(sum(saved_cost), 0)::bigint as saved_cost,
+    coalesce(sum(latency_ms), 0)::bigint as latency_ms, coalesce(sum(first_token_ms), 0)::bigint as first_token_ms,
+    coalesce(sum(first_tokens), 0)::bigint as first_tokens";
+
+impl Ledger {
+    /// What was used, as far as the actor may know: an administrator all, others what their workspaces are charged.
+    ///
+    /// # Errors
+    /// [`Refused`] when the actor may see no workspace at all; what Postgres says.
+    pub async fn report(&self, actor: &Actor, question: &Question) -> Result<Report, ReportError> {
+        actor.require_somewhere(Permission::ReadCatalog)?;
+        let (db, sight) = (&self.db().read, actor.sight());
+        let (lines, points) = (lines(db, &sight, question).await?, points(db, &sight, question).await?);
+        let latencies = latencies(db, &sight, question).await?;
+        let mut report = Report { points, latencies, ..Report::default() };
+        let mut rest = Figures::default();
+        let beyond = lines.len().saturating_sub(question.lines);
+        for (at, line) in lines.into_iter().enumerate() {
+            report.total.add(&line.figures);
+            if at < question.lines {
+                report.lines.push(line);
+            } else {
+                rest.add(&line.figures);
+            }
+        }
+        report.rest = (beyond > 0).then_some((beyond, rest));
+        Ok(report)
+    }
+
+    /// Every line of the chargeback: workspace, key, user, asset, route, model, backend and their sums, by day.
+    ///
+    /// # Errors
+    /// As [`Ledger::report`].
+    pub async fn chargeback(&self, actor: &Actor, question: &Question) -> Result<Vec<ChargebackLine>, ReportError> {
+        actor.require_somewhere(Permission::ReadCatalog)?;
+        let mut sql = QueryBuilder::<Postgres>::new("select start_at as at, coalesce(w.slug, '') as workspace, key_name, user_name, asset, route, model, backend,");
+        sql.push(SUMS);
+        from(&mut sql, "day", &actor.sight(), question);
+        sql.push(" group by 1, 2, 3, 4, 5, 6, 7, 8 order by 1, 2, 3, 4, 5, 6, 7, 8");
+        Ok(sql.build_query_as().fetch_all(&self.db().read).await?)
+    }
+}
+
+/// A line of the chargeback.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct ChargebackLine {
+    pub at: OffsetDateTime,
+    pub workspace: String,
+    pub key_name: String,
+    pub user_name: String,
+    pub asset: String,
+    pub route: String,
+    pub model: String,
+    pub backend: String,
+    #[sqlx(flatten)]
+    pub figures: Figures,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl From<ReportError> for crate::base::Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Refused(refused) => refused.into(),
+            ReportError::Database(error) => error.into(),
+        }
+    }
+}
+
+async fn lines(db: &PgPool, sight: &Sight, question: &Question) -> sqlx::Result<Vec<Line>> {
+    let mut sql = QueryBuilder::<Postgres>::new("select ");
+    sql.push(question.by.column()).push(" as name,").push(SUMS);
+    from(&mut sql, step_for_sums(question), sight, question);
+    sql.push(" group by 1 order by sum(cost) desc, sum(input + output) desc, sum(requests) desc, 1");
+    sql.build_query_as().fetch_all(db).await
+}
+
+async fn points(db: &PgPool, sight: &Sight, question: &Question) -> sqlx::Result<Vec<Point>> {
+    let mut sql = QueryBuilder::<Postgres>::new("select start_at as at, ");
+    sql.push(question.by.column()).push(
+        " as name, sum(input + output)::bigint as tokens, sum(cost)::bigint as cost, sum(requests)::bigint as requests",
+    );
+    from(&mut sql, question.step, sight, question);
+    sql.push(" group by 1, 2 order by 1, 2 limit 20000");
+    sql.build_query_as().fetch_all(db).await
+}
+
+async fn latencies(db: &PgPool, sight: &Sight, question: &Question) -> sqlx::Result<HashMap<String, Latencies>> {
+    let mut sql = QueryBuilder::<Postgres>::new(
+        "select model, bucket, sum(requests)::bigint from usage_latency u left join workspace w using (workspace_id) where start_at >= ",
+    );
+    sql.push_bind(question.from).push(" and start_at < ").push_bind(question.to);
+    within(&mut sql, sight, question.workspace.as_deref());
+    sql.push(" group by 1, 2 order by 1, 2");
+    let rows: Vec<(String, i32, i64)> = sql.build_query_as().fetch_all(db).await?;
+    let mut by_model: HashMap<String, Vec<(i32, i64)>> = HashMap::new();
+    for (model, bucket, requests) in rows {
+        by_model.entry(model).or_default().push((bucket, requests));
+    }
+    Ok(by_model.into_iter().map(|(model, buckets)| (model, Latencies::of(&buckets))).collect())
+}
+
+/// From, joins and conditions of all statements over the roll-ups.
+fn from(sql: &mut QueryBuilder<Postgres>, period: &'static str, sight: &Sight, question: &Question) {
+    sql.push(" from usage_rollup u left join workspace w using (workspace_id) where period = ").push_bind(period);
+    sql.push(" and start_at >= ").push_bind(question.from).push(" and start_at < ").push_bind(question.to);
+    within(sql, sight, question.workspace.as_deref());
+    for (column, value) in [
+        (" and key_name = ", &question.key),
+        (" and model = ", &question.model),
+        (" and asset = ", &question.asset),
+        (" and route = ", &question.route),
+    ] {
+        if let Some(value) = value {
+            sql.push(column).push_bind(value.clone());
+        }
+    }
+}
+
+fn within(sql: &mut QueryBuilder<Postgres>, sight: &Sight, workspace: Option<&str>) {
+    if !sight.everything {
+        let ids: Vec<WorkspaceId> = sight.workspaces.clone();
+        sql.push(" and u.workspace_id = any(").push_bind(ids).push(")");
+    }
+    if let Some(workspace) = workspace {
+        sql.push(" and w.slug = ").push_bind(workspace.to_owned());
+    }
+}
+
+/// The coarsest roll-up whose steps the time begins and ends with.
+fn step_for_sums(question: &Question) -> &'static str {
+    let is_at = |seconds: i64| [question.from, question.to].iter().all(|at| at.unix_timestamp() % seconds == 0);
+    match () {
+        () if is_at(86_400) => "day",
+        () if is_at(3_600) => "hour",
+        () => "minute",
+    }
+}
+
+impl By {
+    pub const ALL: [Self; 7] =
+        [Self::Model, Self::Key, Self::User, Self::Workspace, Self::Asset, Self::Route, Self::Backend];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Key => "key",
+            Self::User => "user",
+            Self::Workspace => "workspace",
+            Self::Asset => "asset",
+            Self::Route => "route",
+            Self::Backend => "backend",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.as_str() == word)
+    }
+
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Key => "key_name",
+            Self::User => "user_name",
+            Self::Workspace => "coalesce(w.slug, '')",
+            Self::Asset => "asset",
+            Self::Route => "route",
+            Self::Backend => "backend",
+        }
+    }
+}
+
+impl Figures {
+    #[must_use]
+    pub fn tokens(&self) -> i64 {
+        self.input + self.output
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.refused += other.refused;
+        self.cancelled += other.cancelled;
+        self.failed += other.failed;
+        self.cached += other.cached;
+        self.input += other.input;
+        self.cached_input += other.cached_input;
+        self.output += other.output;
+        self.reasoning += other.reasoning;
+        self.saved += other.saved;
+        self.cost += other.cost;
+        self.saved_cost += other.saved_cost;
+        self.latency_ms += other.latency_ms;
+        self.first_token_ms += other.first_token_ms;
+        self.first_tokens += other.first_tokens;
+    }
+}
+
+impl Latencies {
+    /// Of (bucket, requests) in the order of the buckets.
+    fn of(buckets: &[(i32, i64)]) -> Self {
+        let total: i64 = buckets.iter().map(|(_, requests)| requests).sum();
+        let at = |percent: i64| {
+            let wanted = (total * percent + 99) / 100;
+            let mut below = 0;
+            let bucket = buckets.iter().find(|(_, requests)| {
+                below += requests;
+                below >= wanted
+            });
+            // The middle of the bucket, of which eight make a doubling.
+            bucket.map_or(0, |(bucket, _)| (2f64.powf((f64::from(*bucket) + 0.5) / 8.0) - 1.0).round() as i64)
+        };
+        Self { p50: at(50), p99: at(99) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn percentiles_come_from_the_buckets() {
+        let bucket = |ms: f64| (8.0 * (ms + 1.0).log2()).floor() as i32;
+        let latencies = Latencies::of(&[(bucket(100.0), 98), (bucket(2_000.0), 2)]);
+
+        assert!((94..=106).contains(&latencies.p50), "{latencies:?}");
+        assert!((1_880..=2_120).contains(&latencies.p99), "{latencies:?}");
+        assert_eq!(Latencies::of(&[]), Latencies::default());
+    }
+
+    #[test]
+    fn sums_come_from_the_coarsest_steps_that_fit() {
+        let question = |from, to| Question {
+            from,
+            to,
+            by: By::Model,
+            step: "hour",
+            workspace: None,
+            key: None,
+            model: None,
+            asset: None,
+            route: None,
+            lines: 10,
+        };
+        for (from, to, step) in [
+            (datetime!(2026-03-01 0:00 UTC), datetime!(2026-03-08 0:00 UTC), "day"),
+            (datetime!(2026-03-01 5:00 UTC), datetime!(2026-03-02 5:00 UTC), "hour"),
+            (datetime!(2026-03-01 5:10 UTC), datetime!(2026-03-01 6:10 UTC), "minute"),
+        ] {
+            assert_eq!(step_for_sums(&question(from, to)), step);
+        }
+    }
+}

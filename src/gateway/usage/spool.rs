@@ -1,0 +1,316 @@
+//! The spool: usage records as lines of files below the data directory, from the end of a request until Postgres has them.
+//!
+//! A line is handed to the operating system before the request is over, so that a killed process loses nothing; the
+//! files are forced to the disk every second or so, which is what a power cut may cost. A file is removed when all
+//! its lines are in the database. What is read twice is harmless there.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A file grows to this size, then the next is begun.
+const FILE_SIZE: u64 = 4 << 20;
+/// Bytes that are read at once.
+const READ: usize = 512 << 10;
+/// What is kept in memory when the disk takes nothing.
+const KEPT: usize = 16 << 20;
+
+/// Where records wait; one writer, many who append, one who reads.
+pub(super) struct Spool {
+    folder: PathBuf,
+    writer: Mutex<Writer>,
+    /// Something was written since the last forcing to disk.
+    unsynced: AtomicBool,
+}
+
+struct Writer {
+    number: u64,
+    file: Option<File>,
+    size: u64,
+    /// Lines that the disk did not take.
+    kept: Vec<u8>,
+}
+
+/// A part of the spool, to be acknowledged with [`Spool::done`].
+#[derive(Debug, PartialEq)]
+pub(super) struct Portion {
+    pub lines: Vec<Vec<u8>>,
+    number: u64,
+    end: u64,
+}
+
+/// How far the reader has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark {
+    number: u64,
+    offset: u64,
+}
+
+impl Spool {
+    /// Opens the spool of this folder; what an earlier process left is read first.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or read.
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let number = numbers(folder)?.last().map_or(1, |last| last + 1);
+        let writer = Mutex::new(Writer { number, file: None, size: 0, kept: Vec::new() });
+        Ok(Self { folder: folder.to_owned(), writer, unsynced: AtomicBool::new(false) })
+    }
+
+    /// Adds a line, which ends in a line break. Gives false when the disk does not take it: it is then kept in memory and
+    /// written with the next one, or dropped when too many are kept.
+    pub(super) fn append(&self, line: &[u8]) -> bool {
+        let mut writer = self.writer.lock().expect("no holder of this lock can panic");
+        let written = writer.write(&self.folder, line);
+        self.unsynced.store(true, Ordering::Relaxed);
+        written
+    }
+
+    /// The next lines after `mark`, at most so many; none when all are read.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(super) fn read(&self, mark: Mark, most: usize) -> io::Result<Option<Portion>> {
+        for number in numbers(&self.folder)? {
+            let from = if number == mark.number { mark.offset } else { 0 };
+            if number < mark.number {
+                continue;
+            }
+            if let Some(portion) = self.read_file(number, from, most)? {
+                return Ok(Some(portion));
+            }
+            // A file that is not written any more and read to its end is done with; also an empty one.
+            if number < self.current() {
+                fs::remove_file(self.path(number))?;
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_file(&self, number: u64, from: u64, most: usize) -> io::Result<Option<Portion>> {
+        let mut file = File::open(self.path(number))?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = vec![0; READ];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read(&mut bytes[filled..])? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        bytes.truncate(filled);
+        let (mut lines, mut at) = (Vec::new(), 0);
+        while lines.len() < most
+            && let Some(length) = memchr::memchr(b'\n', &bytes[at..])
+        {
+            lines.push(bytes[at..at + length].to_vec());
+            at += length + 1;
+        }
+        // A torn line ends a file whose writer was killed, or is being written; it is never longer than a portion.
+        Ok((at > 0).then_some(Portion { lines, number, end: from + at as u64 }))
+    }
+
+    /// The mark after a portion that is in the database.
+    pub(super) fn done(&self, portion: &Portion) -> Mark {
+        Mark { number: portion.number, offset: portion.end }
+    }
+
+    /// Begins a new file, so that the one written until now can be removed when it is read.
+    pub(super) fn rotate(&self) {
+        let mut writer = self.writer.lock().expect("no holder of this lock can panic");
+        if writer.size > 0 {
+            writer.next();
+        }
+    }
+
+    /// Forces what was written to the disk. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        if !self.unsynced.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let file = {
+            let writer = self.writer.lock().expect("no holder of this lock can panic");
+            writer.file.as_ref().map(File::try_clone).transpose()?
+        };
+        file.map_or(Ok(()), |file| file.sync_data())
+    }
+
+    /// Bytes that wait.
+    pub(super) fn waiting(&self, mark: Mark) -> u64 {
+        let sizes = numbers(&self.folder).unwrap_or_default().into_iter().map(|number| {
+            let size = fs::metadata(self.path(number)).map_or(0, |file| file.len());
+            if number == mark.number { size.saturating_sub(mark.offset) } else { size }
+        });
+        sizes.sum()
+    }
+
+    /// Lays lines aside that the database will never take.
+    pub(super) fn set_aside(&self, line: &[u8]) {
+        let path = self.folder.join("rejected.txt");
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(line).and_then(|()| file.write_all(b"\n")));
+        if let Err(error) = written {
+            tracing::error!(error = %error, "A usage record that cannot be stored was lost");
+        }
+    }
+
+    fn current(&self) -> u64 {
+        self.writer.lock().expect("no holder of this lock can panic").number
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        path(&self.folder, number)
+    }
+}
+
+impl Writer {
+    fn write(&mut self, folder: &Path, line: &[u8]) -> bool {
+        if self.size >= FILE_SIZE {
+            self.next();
+        }
+        if !self.kept.is_empty() {
+            let kept = std::mem::take(&mut self.kept);
+            if let Err(kept_again) = self.put(folder, &kept).map_err(|_| kept) {
+                self.kept = kept_again;
+                return self.keep(line);
+            }
+        }
+        match self.put(folder, line) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(error = %error, "A usage record waits in memory: the spool cannot be written");
+                self.keep(line)
+            }
+        }
+    }
+
+    fn put(&mut self, folder: &Path, bytes: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let file = OpenOptions::new().create(true).append(true).open(path(folder, self.number))?;
+                self.file.insert(file)
+            }
+        };
+        match file.write_all(bytes) {
+            Ok(()) => {
+                self.size += bytes.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // Half a line may be there: what follows begins in a new file, and the half is passed over.
+                self.next();
+                Err(error)
+            }
+        }
+    }
+
+    fn keep(&mut self, line: &[u8]) -> bool {
+        if self.kept.len() + line.len() <= KEPT {
+            self.kept.extend_from_slice(line);
+        } else {
+            metrics::counter!("wharfinger_usage_records_lost_total").increment(1);
+        }
+        false
+    }
+
+    fn next(&mut self) {
+        self.number += 1;
+        self.file = None;
+        self.size = 0;
+    }
+}
+
+fn path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:012}.jsonl"))
+}
+
+/// The numbers of the files that are there, in order.
+fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".jsonl")).and_then(|number| number.parse().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(spool: &Spool, mark: &mut Mark) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(portion) = spool.read(*mark, 10).unwrap() {
+            *mark = spool.done(&portion);
+            lines.extend(portion.lines.into_iter().map(|line| String::from_utf8(line).unwrap()));
+        }
+        lines
+    }
+
+    #[test]
+    fn what_is_written_is_read_once_and_in_order() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::open(home.path()).unwrap();
+        (0..25).for_each(|n| assert!(spool.append(format!("{n}\n").as_bytes())));
+
+        let mut mark = Mark::default();
+        assert_eq!(all(&spool, &mut mark), (0..25).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert!(all(&spool, &mut mark).is_empty());
+        spool.append(b"more\n");
+        assert_eq!(all(&spool, &mut mark), ["more"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_read_by_the_next_without_its_torn_line() {
+        let home = tempfile::tempdir().unwrap();
+        {
+            let spool = Spool::open(home.path()).unwrap();
+            spool.append(b"whole\n");
+            spool.append(b"to");
+        }
+
+        let spool = Spool::open(home.path()).unwrap();
+        spool.append(b"new\n");
+
+        let mut mark = Mark::default();
+        assert_eq!(all(&spool, &mut mark), ["whole", "new"]);
+        spool.rotate();
+        assert!(all(&spool, &mut mark).is_empty());
+        assert!(numbers(home.path()).unwrap().is_empty(), "read files are removed");
+    }
+
+    #[test]
+    fn an_unacknowledged_portion_comes_again() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::open(home.path()).unwrap();
+        spool.append(b"a\n");
+
+        let first = spool.read(Mark::default(), 10).unwrap();
+        assert_eq!(first, spool.read(Mark::default(), 10).unwrap());
+    }
+
+    #[test]
+    fn files_are_bounded_and_go_when_they_are_read() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::open(home.path()).unwrap();
+        let line = vec![b'x'; 64 << 10];
+        for _ in 0..100 {
+            spool.append(&[&line[..], b"\n"].concat());
+        }
+        assert!(numbers(home.path()).unwrap().len() >= 2);
+
+        let mut mark = Mark::default();
+        assert_eq!(all(&spool, &mut mark).len(), 100);
+        assert_eq!(numbers(home.path()).unwrap().len(), 1);
+        assert_eq!(spool.waiting(mark), 0);
+    }
+}
