@@ -5,6 +5,7 @@
 //! the snapshot and nothing else: no database stands in the path of a request.
 
 pub mod balance;
+pub mod cache;
 mod credential;
 pub mod exchange;
 pub mod limit;

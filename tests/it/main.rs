@@ -7,6 +7,7 @@ mod catalog;
 mod connect;
 mod fetching;
 mod front_door;
+mod gateway;
 mod mcp;
 mod openapi;
 mod own_document;

@@ -11,8 +11,8 @@ mod prompt;
 mod tools;
 
 pub use allowance::Allowances;
-pub use prompt::Shape;
 
+use crate::wire::call::Dialect;
 use bytes::Bytes;
 use count::{Family, count};
 use prompt::{Body, Detail, Function, Image, Message, Part, Text, ToolCall, Value, look, number};
@@ -49,16 +49,16 @@ const MOST_REPLIES: u64 = 128;
 
 /// Counts the prompt of a body and reads what its reply may be. Never fails: a body that is no request counts as a text.
 #[must_use]
-pub fn estimate(shape: Shape, model: &str, body: &[u8]) -> Estimate {
+pub fn estimate(dialect: Dialect, model: &str, body: &[u8]) -> Estimate {
     let family = Family::of(model);
     let Ok(body) = serde_json::from_slice::<Body<'_>>(body) else {
         return Estimate { input: count(family, &String::from_utf8_lossy(body)), replies: 1, ..Estimate::default() };
     };
     let mut prompt = Prompt { family, model, input: 0, exact: family.is_exact() };
-    match shape {
-        Shape::Embeddings => prompt.embeddings(body.input),
-        Shape::Chat | Shape::Messages => prompt.chat(&body),
-        Shape::Responses => prompt.responses(&body),
+    match dialect {
+        Dialect::Embeddings => prompt.embeddings(body.input),
+        Dialect::Chat | Dialect::Messages | Dialect::CountTokens => prompt.chat(&body),
+        Dialect::Responses => prompt.responses(&body),
     }
     let Prompt { mut input, exact, .. } = prompt;
     if model.contains("claude") {
@@ -67,20 +67,20 @@ pub fn estimate(shape: Shape, model: &str, body: &[u8]) -> Estimate {
     let ceiling = number(body.max_completion_tokens)
         .or_else(|| number(body.max_output_tokens))
         .or_else(|| number(body.max_tokens));
-    let replies = if shape == Shape::Embeddings { 0 } else { number(body.n).unwrap_or(1).clamp(1, MOST_REPLIES) };
+    let replies = if matches!(dialect, Dialect::Embeddings | Dialect::CountTokens) { 0 } else { number(body.n).unwrap_or(1).clamp(1, MOST_REPLIES) };
     Estimate { input, exact, ceiling, replies }
 }
 
 /// As [`estimate`]; a large body is counted on a thread of its own, a few at a time.
-pub async fn estimate_aside(shape: Shape, model: &str, body: &Bytes) -> Estimate {
+pub async fn estimate_aside(dialect: Dialect, model: &str, body: &Bytes) -> Estimate {
     /// The tokenizer keeps a megabyte for each thread that uses it.
     static AT_ONCE: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(2));
     if body.len() <= LARGE {
-        return estimate(shape, model, body);
+        return estimate(dialect, model, body);
     }
     let _place = AT_ONCE.acquire().await;
     let (model_there, body_there) = (model.to_owned(), body.clone());
-    let counted = tokio::task::spawn_blocking(move || estimate(shape, &model_there, &body_there)).await;
+    let counted = tokio::task::spawn_blocking(move || estimate(dialect, &model_there, &body_there)).await;
     // Only a panic ends there; a guess by size then stands in for the count.
     counted.unwrap_or(Estimate { input: body.len() as u64 / 4, replies: 1, ..Estimate::default() })
 }
@@ -266,8 +266,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn input(shape: Shape, model: &str, body: &serde_json::Value) -> u64 {
-        estimate(shape, model, body.to_string().as_bytes()).input
+    fn input(dialect: Dialect, model: &str, body: &serde_json::Value) -> u64 {
+        estimate(dialect, model, body.to_string().as_bytes()).input
     }
 
     #[test]
@@ -281,8 +281,8 @@ mod tests {
             {"role": "user", "content": "This late pivot means we don't have time to boil the ocean for the client deliverable."},
         ]});
 
-        assert_eq!(input(Shape::Chat, "gpt-4", &body), 129);
-        assert_eq!(input(Shape::Chat, "gpt-4o", &body), 124);
+        assert_eq!(input(Dialect::Chat, "gpt-4", &body), 129);
+        assert_eq!(input(Dialect::Chat, "gpt-4o", &body), 124);
     }
 
     #[test]
@@ -310,8 +310,8 @@ mod tests {
             }],
         });
 
-        assert_eq!(input(Shape::Chat, "gpt-4", &body), 105);
-        assert_eq!(input(Shape::Chat, "gpt-4o", &body), 101);
+        assert_eq!(input(Dialect::Chat, "gpt-4", &body), 105);
+        assert_eq!(input(Dialect::Chat, "gpt-4o", &body), 101);
     }
 
     #[test]
@@ -319,18 +319,18 @@ mod tests {
         let words = "Where is berth nine?";
         let plain = count_text("gpt-4o", words);
 
-        for (shape, body, overhead) in [
-            (Shape::Chat, json!({"messages": [{"role": "user", "content": words}]}), 7),
-            (Shape::Chat, json!({"messages": [{"role": "user", "content": [{"type": "text", "text": words}]}]}), 7),
-            (Shape::Responses, json!({"input": words}), 7),
-            (Shape::Responses, json!({"input": [{"role": "user", "content": [{"type": "input_text", "text": words}]}]}), 7),
-            (Shape::Messages, json!({"messages": [{"role": "user", "content": words}]}), 7),
-            (Shape::Embeddings, json!({"input": words}), 0),
-            (Shape::Embeddings, json!({"input": [words]}), 0),
+        for (dialect, body, overhead) in [
+            (Dialect::Chat, json!({"messages": [{"role": "user", "content": words}]}), 7),
+            (Dialect::Chat, json!({"messages": [{"role": "user", "content": [{"type": "text", "text": words}]}]}), 7),
+            (Dialect::Responses, json!({"input": words}), 7),
+            (Dialect::Responses, json!({"input": [{"role": "user", "content": [{"type": "input_text", "text": words}]}]}), 7),
+            (Dialect::Messages, json!({"messages": [{"role": "user", "content": words}]}), 7),
+            (Dialect::Embeddings, json!({"input": words}), 0),
+            (Dialect::Embeddings, json!({"input": [words]}), 0),
         ] {
-            assert_eq!(input(shape, "gpt-4o", &body), plain + overhead, "{shape:?} {body}");
+            assert_eq!(input(dialect, "gpt-4o", &body), plain + overhead, "{dialect:?} {body}");
         }
-        assert_eq!(input(Shape::Embeddings, "text-embedding-3-small", &json!({"input": [[1, 2, 3], [4]]})), 4);
+        assert_eq!(input(Dialect::Embeddings, "text-embedding-3-small", &json!({"input": [[1, 2, 3], [4]]})), 4);
     }
 
     #[test]
@@ -340,7 +340,7 @@ mod tests {
             (json!({"messages": [], "max_completion_tokens": 50, "n": 3}), Some(50), 3),
             (json!({"messages": [], "max_tokens": "many", "n": -1}), None, 1),
         ] {
-            let estimate = estimate(Shape::Chat, "gpt-4o", body.to_string().as_bytes());
+            let estimate = estimate(Dialect::Chat, "gpt-4o", body.to_string().as_bytes());
             assert_eq!((estimate.ceiling, estimate.replies), (ceiling, replies), "{body}");
         }
     }
@@ -352,7 +352,7 @@ mod tests {
             {"type": "image_url", "image_url": {"url": "https://example.org/a.png", "detail": "low"}},
         ]}]});
 
-        assert_eq!(input(Shape::Chat, "gpt-4o", &body), 7 + count_text("gpt-4o", "What is this?") + 85);
+        assert_eq!(input(Dialect::Chat, "gpt-4o", &body), 7 + count_text("gpt-4o", "What is this?") + 85);
     }
 
     #[test]
@@ -362,8 +362,8 @@ mod tests {
             "{\"messages\":[{\"role\":\"user\",\"content\":\"\\ud800\"}]}", "{\"input\": {}}", "\u{feff}{}",
             "{\"messages\":[{\"content\":[{\"image_url\":[]},{\"source\":7},[],null]}],\"tools\":{\"a\":1}}",
         ] {
-            for shape in [Shape::Chat, Shape::Responses, Shape::Embeddings, Shape::Messages] {
-                assert!(estimate(shape, "gpt-4o", body.as_bytes()).input < 2_000, "{body}");
+            for dialect in [Dialect::Chat, Dialect::Responses, Dialect::Embeddings, Dialect::Messages] {
+                assert!(estimate(dialect, "gpt-4o", body.as_bytes()).input < 2_000, "{body}");
             }
         }
     }

@@ -20,7 +20,7 @@ impl Measured {
 
     pub(super) fn measure(&self, record: &UsageRecord) {
         let labels = self.labels(record);
-        let mut by_type = |kind: &'static str, tokens: u64| {
+        let by_type = |kind: &'static str, tokens: u64| {
             if tokens > 0 {
                 let mut labels = labels.clone();
                 labels.push(Label::from_static_parts("gen_ai_token_type", kind));

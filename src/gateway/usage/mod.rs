@@ -225,7 +225,6 @@ fn is_refusal(error: &sqlx::Error) -> bool {
 /// The access log: a line a request, without what was said.
 fn log(record: &UsageRecord) {
     tracing::info!(
-        target: "wharfinger::access",
         request.id = %record.request_id,
         key = %record.key_name,
         route.name = %record.route,

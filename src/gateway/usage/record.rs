@@ -2,6 +2,7 @@
 
 use crate::base::{KeyId, WorkspaceId};
 use crate::gateway::limit::QuotaSpent;
+use crate::wire::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
@@ -173,6 +174,13 @@ impl UsageRecord {
         }
         line.push(b'\n');
         line
+    }
+}
+
+impl From<Usage> for Tokens {
+    fn from(usage: Usage) -> Self {
+        let Usage { input, cached_input, cache_write, input_audio, output, reasoning, output_audio } = usage;
+        Self { input, cached_input, cache_write, input_audio, output, reasoning, output_audio }
     }
 }
 

@@ -149,7 +149,7 @@ impl Ledger {
     /// As [`Ledger::report`].
     pub async fn chargeback(&self, actor: &Actor, question: &Question) -> Result<Vec<ChargebackLine>, ReportError> {
         actor.require_somewhere(Permission::ReadCatalog)?;
-        let mut sql = QueryBuilder::<Postgres>::new("select start_at as at, coalesce(w.slug, '') as workspace, key_name, user_name, asset, route, model, backend,");
+        let mut sql = QueryBuilder::<Postgres>::new("select start_at as at, coalesce(w.name, '') as workspace, key_name, user_name, asset, route, model, backend,");
         sql.push(SUMS);
         from(&mut sql, "day", &actor.sight(), question);
         sql.push(" group by 1, 2, 3, 4, 5, 6, 7, 8 order by 1, 2, 3, 4, 5, 6, 7, 8");
@@ -246,7 +246,7 @@ fn within(sql: &mut QueryBuilder<Postgres>, sight: &Sight, workspace: Option<&st
         sql.push(" and u.workspace_id = any(").push_bind(ids).push(")");
     }
     if let Some(workspace) = workspace {
-        sql.push(" and w.slug = ").push_bind(workspace.to_owned());
+        sql.push(" and w.name = ").push_bind(workspace.to_owned());
     }
 }
 
@@ -287,7 +287,7 @@ impl By {
             Self::Model => "model",
             Self::Key => "key_name",
             Self::User => "user_name",
-            Self::Workspace => "coalesce(w.slug, '')",
+            Self::Workspace => "coalesce(w.name, '')",
             Self::Asset => "asset",
             Self::Route => "route",
             Self::Backend => "backend",

@@ -1,0 +1,3 @@
+//! The gateway: traffic, its limits and its record.
+
+mod ledger;
