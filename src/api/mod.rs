@@ -75,7 +75,9 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(export::export),
         routes!(keys::list, keys::create),
         routes!(keys::revoke),
+        routes!(keys::rotate),
         routes!(me::find),
+        routes!(me::permissions),
         routes!(reindex::reindex),
     ];
     let of_assets: Vec<UtoipaMethodRouter<Handles>> = vec![

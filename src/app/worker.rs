@@ -12,6 +12,7 @@ pub fn start(handles: &Handles, tasks: &TaskTracker, stop: &CancellationToken) {
     let catalog = handles.catalog.clone();
     let worker = Worker::new(catalog.db().write.clone(), handles.clock.clone(), reactions(handles));
     tasks.spawn(worker.run(stop.clone()));
+    tasks.spawn(handles.auth.clone().follow_changes(stop.clone()));
     tasks.spawn(handles.search.clone().run(stop.clone()));
     tasks.spawn(catalog::follow_changes(catalog.db().read.clone(), catalog.generations().clone(), stop.clone()));
 }

@@ -1,39 +1,61 @@
-//! Keys of programs: shown once, stored as hashes.
+//! Keys of people and programs: shown once, stored as hashes, two texts while one is being rotated.
 
 use super::permission::Role;
-use crate::base::{KeyId, WorkspaceId};
+use crate::base::{KeyId, ServiceAccountId, UserId, WorkspaceId};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 /// A key as it is stored: everything but its text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct ApiKey {
-    #[serde(rename = "id")]
     pub key_id: KeyId,
     pub name: String,
-    #[serde(skip_serializing)]
+    /// Of a key that belongs to nobody: the role it has, and where; the three below are of keys that belong to somebody.
+    pub role: Option<Role>,
     pub workspace_id: Option<WorkspaceId>,
-    pub role: Role,
-    #[serde(with = "time::serde::rfc3339")]
+    pub user_id: Option<UserId>,
+    pub service_account_id: Option<ServiceAccountId>,
+    /// The name of the person or service account it belongs to.
+    pub holder: Option<String>,
+    /// What it may be used for, as [`super::KeyScope`] writes it; empty: everything its holder may do.
+    pub scopes: Vec<String>,
     pub created_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
     pub revoked_at: Option<OffsetDateTime>,
+    /// To the minute.
+    pub last_used_at: Option<OffsetDateTime>,
+    /// How many texts work now: two while the key is being rotated.
+    pub live_secrets: i64,
+}
+
+/// Whose a new key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyHolder {
+    /// Nobody's: it has this role itself, in a workspace or everywhere.
+    Role(Role, Option<WorkspaceId>),
+    /// The one who makes it.
+    Own,
+    ServiceAccount(ServiceAccountId),
 }
 
 /// What a new key is to be.
 #[derive(Clone, Debug)]
 pub struct NewKey {
     pub name: String,
-    pub role: Role,
-    /// Where the role holds; none exactly for an administrator.
-    pub workspace: Option<WorkspaceId>,
+    pub holder: KeyHolder,
+    /// As in [`ApiKey::scopes`].
+    pub scopes: Vec<String>,
     pub expires_at: Option<OffsetDateTime>,
+}
+
+impl NewKey {
+    /// A key that belongs to nobody, with this role there, for good.
+    #[must_use]
+    pub fn with_role(name: impl Into<String>, role: Role, workspace: Option<WorkspaceId>) -> Self {
+        Self { name: name.into(), holder: KeyHolder::Role(role, workspace), scopes: Vec::new(), expires_at: None }
+    }
 }
 
 /// The text of a key. Printed only by [`SecretKey::reveal`].
@@ -76,82 +98,140 @@ pub(super) fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
-const COLUMNS: &str = "key_id, name, workspace_id, role, created_at, expires_at, revoked_at";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select k.key_id, k.name, k.role, k.workspace_id, k.user_id, k.service_account_id,
+                    coalesce(u.name, a.name) as holder, k.scopes, k.created_at, k.expires_at, k.revoked_at, l.last_used_at,
+                    (select count(*) from api_key_secret s
+                     where s.key_id = k.key_id and (s.expires_at is null or s.expires_at > now())) as live_secrets
+             from api_key k
+             left join user_account u on u.user_id = k.user_id
+             left join service_account a on a.service_account_id = k.service_account_id
+             left join api_key_use l on l.key_id = k.key_id ",
+            $rest
+        )
+    };
+}
 
-pub(super) async fn find_by_hash(db: &PgPool, hash: &[u8; 32]) -> Result<Option<ApiKey>, sqlx::Error> {
-    sqlx::query_as(
-        "select key_id, name, workspace_id, role, created_at, expires_at, revoked_at from api_key where secret_hash = $1",
-    )
-    .bind(hash.as_slice())
-    .fetch_optional(db)
-    .await
+/// The key of this text, and when the text itself ends.
+pub(super) async fn find_by_hash(
+    db: &PgPool,
+    hash: &[u8; 32],
+) -> Result<Option<(ApiKey, Option<OffsetDateTime>)>, sqlx::Error> {
+    let secret: Option<(KeyId, Option<OffsetDateTime>)> =
+        sqlx::query_as("select key_id, expires_at from api_key_secret where secret_hash = $1")
+            .bind(hash.as_slice())
+            .fetch_optional(db)
+            .await?;
+    let Some((id, ends)) = secret else { return Ok(None) };
+    Ok(find(db, id).await?.map(|key| (key, ends)))
 }
 
 pub(super) async fn find(db: &PgPool, id: KeyId) -> Result<Option<ApiKey>, sqlx::Error> {
-    sqlx::query_as(
-        "select key_id, name, workspace_id, role, created_at, expires_at, revoked_at from api_key where key_id = $1",
-    )
-    .bind(id)
-    .fetch_optional(db)
+    sqlx::query_as(select!("where k.key_id = $1")).bind(id).fetch_optional(db).await
+}
+
+/// Those with a role of their own in this workspace and of its service accounts, or all of the instance; newest first.
+pub(super) async fn list(db: &PgPool, workspace: Option<WorkspaceId>) -> Result<Vec<ApiKey>, sqlx::Error> {
+    sqlx::query_as(select!(
+        "where $1::uuid is null or k.workspace_id = $1 or a.workspace_id = $1
+         order by k.created_at desc, k.key_id
+         limit 1000"
+    ))
+    .bind(workspace)
+    .fetch_all(db)
     .await
 }
 
-pub(super) async fn list(db: &PgPool, workspace: Option<WorkspaceId>) -> Result<Vec<ApiKey>, sqlx::Error> {
-    let statement = format!(
-        "select {COLUMNS} from api_key where $1::uuid is null or workspace_id = $1 order by created_at desc, key_id limit 1000"
-    );
-    sqlx::query_as(sqlx::AssertSqlSafe(statement)).bind(workspace).fetch_all(db).await
+/// Those of a person, newest first.
+pub(super) async fn of_user(db: &PgPool, user: UserId) -> Result<Vec<ApiKey>, sqlx::Error> {
+    sqlx::query_as(select!("where k.user_id = $1 order by k.created_at desc, k.key_id limit 1000"))
+        .bind(user)
+        .fetch_all(db)
+        .await
 }
 
 pub(super) async fn insert(
     conn: &mut PgConnection,
     new: &NewKey,
+    user: Option<UserId>,
     hash: &[u8; 32],
     now: OffsetDateTime,
-) -> Result<ApiKey, sqlx::Error> {
-    sqlx::query_as(
-        "insert into api_key (key_id, name, workspace_id, role, secret_hash, created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         returning key_id, name, workspace_id, role, created_at, expires_at, revoked_at",
+) -> Result<KeyId, sqlx::Error> {
+    let (role, workspace, account) = match new.holder {
+        KeyHolder::Role(role, workspace) => (Some(role), workspace, None),
+        KeyHolder::Own => (None, None, None),
+        KeyHolder::ServiceAccount(account) => (None, None, Some(account)),
+    };
+    let id = KeyId::new();
+    sqlx::query(
+        "insert into api_key (key_id, name, role, workspace_id, user_id, service_account_id, scopes, created_at, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
-    .bind(KeyId::new())
+    .bind(id)
     .bind(&new.name)
-    .bind(new.workspace)
-    .bind(new.role)
-    .bind(hash.as_slice())
+    .bind(role)
+    .bind(workspace)
+    .bind(user)
+    .bind(account)
+    .bind(&new.scopes)
     .bind(now)
     .bind(new.expires_at)
-    .fetch_one(conn)
-    .await
+    .execute(&mut *conn)
+    .await?;
+    insert_secret(conn, id, hash, now).await?;
+    Ok(id)
+}
+
+pub(super) async fn insert_secret(
+    conn: &mut PgConnection,
+    id: KeyId,
+    hash: &[u8; 32],
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("insert into api_key_secret (secret_hash, key_id, created_at) values ($1, $2, $3)")
+        .bind(hash.as_slice())
+        .bind(id)
+        .bind(now)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Lets the texts the key has now work until `ends` at most.
+pub(super) async fn end_secrets(conn: &mut PgConnection, id: KeyId, ends: OffsetDateTime) -> Result<(), sqlx::Error> {
+    sqlx::query("update api_key_secret set expires_at = least(expires_at, $2) where key_id = $1")
+        .bind(id)
+        .bind(ends)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 pub(super) async fn insert_if_absent(
-    db: &PgPool,
+    conn: &mut PgConnection,
     new: &NewKey,
     hash: &[u8; 32],
     now: OffsetDateTime,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "insert into api_key (key_id, name, workspace_id, role, secret_hash, created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (secret_hash) do nothing",
-    )
-    .bind(KeyId::new())
-    .bind(&new.name)
-    .bind(new.workspace)
-    .bind(new.role)
-    .bind(hash.as_slice())
-    .bind(now)
-    .bind(new.expires_at)
-    .execute(db)
-    .await?;
+    let known: bool = sqlx::query_scalar("select exists (select from api_key_secret where secret_hash = $1)")
+        .bind(hash.as_slice())
+        .fetch_one(&mut *conn)
+        .await?;
+    if !known {
+        insert(conn, new, None, hash, now).await?;
+    }
     Ok(())
 }
 
 pub(super) async fn any_administrator(db: &PgPool) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select exists (select from api_key where role = 'administrator' and revoked_at is null)")
-        .fetch_one(db)
-        .await
+    sqlx::query_scalar(
+        "select exists (
+             select from api_key where role = 'administrator' and workspace_id is null and revoked_at is null)",
+    )
+    .fetch_one(db)
+    .await
 }
 
 pub(super) async fn revoke(conn: &mut PgConnection, id: KeyId, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
@@ -161,6 +241,20 @@ pub(super) async fn revoke(conn: &mut PgConnection, id: KeyId, now: OffsetDateTi
         .execute(conn)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Notes that the key was seen, at most once a minute.
+pub(super) async fn note_use(db: &PgPool, id: KeyId, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into api_key_use (key_id, last_used_at) values ($1, $2)
+         on conflict (key_id) do update set last_used_at = excluded.last_used_at
+         where api_key_use.last_used_at < excluded.last_used_at - interval '1 minute'",
+    )
+    .bind(id)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 #[cfg(test)]

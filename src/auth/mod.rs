@@ -1,135 +1,145 @@
 //! Who is asking, and what may they do.
+//!
+//! [`Auth`] turns a credential into an [`Actor`]; every verb of the domains takes one first and asks it: `permission.rs`
+//! says what a role may do, `sight.rs` what can be seen, `key_scope.rs` what a key narrows. The verbs that look after
+//! keys and roles are in `keys.rs` and `roles.rs`.
 
 mod actor;
+mod group;
 mod key;
+mod key_scope;
+mod keys;
 mod permission;
+mod remembered;
+mod role_assignment;
+mod roles;
+mod service_account;
+mod sight;
+mod user;
 
-pub use actor::{Actor, Identity, Sight};
-pub use key::{ApiKey, NewKey, SecretKey};
-pub use permission::{Grant, Permission, Refused, Role, Scope};
+pub use actor::{Actor, Identity, KeyRef};
+pub use group::{Group, unknown_groups};
+pub use key::{ApiKey, KeyHolder, NewKey, SecretKey};
+pub use key_scope::KeyScope;
+pub use keys::ROTATION_OVERLAP;
+pub use permission::{Grant, Permission, Refused, Role, Scope, UnknownRole};
+pub use role_assignment::{Holder, RoleAssignment};
+pub use roles::{Explained, HolderName};
+pub use service_account::ServiceAccount;
+pub use sight::{BindSight, Sight};
+pub use user::User;
 
-use crate::base::{Clock, Database, KeyId, Problem, WorkspaceId};
-use moka::future::Cache;
-use std::{sync::Arc, time::Duration};
+use crate::base::{Clock, Database, Problem, ServiceAccountId, UserId};
+use remembered::{Meaning, Remembered};
+use std::sync::Arc;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 
-/// How long an identified key is believed without asking the database again.
-const REMEMBERED: Duration = Duration::from_secs(1);
-
-/// Turns credentials into actors; cheap to clone.
+/// Turns credentials into actors, and looks after keys and roles; cheap to clone.
 #[derive(Clone)]
 pub struct Auth {
     db: Database,
     clock: Clock,
-    seen: Cache<[u8; 32], Option<Arc<ApiKey>>>,
+    remembered: Remembered,
 }
 
 impl Auth {
     #[must_use]
     pub fn new(db: Database, clock: Clock) -> Self {
-        let seen = Cache::builder().max_capacity(10_000).time_to_live(REMEMBERED).build();
-        Self { db, clock, seen }
+        Self { db, clock, remembered: Remembered::new() }
     }
 
-    /// The actor behind `credential`, the text of a key.
+    /// Keeps what this process remembers of credentials true while others change them; until `stop`.
+    pub async fn follow_changes(self, stop: CancellationToken) {
+        self.remembered.follow(&self.db.read, &stop).await;
+    }
+
+    /// The actor behind `credential`, the text of a key. Asks the database only when something changed.
     ///
     /// # Errors
     /// 401 when no live key has this text; 503 when the database does not answer.
     pub async fn identify(&self, credential: &str) -> Result<Actor, Problem> {
-        let hash = key::hash(credential);
-        let found = self
-            .seen
-            .try_get_with(hash, async {
-                key::find_by_hash(&self.db.read, &hash).await.map(|found| found.map(Arc::new))
-            })
-            .await
-            .map_err(|error: Arc<sqlx::Error>| match Arc::try_unwrap(error) {
+        let digest = key::hash(credential);
+        let now = self.clock.now();
+        let meaning = self.remembered.meaning(digest, now, || self.meaning_of_key(digest)).await.map_err(
+            |error: Arc<sqlx::Error>| match Arc::try_unwrap(error) {
                 Ok(error) => Problem::from(error),
                 Err(_) => Problem::unavailable("The database does not answer now."),
-            })?;
+            },
+        )?;
+        match &*meaning {
+            Meaning::Somebody { actor, ends_at, .. } if ends_at.is_none_or(|end| now < end) => Ok(actor.clone()),
+            Meaning::Unknown => Err(Problem::unauthenticated("This key is not known here.").with_kind("key-unknown")),
+            _ => Err(Problem::unauthenticated("This key has expired or was revoked.").with_kind("key-not-live")),
+        }
+    }
 
+    async fn meaning_of_key(&self, digest: [u8; 32]) -> Result<Meaning, sqlx::Error> {
+        let Some((key, secret_ends)) = key::find_by_hash(&self.db.read, &digest).await? else {
+            return Ok(Meaning::Unknown);
+        };
         let now = self.clock.now();
-        match found {
-            Some(key) if key.is_live(now) => Ok(Actor::of_key(&key)),
-            Some(_) => Err(Problem::unauthenticated("This key has expired or was revoked.").with_kind("key-not-live")),
-            None => Err(Problem::unauthenticated("This key is not known here.").with_kind("key-unknown")),
+        if !key.is_live(now) || secret_ends.is_some_and(|end| end <= now) {
+            return Ok(Meaning::Ended);
         }
-    }
-
-    /// Makes a key; its text is in the answer and nowhere else.
-    ///
-    /// # Errors
-    /// 401 or 403 when the actor may not manage keys there.
-    pub async fn create_key(&self, actor: &Actor, new: NewKey) -> Result<(ApiKey, SecretKey), Problem> {
-        let scope = new.workspace.map_or(Scope::Instance, Scope::Workspace);
-        actor.require(Permission::ManageKeys, scope)?;
-        let secret = SecretKey::generate();
-        let mut tx = self.db.write.begin().await?;
-        let key = key::insert(&mut tx, &new, &key::hash(secret.reveal()), self.clock.now()).await?;
-        crate::audit::record(
-            &mut tx,
-            self.clock.now(),
-            &actor.trace(),
-            "key.create",
-            crate::audit::Subject { name: &key.name, id: Some(key.key_id.0), workspace: key.workspace_id },
-            None,
-            Some(serde_json::json!({"name": key.name, "role": key.role})),
-        )
-        .await?;
-        tx.commit().await?;
-        Ok((key, secret))
-    }
-
-    /// Keeps `text` as an administrator's key; a second time changes nothing. For the first start, before anybody can ask.
-    ///
-    /// # Errors
-    /// 503 when the database does not answer.
-    pub async fn ensure_admin_key(&self, name: &str, text: &str) -> Result<(), Problem> {
-        let new = NewKey { name: name.to_owned(), role: Role::Administrator, workspace: None, expires_at: None };
-        key::insert_if_absent(&self.db.write, &new, &key::hash(text), self.clock.now()).await?;
-        Ok(())
-    }
-
-    /// Whether any administrator's key exists.
-    ///
-    /// # Errors
-    /// 503 when the database does not answer.
-    pub async fn has_admin_key(&self) -> Result<bool, Problem> {
-        Ok(key::any_administrator(&self.db.read).await?)
-    }
-
-    /// The keys of a workspace, or all of them for an administrator who names none; newest first.
-    ///
-    /// # Errors
-    /// 401 or 403 when the actor may not manage keys there.
-    pub async fn keys(&self, actor: &Actor, workspace: Option<WorkspaceId>) -> Result<Vec<ApiKey>, Problem> {
-        actor.require(Permission::ManageKeys, workspace.map_or(Scope::Instance, Scope::Workspace))?;
-        Ok(key::list(&self.db.read, workspace).await?)
-    }
-
-    /// Ends a key at once here, and within [`REMEMBERED`] on other replicas.
-    ///
-    /// # Errors
-    /// 404 when there is no such live key; 403 when the actor may not manage it.
-    pub async fn revoke_key(&self, actor: &Actor, id: KeyId) -> Result<(), Problem> {
-        let missing = || Problem::not_found("There is no live key of this id.");
-        let key = key::find(&self.db.read, id).await?.ok_or_else(missing)?;
-        actor.require(Permission::ManageKeys, key.workspace_id.map_or(Scope::Instance, Scope::Workspace))?;
-        let mut tx = self.db.write.begin().await?;
-        if !key::revoke(&mut tx, id, self.clock.now()).await? {
-            return Err(missing());
+        let ends_at = [key.expires_at, secret_ends].into_iter().flatten().min();
+        let found = match (key.role, key.user_id, key.service_account_id) {
+            (Some(role), ..) => {
+                let identity = Identity::Key { id: key.key_id, name: key.name.as_str().into() };
+                let scope = key.workspace_id.map_or(Scope::Instance, Scope::Workspace);
+                Some((Actor::of(identity, vec![Grant::new(role, scope)]), None))
+            }
+            (None, Some(user), _) => self.actor_of_user(user, now).await?,
+            (None, None, Some(account)) => self.actor_of_service_account(account, now).await?,
+            (None, None, None) => None,
+        };
+        let Some((actor, changes_at)) = found else { return Ok(Meaning::Ended) };
+        // A scope this release does not know allows nothing.
+        let scopes: Vec<_> = key.scopes.iter().filter_map(|text| KeyScope::parse(text)).collect();
+        if scopes.is_empty() && !key.scopes.is_empty() {
+            return Ok(Meaning::Ended);
         }
-        crate::audit::record(
-            &mut tx,
-            self.clock.now(),
-            &actor.trace(),
-            "key.revoke",
-            crate::audit::Subject { name: &key.name, id: Some(id.0), workspace: key.workspace_id },
-            None,
-            None,
-        )
-        .await?;
-        tx.commit().await?;
-        self.seen.invalidate_all();
-        Ok(())
+        self.note_use(&key, now);
+        let key = KeyRef { id: key.key_id, name: key.name.into() };
+        Ok(Meaning::Somebody { actor: actor.with_key(key, scopes), ends_at, changes_at })
+    }
+
+    /// A person as an actor, and when the first of its roles ends; none when it is unknown or disabled.
+    async fn actor_of_user(
+        &self,
+        id: UserId,
+        now: OffsetDateTime,
+    ) -> Result<Option<(Actor, Option<OffsetDateTime>)>, sqlx::Error> {
+        let mut conn = self.db.read.acquire().await?;
+        let Some(user) = user::find(&mut conn, id).await?.filter(|user| user.disabled_at.is_none()) else {
+            return Ok(None);
+        };
+        let held = role_assignment::held_by(&mut conn, Holder::User(id), now).await?;
+        let groups = group::names_of(&mut conn, id).await?;
+        let identity = Identity::User { id, name: user.name.into() };
+        Ok(Some((Actor::of(identity, held.grants).in_groups(groups), held.first_end)))
+    }
+
+    async fn actor_of_service_account(
+        &self,
+        id: ServiceAccountId,
+        now: OffsetDateTime,
+    ) -> Result<Option<(Actor, Option<OffsetDateTime>)>, sqlx::Error> {
+        let mut conn = self.db.read.acquire().await?;
+        let found = service_account::find(&mut conn, id).await?.filter(|account| account.disabled_at.is_none());
+        let Some(account) = found else { return Ok(None) };
+        let held = role_assignment::held_by(&mut conn, Holder::ServiceAccount(id), now).await?;
+        let identity = Identity::ServiceAccount { id, name: account.name.into() };
+        Ok(Some((Actor::of(identity, held.grants), held.first_end)))
+    }
+
+    /// Beside the request: when a key was last used is worth no waiting and no failing.
+    fn note_use(&self, key: &ApiKey, now: OffsetDateTime) {
+        let (db, id) = (self.db.write.clone(), key.key_id);
+        tokio::spawn(async move {
+            if let Err(error) = key::note_use(&db, id, now).await {
+                tracing::debug!(error = %error, "The use of a key was not noted");
+            }
+        });
     }
 }

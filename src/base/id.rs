@@ -37,6 +37,7 @@ macro_rules! typed_id {
 }
 
 typed_id!(WorkspaceId, AssetId, VersionId, DefinitionId, EnvironmentId, DeploymentId, MetadataSchemaId, KeyId, AuditId);
+typed_id!(UserId, GroupId, ServiceAccountId, RoleAssignmentId, SessionId);
 typed_id!(BackendId, PoolId, RouteId, PolicyId, CredentialId, PriceId);
 typed_id!(NoticeId, WebhookId, DeliveryId);
 

@@ -24,10 +24,10 @@ pub use embedded_postgres::EmbeddedPostgres;
 pub use error::{FieldError, Problem};
 pub use http_client::{Fetched, HttpClient, use_tls};
 pub use id::{
-    AssetId, AuditId, BackendId, CredentialId, DefinitionId, DeploymentId, EnvironmentId, KeyId, MetadataSchemaId,
-    Name, PolicyId, PoolId, PriceId, RouteId, Slug, VersionId, WorkspaceId,
+    AssetId, AuditId, BackendId, CredentialId, DefinitionId, DeliveryId, DeploymentId, EnvironmentId, GroupId, KeyId,
+    MetadataSchemaId, Name, NoticeId, PolicyId, PoolId, PriceId, RoleAssignmentId, RouteId, ServiceAccountId,
+    SessionId, Slug, UserId, VersionId, WebhookId, WorkspaceId,
 };
-pub use id::{DeliveryId, NoticeId, WebhookId};
 pub use json::{JsonError, parse_strict};
 pub use nearest::nearest;
 pub use network::{Network, is_public};

@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::{Kind, Sight, Visibility};
+use crate::auth::{BindSight, Scope};
 use crate::base::{AssetId, Name, Slug, WorkspaceId};
 use crate::wire::{Contact, ExternalDoc, Icon, Licence};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,10 @@ pub struct Asset {
     /// Markdown.
     pub description: String,
     pub visibility: Visibility,
+    /// Names of groups that see it though it is private.
+    pub shared_with: Vec<String>,
+    /// False while it waits for its first approval; only its workspace sees it then.
+    pub is_approved: bool,
     pub tags: Vec<String>,
     pub owners: Vec<String>,
     #[schema(value_type = Vec<Contact>)]
@@ -54,6 +59,14 @@ pub struct Asset {
     pub deleted_at: Option<OffsetDateTime>,
 }
 
+impl Asset {
+    /// Where a permission for it is asked.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope::Asset(self.workspace_id, self.asset_id)
+    }
+}
+
 /// What to change of an asset; what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -65,6 +78,9 @@ pub struct AssetPatch {
     #[schema(max_length = 200000)]
     pub description: Option<String>,
     pub visibility: Option<Visibility>,
+    /// Names of groups that see it though it is private.
+    #[schema(max_items = 100)]
+    pub shared_with: Option<Vec<String>>,
     pub tags: Option<Vec<String>>,
     pub owners: Option<Vec<String>>,
     pub contacts: Option<Vec<Contact>>,
@@ -86,7 +102,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select a.asset_id, a.workspace_id, w.name as workspace, a.name, a.registry_name, a.kind, a.title, a.summary,
-                    a.description, a.visibility, a.tags, a.owners, a.contacts, a.licence, a.external_docs, a.icons,
+                    a.description, a.visibility, a.shared_with, a.is_approved, a.tags, a.owners, a.contacts, a.licence, a.external_docs, a.icons,
                     a.metadata, a.revision, a.created_at, a.updated_at, a.deleted_at
              from asset a join workspace w using (workspace_id) ",
             $rest
@@ -103,15 +119,13 @@ pub(super) async fn find(
     with_deleted: bool,
 ) -> Result<Option<Asset>, sqlx::Error> {
     sqlx::query_as(select!(
-        "where w.name = $1 and a.name = $2 and w.deleted_at is null and ($3 or a.deleted_at is null)
-           and ($4 or a.visibility = 'public' or ($5 and a.visibility = 'internal') or a.workspace_id = any($6))"
+        "where w.name = $6 and a.name = $7 and w.deleted_at is null and ($8 or a.deleted_at is null)
+           and asset_visible(a, $1, $2, $3, $4, $5)"
     ))
+    .bind_sight(sight)
     .bind(workspace)
     .bind(name)
     .bind(with_deleted)
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
     .fetch_optional(conn)
     .await
 }
@@ -148,6 +162,8 @@ pub(super) async fn insert(
         summary: draft.summary.clone(),
         description: draft.description.clone(),
         visibility,
+        shared_with: draft.shared_with.clone().unwrap_or_default(),
+        is_approved: true,
         tags: draft.tags.clone(),
         owners: draft.owners.clone(),
         contacts: Json(draft.contacts.clone()),
@@ -162,8 +178,9 @@ pub(super) async fn insert(
     };
     let inserted = sqlx::query(
         "insert into asset (asset_id, workspace_id, name, registry_name, kind, title, summary, description, visibility, tags,
-                            owners, contacts, licence, external_docs, icons, metadata, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)
+                            owners, contacts, licence, external_docs, icons, metadata, shared_with, is_approved, created_at,
+                            updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19)
          on conflict on constraint asset_name_key do nothing",
     )
     .bind(asset.asset_id)
@@ -182,6 +199,8 @@ pub(super) async fn insert(
     .bind(&asset.external_docs)
     .bind(&asset.icons)
     .bind(&asset.metadata)
+    .bind(&asset.shared_with)
+    .bind(asset.is_approved)
     .bind(now)
     .execute(conn)
     .await?;
@@ -194,7 +213,7 @@ pub(super) async fn update(conn: &mut PgConnection, asset: &Asset) -> Result<(),
         "update asset
          set kind = $2, title = $3, summary = $4, description = $5, visibility = $6, tags = $7, owners = $8, contacts = $9,
              licence = $10, external_docs = $11, icons = $12, metadata = $13, updated_at = $14, deleted_at = $15,
-             revision = revision + 1
+             shared_with = $16, revision = revision + 1
          where asset_id = $1",
     )
     .bind(asset.asset_id)
@@ -212,6 +231,7 @@ pub(super) async fn update(conn: &mut PgConnection, asset: &Asset) -> Result<(),
     .bind(&asset.metadata)
     .bind(asset.updated_at)
     .bind(asset.deleted_at)
+    .bind(&asset.shared_with)
     .execute(conn)
     .await?;
     Ok(())
@@ -238,15 +258,13 @@ pub(super) async fn visible_after(
 ) -> Result<Vec<Asset>, sqlx::Error> {
     sqlx::query_as(select!(
         "where a.deleted_at is null and w.deleted_at is null
-           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))
-           and ($4::text is null or w.name = $4)
-           and ($5::uuid is null or a.asset_id > $5)
+           and asset_visible(a, $1, $2, $3, $4, $5)
+           and ($6::text is null or w.name = $6)
+           and ($7::uuid is null or a.asset_id > $7)
          order by a.asset_id
-         limit $6"
+         limit $8"
     ))
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
+    .bind_sight(sight)
     .bind(workspace)
     .bind(after)
     .bind(limit)

@@ -1,6 +1,7 @@
 //! `Card`: the small picture of an asset that lists and search results show, and the fuller one that search indexes.
 
 use super::{Kind, Sight, Stage, Status, Visibility};
+use crate::auth::BindSight;
 use crate::base::{AssetId, WorkspaceId};
 use crate::wire::Icon;
 use serde::Serialize;
@@ -27,6 +28,10 @@ pub struct Card {
     pub title: String,
     pub summary: String,
     pub visibility: Visibility,
+    #[serde(skip)]
+    pub shared_with: Vec<String>,
+    /// False while it waits for its first approval; only its workspace sees it then.
+    pub is_approved: bool,
     pub tags: Vec<String>,
     pub owners: Vec<String>,
     /// Of the latest version, as the four below; absent when all versions are deleted.
@@ -58,7 +63,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select a.asset_id, a.workspace_id, w.name as workspace, a.name, a.registry_name, a.kind, a.title, a.summary,
-                    a.visibility, a.tags, a.owners, v.name as version, v.stage, v.status, v.format_name,
+                    a.visibility, a.shared_with, a.is_approved, a.tags, a.owners, v.name as version, v.stage, v.status, v.format_name,
                     (select count(*) from operation o where o.version_id = v.version_id) as operations,
                     array(select distinct t from (
                               select d.transport as t from deployment d
@@ -84,13 +89,11 @@ pub(super) async fn load_many(
     sight: &Sight,
 ) -> Result<Vec<Card>, sqlx::Error> {
     sqlx::query_as(select!(
-        "where a.asset_id = any($1) and a.deleted_at is null and w.deleted_at is null
-           and ($2 or a.visibility = 'public' or ($3 and a.visibility = 'internal') or a.workspace_id = any($4))"
+        "where a.asset_id = any($6) and a.deleted_at is null and w.deleted_at is null
+           and asset_visible(a, $1, $2, $3, $4, $5)"
     ))
+    .bind_sight(sight)
     .bind(ids)
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
     .fetch_all(conn)
     .await
 }
@@ -99,16 +102,14 @@ pub(super) async fn load_many(
 // The registry's name is the name, or the workspace and the name: its index answers for both.
 pub(super) async fn named(conn: &mut PgConnection, sight: &Sight, name: &str) -> Result<Vec<Card>, sqlx::Error> {
     sqlx::query_as(select!(
-        "where a.registry_name = any(array[$1] || array(select one.name || '/' || $1 from workspace one))
+        "where a.registry_name = any(array[$6] || array(select one.name || '/' || $6 from workspace one))
            and a.deleted_at is null and w.deleted_at is null
-           and ($2 or a.visibility = 'public' or ($3 and a.visibility = 'internal') or a.workspace_id = any($4))
+           and asset_visible(a, $1, $2, $3, $4, $5)
          order by w.name
          limit 20"
     ))
+    .bind_sight(sight)
     .bind(name)
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
     .fetch_all(conn)
     .await
 }
@@ -133,19 +134,17 @@ pub(super) async fn list(
 ) -> Result<Vec<Card>, sqlx::Error> {
     sqlx::query_as(select!(
         "where a.deleted_at is null and w.deleted_at is null
-           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))
-           and ($4::text is null or w.name = $4)
-           and ($5::text is null or a.kind = $5)
-           and ($6::text is null or $6 = any(a.tags))
-           and ($7::text is null or $7 = any(a.owners))
-           and ($8::text is null or v.stage = $8)
-           and ($9::timestamptz is null or (a.updated_at, a.asset_id) < ($9, $10))
+           and asset_visible(a, $1, $2, $3, $4, $5)
+           and ($6::text is null or w.name = $6)
+           and ($7::text is null or a.kind = $7)
+           and ($8::text is null or $8 = any(a.tags))
+           and ($9::text is null or $9 = any(a.owners))
+           and ($10::text is null or v.stage = $10)
+           and ($11::timestamptz is null or (a.updated_at, a.asset_id) < ($11, $12))
          order by a.updated_at desc, a.asset_id desc
-         limit $11"
+         limit $13"
     ))
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
+    .bind_sight(sight)
     .bind(&filter.workspace)
     .bind(filter.kind)
     .bind(&filter.tag)
@@ -166,16 +165,14 @@ pub(super) async fn count(conn: &mut PgConnection, sight: &Sight, filter: &CardF
          join workspace w using (workspace_id)
          left join version v on v.asset_id = a.asset_id and v.is_latest and v.status <> 'deleted'
          where a.deleted_at is null and w.deleted_at is null
-           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))
-           and ($4::text is null or w.name = $4)
-           and ($5::text is null or a.kind = $5)
-           and ($6::text is null or $6 = any(a.tags))
-           and ($7::text is null or $7 = any(a.owners))
-           and ($8::text is null or v.stage = $8)",
+           and asset_visible(a, $1, $2, $3, $4, $5)
+           and ($6::text is null or w.name = $6)
+           and ($7::text is null or a.kind = $7)
+           and ($8::text is null or $8 = any(a.tags))
+           and ($9::text is null or $9 = any(a.owners))
+           and ($10::text is null or v.stage = $10)",
     )
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
+    .bind_sight(sight)
     .bind(&filter.workspace)
     .bind(filter.kind)
     .bind(&filter.tag)
@@ -191,13 +188,11 @@ pub(super) async fn count_by_kind(conn: &mut PgConnection, sight: &Sight) -> Res
         "select a.kind, count(*)
          from asset a join workspace w using (workspace_id)
          where a.deleted_at is null and w.deleted_at is null
-           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))
+           and asset_visible(a, $1, $2, $3, $4, $5)
          group by a.kind
          order by count(*) desc, a.kind",
     )
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
+    .bind_sight(sight)
     .fetch_all(conn)
     .await
 }
@@ -211,11 +206,9 @@ pub(super) async fn count_operations(conn: &mut PgConnection, sight: &Sight) -> 
          join asset a using (asset_id)
          join workspace w using (workspace_id)
          where v.is_latest and v.status <> 'deleted' and a.deleted_at is null and w.deleted_at is null
-           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))",
+           and asset_visible(a, $1, $2, $3, $4, $5)",
     )
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
+    .bind_sight(sight)
     .fetch_one(conn)
     .await
 }
@@ -249,7 +242,7 @@ struct OperationOf {
 
 /// The live ones of `ids`, whoever may see them, in no order.
 pub(super) async fn searchable(conn: &mut PgConnection, ids: &[AssetId]) -> Result<Vec<Searchable>, sqlx::Error> {
-    let everything = Sight { everything: true, internal: true, workspaces: Vec::new() };
+    let everything = Sight::of_everything();
     let cards = load_many(&mut *conn, ids, &everything).await?;
     let mut descriptions: std::collections::HashMap<AssetId, String> =
         sqlx::query_as("select asset_id, description from asset where asset_id = any($1)")
@@ -293,14 +286,12 @@ pub(super) async fn containing(
     let patterns: Vec<_> = words.iter().map(|word| format!("%{}%", escape_like(word))).collect();
     sqlx::query_as(select!(
         "where a.deleted_at is null and w.deleted_at is null
-           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))
-           and (a.name || ' ' || a.title || ' ' || a.summary || ' ' || array_to_string(a.tags, ' ')) ilike all ($4)
+           and asset_visible(a, $1, $2, $3, $4, $5)
+           and (a.name || ' ' || a.title || ' ' || a.summary || ' ' || array_to_string(a.tags, ' ')) ilike all ($6)
          order by a.updated_at desc, a.asset_id desc
-         limit $5"
+         limit $7"
     ))
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
+    .bind_sight(sight)
     .bind(patterns)
     .bind(limit)
     .fetch_all(conn)

@@ -1,6 +1,7 @@
 //! The change log: every write to an asset leaves a line in its own transaction; readers follow it in commit order.
 
 use super::Sight;
+use crate::auth::BindSight;
 use crate::base::{AssetId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -154,17 +155,15 @@ pub async fn visible_after(
         "select c.transaction, c.sequence, c.at, c.verb, c.asset_id, w.name as workspace, a.name, a.registry_name,
                 a.kind, a.title, a.summary
          from change c join asset a using (asset_id) join workspace w on w.workspace_id = a.workspace_id
-         where (c.transaction, c.sequence) > ($1, $2)
-           and (c.transaction < $7 or c.transaction >= (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint)
-           and ($3 or a.visibility = 'public' or ($4 and a.visibility = 'internal') or a.workspace_id = any($5))
+         where (c.transaction, c.sequence) > ($6, $7)
+           and (c.transaction < $9 or c.transaction >= (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint)
+           and asset_visible(a, $1, $2, $3, $4, $5)
          order by c.transaction, c.sequence
-         limit $6",
+         limit $8",
     )
+    .bind_sight(sight)
     .bind(mark.transaction)
     .bind(mark.sequence)
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
     .bind(limit)
     .bind(horizon)
     .fetch_all(conn)
@@ -187,14 +186,12 @@ pub async fn visible_newest(
                 a.kind, a.title, a.summary
          from change c join asset a using (asset_id) join workspace w on w.workspace_id = a.workspace_id
          where a.deleted_at is null
-           and ($1 or a.visibility = 'public' or ($2 and a.visibility = 'internal') or a.workspace_id = any($3))
-           and ($4::text is null or w.name = $4)
+           and asset_visible(a, $1, $2, $3, $4, $5)
+           and ($6::text is null or w.name = $6)
          order by c.sequence desc
-         limit $5",
+         limit $7",
     )
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
+    .bind_sight(sight)
     .bind(workspace)
     .bind(limit)
     .fetch_all(conn)

@@ -20,6 +20,7 @@ pub struct Draft {
     pub description: String,
     /// None: the workspace decides.
     pub visibility: Option<Visibility>,
+    pub shared_with: Option<Vec<String>>,
     pub tags: Vec<String>,
     pub owners: Vec<String>,
     pub contacts: Vec<Contact>,
@@ -128,6 +129,7 @@ impl Draft {
             summary: wrong.text("body.summary", summary.trim(), 0..=1_000),
             description: wrong.text("body.description", &description, 0..=200_000),
             visibility: new.visibility,
+            shared_with: new.shared_with.map(|groups| wrong.words("body.sharedWith", groups, 100, 200)),
             tags: wrong.words("body.tags", new.tags.unwrap_or(outline.tags), 200, 100),
             owners: wrong.words("body.owners", new.owners.unwrap_or_default(), 50, 200),
             contacts: new.contacts.unwrap_or(outline.contacts),

@@ -4,7 +4,7 @@ use super::{
     Asset, Catalog, Deployment, Error, Kind, NewAsset, NewDefinition, NewDeployment, NewOperation, NewVersion, Status,
     Version, asset, definition, deployment, operation, version,
 };
-use crate::auth::{Actor, Permission, Scope};
+use crate::auth::{Actor, Permission};
 use crate::base::{AssetId, Slug, VersionId};
 use crate::wire::{Format, Operation};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -45,7 +45,8 @@ impl Catalog {
         after: Option<AssetId>,
     ) -> Result<ExportPage, Error> {
         let mut conn = self.db.read.acquire().await?;
-        let assets = asset::visible_after(&mut conn, &actor.sight(), workspace, after, PAGE).await?;
+        let sight = actor.sight();
+        let assets = asset::visible_after(&mut conn, &sight, workspace, after, PAGE).await?;
         let last = assets.last().map(|asset| asset.asset_id).filter(|_| assets.len() as i64 == PAGE);
         let ids: Vec<_> = assets.iter().map(|asset| asset.asset_id).collect();
         let mut versions = group(version::of_assets(&mut conn, &ids).await?, |version| version.asset_id);
@@ -57,9 +58,10 @@ impl Catalog {
 
         let mut lines = Vec::new();
         for asset in &assets {
-            let with_deleted = actor.may(Permission::WriteCatalog, Scope::Workspace(asset.workspace_id));
+            let with_deleted = actor.may(Permission::WriteCatalog, asset.scope());
+            let inside = sight.is_inside(asset.workspace_id, asset.asset_id);
             for version in versions.remove(&asset.asset_id).unwrap_or_default() {
-                if version.status == Status::Deleted && !with_deleted {
+                if (version.status == Status::Deleted && !with_deleted) || !(version.is_approved || inside) {
                     continue;
                 }
                 let id = version.version_id;
@@ -106,6 +108,7 @@ fn line(
         summary: Some(asset.summary.clone()),
         description: Some(asset.description.clone()),
         visibility: Some(asset.visibility),
+        shared_with: Some(asset.shared_with.clone()).filter(|groups| !groups.is_empty()),
         tags: Some(asset.tags.clone()),
         owners: Some(asset.owners.clone()),
         contacts: Some(asset.contacts.0.clone()),

@@ -28,6 +28,8 @@ pub struct Version {
     #[serde(with = "time::serde::rfc3339")]
     pub status_changed_at: OffsetDateTime,
     pub is_latest: bool,
+    /// False while it waits for approval; only the asset's workspace sees it then.
+    pub is_approved: bool,
     /// `OpenAPI 3.1.0`; empty without a definition.
     pub format_name: String,
     /// What is odd in the definition though it was accepted.
@@ -51,20 +53,24 @@ pub struct VersionPatch {
     pub status_message: Option<String>,
 }
 
-/// The latest version that is not deleted, else the one of this name that is not.
+/// The latest version that is not deleted, else the one of this name that is not; one that waits for approval only for
+/// those `inside` its workspace.
 pub(super) async fn find(
     conn: &mut PgConnection,
     asset: AssetId,
     name: Option<&str>,
+    inside: bool,
 ) -> Result<Option<Version>, sqlx::Error> {
     sqlx::query_as(
-        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, format_name,
-                findings, source_digest, published_at, updated_at
+        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, is_approved,
+                format_name, findings, source_digest, published_at, updated_at
          from version
-         where asset_id = $1 and (name = $2 or ($2::text is null and is_latest)) and status <> 'deleted'",
+         where asset_id = $1 and (name = $2 or ($2::text is null and is_latest)) and status <> 'deleted'
+           and (is_approved or $3)",
     )
     .bind(asset)
     .bind(name)
+    .bind(inside)
     .fetch_optional(conn)
     .await
 }
@@ -76,8 +82,8 @@ pub(super) async fn find_any(
     name: &str,
 ) -> Result<Option<Version>, sqlx::Error> {
     sqlx::query_as(
-        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, format_name,
-                findings, source_digest, published_at, updated_at
+        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, is_approved,
+                format_name, findings, source_digest, published_at, updated_at
          from version
          where asset_id = $1 and name = $2",
     )
@@ -87,23 +93,24 @@ pub(super) async fn find_any(
     .await
 }
 
-/// Latest first.
+/// The highest first; those that wait for approval only for those `inside` the workspace.
 pub(super) async fn list(
     conn: &mut PgConnection,
     asset: AssetId,
-    with_deleted: bool,
+    (inside, with_deleted): (bool, bool),
     from: i64,
     limit: i64,
 ) -> Result<Vec<Version>, sqlx::Error> {
     sqlx::query_as(
-        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, format_name,
-                findings, source_digest, published_at, updated_at
+        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, is_approved,
+                format_name, findings, source_digest, published_at, updated_at
          from version
-         where asset_id = $1 and ($2 or status <> 'deleted')
+         where asset_id = $1 and (is_approved or $2) and ($3 or status <> 'deleted')
          order by order_key desc, published_at, version_id
-         offset $3 limit $4",
+         offset $4 limit $5",
     )
     .bind(asset)
+    .bind(inside)
     .bind(with_deleted)
     .bind(from)
     .bind(limit)
@@ -114,8 +121,8 @@ pub(super) async fn list(
 /// All versions of these assets whatever their status, latest first.
 pub(super) async fn of_assets(conn: &mut PgConnection, assets: &[AssetId]) -> Result<Vec<Version>, sqlx::Error> {
     sqlx::query_as(
-        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, format_name,
-                findings, source_digest, published_at, updated_at
+        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, is_approved,
+                format_name, findings, source_digest, published_at, updated_at
          from version
          where asset_id = any($1)
          order by asset_id, is_latest desc, order_key desc, published_at, version_id",
@@ -125,11 +132,14 @@ pub(super) async fn of_assets(conn: &mut PgConnection, assets: &[AssetId]) -> Re
     .await
 }
 
-pub(super) async fn count(conn: &mut PgConnection, asset: AssetId) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("select count(*) from version where asset_id = $1 and status <> 'deleted'")
-        .bind(asset)
-        .fetch_one(conn)
-        .await
+pub(super) async fn count(conn: &mut PgConnection, asset: AssetId, inside: bool) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "select count(*) from version where asset_id = $1 and status <> 'deleted' and (is_approved or $2)",
+    )
+    .bind(asset)
+    .bind(inside)
+    .fetch_one(conn)
+    .await
 }
 
 /// Stores a new version and gives it as it is stored; `None` when the name is taken.
@@ -153,6 +163,7 @@ pub(super) async fn insert(
         status_message: draft.status_message.clone(),
         status_changed_at: published_at,
         is_latest,
+        is_approved: true,
         format_name: draft.format_name.clone(),
         findings: Json(draft.findings.clone()),
         source_digest: draft.source_digest.clone(),
@@ -234,7 +245,7 @@ pub(super) async fn set_state(
     Ok(())
 }
 
-/// Gives the flag to the highest version that is not deleted, or to the highest of all when all are.
+/// Gives the flag to the highest approved version that is not deleted, or to the best there is when there is none.
 ///
 /// Both rows that change get a new `updated_at`: who syncs by time must see the old latest lose its flag.
 pub(super) async fn choose_latest(
@@ -244,7 +255,7 @@ pub(super) async fn choose_latest(
 ) -> Result<(), sqlx::Error> {
     let best: Option<(VersionId, bool)> = sqlx::query_as(
         "select version_id, is_latest from version where asset_id = $1
-         order by status = 'deleted', order_key desc, published_at, version_id limit 1",
+         order by status = 'deleted', not is_approved, order_key desc, published_at, version_id limit 1",
     )
     .bind(asset)
     .fetch_optional(&mut *conn)

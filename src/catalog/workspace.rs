@@ -1,6 +1,7 @@
 //! Workspaces: a team's part of the catalog.
 
 use super::{Sight, Visibility};
+use crate::auth::BindSight;
 use crate::base::{Slug, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -73,12 +74,10 @@ pub(super) async fn list(conn: &mut PgConnection, sight: &Sight) -> Result<Vec<W
            and ($1 or workspace_id = any($3) or exists (
                select from asset a
                where a.workspace_id = w.workspace_id and a.deleted_at is null
-                 and (a.visibility = 'public' or ($2 and a.visibility = 'internal'))))
+                 and asset_visible(a, $1, $2, $3, $4, $5)))
          order by name",
     )
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
+    .bind_sight(sight)
     .fetch_all(conn)
     .await
 }

@@ -54,7 +54,7 @@ async fn perform(handles: &Handles, request: Request, next: Next) -> Result<Resp
     let body = read_body(body).await?;
     let digest = digest(&parts, &body);
     let now = handles.clock.now();
-    let actor = actor.to_string();
+    let actor = actor.stable_id();
 
     // Each holds a connection while the door takes another: a bound keeps the pool from filling with holders only.
     let _turn =

@@ -229,9 +229,9 @@ mod tests {
     #[test]
     fn who_sees_other_things_has_other_keys() {
         let workspace = crate::base::WorkspaceId::new();
-        let all = Sight { everything: true, internal: true, workspaces: vec![] };
-        let one = Sight { everything: false, internal: true, workspaces: vec![workspace] };
-        let none = Sight { everything: false, internal: true, workspaces: vec![] };
+        let all = Sight::of_everything();
+        let one = Sight { internal: true, workspaces: vec![workspace], ..Sight::of_the_public() };
+        let none = Sight { internal: true, ..Sight::of_the_public() };
 
         let keys: std::collections::HashSet<_> = [all, one, none].iter().map(|sight| key(Some(sight), "/x")).collect();
         assert_eq!(keys.len(), 3);

@@ -17,6 +17,9 @@ pub struct Entry {
     pub id: AssetId,
     pub workspace: WorkspaceId,
     pub visibility: Visibility,
+    /// Sorted names of groups.
+    shared_with: Box<[String]>,
+    is_approved: bool,
     pub name: Box<str>,
     pub title: Box<str>,
     /// Title and name in lower case: what is sorted by, suggested from, and compared with a whole query.
@@ -38,12 +41,12 @@ impl Entry {
     /// The one check of visibility in memory; [`Sight`] says who may see what.
     #[must_use]
     pub fn is_seen_by(&self, sight: &Sight) -> bool {
-        match self.visibility {
-            _ if sight.everything => true,
+        let shown = match self.visibility {
             Visibility::Public => true,
             Visibility::Internal if sight.internal => true,
-            _ => sight.workspaces.binary_search(&self.workspace).is_ok(),
-        }
+            _ => self.shared_with.iter().any(|group| sight.groups.binary_search(group).is_ok()),
+        };
+        (shown && self.is_approved) || sight.is_inside(self.workspace, self.id)
     }
 
     /// Whether `text`, in lower case, is all of the asset's title or name.
@@ -142,6 +145,8 @@ impl Roster {
             id: card.asset_id,
             workspace: card.workspace_id,
             visibility: card.visibility,
+            shared_with: card.shared_with.clone().into(),
+            is_approved: card.is_approved,
             name: card.name.as_str().into(),
             title: card.title.as_str().into(),
             folded: Folded { title: card.title.to_lowercase().into(), name: card.name.to_lowercase().into() },

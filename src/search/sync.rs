@@ -142,7 +142,7 @@ impl Follower {
     async fn start(&mut self, inner: &Arc<Inner>) -> anyhow::Result<()> {
         let began = Instant::now();
         let mark = inner.catalog.newest_mark().await?;
-        let everything = Sight { everything: true, internal: true, workspaces: Vec::new() };
+        let everything = Sight::of_everything();
         let mut after = None;
         loop {
             let ids = inner.catalog.asset_ids_after(after, PAGE).await?;

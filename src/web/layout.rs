@@ -70,13 +70,13 @@ impl Layout {
         self
     }
 
-    /// The name of the key the page was asked with, where it was asked with one.
+    /// Who reads the page; none without a credential.
     #[must_use]
     pub fn holder(&self) -> Option<String> {
         match &self.actor.identity {
             Identity::Anonymous => None,
-            Identity::Key { name, .. } => Some(format!("key {name}")),
-            Identity::System(part) => Some((*part).to_owned()),
+            Identity::User { name, .. } => Some(name.to_string()),
+            _ => Some(self.actor.to_string()),
         }
     }
 }
@@ -101,7 +101,7 @@ where
             place: Place::default(),
             text: String::new(),
             path: path.to_owned(),
-            request_id: actor.request_id.clone(),
+            request_id: actor.request_id.as_deref().map(str::to_owned),
             public_url: PublicUrl::from_ref(state),
             actor,
         })

@@ -2,6 +2,7 @@
 
 mod api;
 mod architecture;
+mod auth;
 mod bad_input;
 mod catalog;
 mod connect;

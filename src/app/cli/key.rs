@@ -18,11 +18,21 @@ enum KeyCommand {
     Create {
         /// What it is for.
         name: String,
-        #[arg(long, value_enum, default_value = "reader")]
-        role: RoleName,
-        /// Where the role holds; an administrator's holds everywhere.
-        #[arg(long, default_value_if("role", "administrator", None), default_value = "default")]
+        /// The role of a key that belongs to nobody; reader, unless the key is of a service account or your own.
+        #[arg(long, value_enum)]
+        role: Option<RoleName>,
+        /// Where the role holds; an administrator's may hold everywhere.
+        #[arg(long, default_value_if("role", "administrator", None))]
         workspace: Option<String>,
+        /// Of this service account, with what it may do.
+        #[arg(long, conflicts_with = "role")]
+        service_account: Option<String>,
+        /// Your own, with what you may do.
+        #[arg(long, conflicts_with_all = ["role", "service_account"])]
+        own: bool,
+        /// What it may be used for, like `catalog:read` or `gateway:call:chat`; may be said several times.
+        #[arg(long = "scope")]
+        scopes: Vec<String>,
         /// When it ends by itself, like `2027-01-31T00:00:00Z`.
         #[arg(long)]
         expires_at: Option<String>,
@@ -49,16 +59,28 @@ enum KeyCommand {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum RoleName {
     Reader,
+    Consumer,
     Publisher,
+    Reviewer,
+    Compliance,
     Administrator,
 }
 
 pub(super) async fn run(args: KeyArgs) -> Result<()> {
     match args.command {
-        KeyCommand::Create { name, role, workspace, expires_at, service } => {
-            let role = format!("{role:?}").to_lowercase();
-            let mut body = json!({"name": name, "role": role});
-            for (member, value) in [("workspace", workspace), ("expiresAt", expires_at)] {
+        KeyCommand::Create { name, role, workspace, service_account, own, scopes, expires_at, service } => {
+            let role = role.or((!own && service_account.is_none()).then_some(RoleName::Reader));
+            let role = role.map(|role| format!("{role:?}").to_lowercase());
+            let everywhere = role.is_none() || role.as_deref() == Some("administrator");
+            let workspace = workspace.or_else(|| (!everywhere).then(|| "default".to_owned()));
+            let mut body = json!({"name": name, "scopes": scopes});
+            let said = [
+                ("role", role),
+                ("workspace", workspace),
+                ("serviceAccount", service_account),
+                ("expiresAt", expires_at),
+            ];
+            for (member, value) in said {
                 if let Some(value) = value {
                     body[member] = value.into();
                 }
@@ -72,9 +94,10 @@ pub(super) async fn run(args: KeyArgs) -> Result<()> {
             let query: Vec<_> = workspace.into_iter().map(|name| ("workspace", name)).collect();
             let keys = Client::new(&service)?.get("/api/v1/keys", &query).await?;
             for key in keys["items"].as_array().into_iter().flatten() {
+                let of = if key["role"].is_string() { "role" } else { "holder" };
                 let text = |member: &str| key[member].as_str().unwrap_or("-").to_owned();
                 let state = if key["revokedAt"].is_string() { "revoked" } else { "live" };
-                print(&[text("id"), text("role"), text("workspace"), state.to_owned(), text("name")].join("\t"));
+                print(&[text("id"), text(of), text("workspace"), state.to_owned(), text("name")].join("\t"));
             }
         }
         KeyCommand::Revoke { id, service } => {

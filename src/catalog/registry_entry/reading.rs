@@ -214,7 +214,9 @@ async fn list(
 fn selection(sight: &Sight, filter: &RegistryFilter<'_>, from: Option<&str>) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new("select ");
     query.push(COLUMNS).push(" and ");
-    visible(&mut query, sight, "a");
+    sight.push_asset_visible(&mut query, "a");
+    query.push(" and ");
+    sight.push_version_visible(&mut query, "v", "a");
     match filter.workspace {
         Some(workspace) => {
             query.push(" and w.name = ").push_bind(workspace.to_owned());
@@ -228,7 +230,7 @@ fn selection(sight: &Sight, filter: &RegistryFilter<'_>, from: Option<&str>) -> 
                       and (b.deleted_at is not null, x.name <> 'default', x.name, b.asset_id)
                         < (a.deleted_at is not null, w.name <> 'default', w.name, a.asset_id) and ",
             );
-            visible(&mut query, sight, "b");
+            sight.push_asset_visible(&mut query, "b");
             if let Some(from) = from {
                 query.push(" and b.registry_name >= ").push_bind(from.to_owned());
             }
@@ -261,11 +263,4 @@ fn selection(sight: &Sight, filter: &RegistryFilter<'_>, from: Option<&str>) -> 
         query.push(" and v.updated_at <= ").push_bind(until);
     }
     query
-}
-
-fn visible(query: &mut QueryBuilder<Postgres>, sight: &Sight, alias: &str) {
-    query.push("(").push_bind(sight.everything);
-    query.push(" or ").push(alias).push(".visibility = 'public' or (").push_bind(sight.internal);
-    query.push(" and ").push(alias).push(".visibility = 'internal') or ").push(alias);
-    query.push(".workspace_id = any(").push_bind(sight.workspaces.clone()).push("))");
 }

@@ -1,6 +1,7 @@
 //! The registry's verbs: publish a version, edit it, set the status of one or of all.
 
 use super::{MOST_VERSIONS, RegistryEntry, VersionFilter, refusal, remotes};
+use crate::auth::BindSight;
 use crate::auth::{Actor, Permission, Scope};
 use crate::base::{AssetId, Name, Problem, WorkspaceId};
 use crate::catalog::draft::Draft;
@@ -168,7 +169,7 @@ impl Catalog {
         let asset = self.server_for_writing(actor, &mut tx, workspace, server).await?;
         refuse_unfit(&asset)?;
         change.check()?;
-        let versions = version::list(&mut tx, asset.asset_id, true, 0, MOST_VERSIONS).await?;
+        let versions = version::list(&mut tx, asset.asset_id, (true, true), 0, MOST_VERSIONS).await?;
         let to_change: Vec<&Version> = versions.iter().filter(|stored| !change.changes_nothing_of(stored)).collect();
         if to_change.is_empty() {
             return Err(refusal(
@@ -311,15 +312,13 @@ async fn places(
     sqlx::query_as(
         "select a.workspace_id, w.name as workspace, a.name
          from asset a join workspace w using (workspace_id)
-         where a.registry_name = $1 and a.kind = 'mcp' and w.deleted_at is null and ($2::text is null or w.name = $2)
-           and ($3 or a.visibility = 'public' or ($4 and a.visibility = 'internal') or a.workspace_id = any($5))
+         where a.registry_name = $6 and a.kind = 'mcp' and w.deleted_at is null and ($7::text is null or w.name = $7)
+           and asset_visible(a, $1, $2, $3, $4, $5)
          order by a.deleted_at is not null, w.name <> 'default', w.name, a.asset_id",
     )
+    .bind_sight(&sight)
     .bind(server)
     .bind(workspace)
-    .bind(sight.everything)
-    .bind(sight.internal)
-    .bind(&sight.workspaces)
     .fetch_all(conn)
     .await
 }

@@ -1,5 +1,6 @@
 //! Changing, deleting and restoring assets.
 
+use super::register::known_groups;
 use super::{Deed, if_match, made_servers};
 use crate::auth::Actor;
 use crate::catalog::metadata::{self, Carrier};
@@ -28,6 +29,10 @@ impl Catalog {
         let schemas = metadata::list(&mut tx, before.workspace_id).await?;
         if after.metadata != before.metadata {
             metadata::check(&schemas, Carrier::Asset, &after.metadata)?;
+        }
+
+        if after.shared_with != before.shared_with {
+            known_groups(&mut tx, Some(&after.shared_with)).await?;
         }
 
         let now = self.clock.now();
@@ -97,6 +102,9 @@ fn patched(mut asset: Asset, patch: AssetPatch) -> Result<Asset, Error> {
         asset.owners = wrong.words("body.owners", owners, 50, 200);
     }
     asset.visibility = patch.visibility.unwrap_or(asset.visibility);
+    if let Some(groups) = patch.shared_with {
+        asset.shared_with = wrong.words("body.sharedWith", groups, 100, 200);
+    }
     asset.contacts = patch.contacts.map_or(asset.contacts, Json);
     asset.licence = patch.licence.map(Json).or(asset.licence);
     asset.external_docs = patch.external_docs.map_or(asset.external_docs, Json);

@@ -24,7 +24,7 @@ impl Catalog {
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
         if_match(revision, asset.revision)?;
         let wanted = Some(version).filter(|name| *name != "latest");
-        let stored = version::find(&mut tx, asset.asset_id, wanted)
+        let stored = version::find(&mut tx, asset.asset_id, wanted, true)
             .await?
             .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
         let draft = DeploymentDraft::of(new, "body")?;

@@ -72,7 +72,7 @@ impl Catalog {
         }
         let missing = || Error::AssetNotFound { workspace: workspace.to_owned(), name: name.to_owned() };
         let seen = asset::find(&mut *conn, &actor.sight(), workspace, name, with_deleted).await?.ok_or_else(missing)?;
-        actor.require(Permission::WriteCatalog, Scope::Workspace(seen.workspace_id))?;
+        actor.require(Permission::WriteCatalog, seen.scope())?;
         let held = asset::lock(conn, seen.workspace_id, &seen.name).await?.ok_or_else(missing)?;
         if held.deleted_at.is_some() && !with_deleted { Err(missing()) } else { Ok(held) }
     }

@@ -59,9 +59,11 @@ impl Catalog {
     /// 404 when there is none the actor may see.
     pub async fn find(&self, actor: &Actor, workspace: &str, name: &str) -> Result<AssetDetail, Error> {
         let mut conn = self.db.read.acquire().await?;
-        let asset = visible(&mut conn, &actor.sight(), workspace, name).await?;
-        let version = version::find(&mut conn, asset.asset_id, None).await?;
-        let version_count = version::count(&mut conn, asset.asset_id).await?;
+        let sight = actor.sight();
+        let asset = visible(&mut conn, &sight, workspace, name).await?;
+        let inside = sight.is_inside(asset.workspace_id, asset.asset_id);
+        let version = version::find(&mut conn, asset.asset_id, None, inside).await?;
+        let version_count = version::count(&mut conn, asset.asset_id, inside).await?;
         let (operation_count, definitions, deployments) = hanging_on(&mut conn, &asset, version.as_ref()).await?;
         Ok(AssetDetail { asset, version, version_count, operation_count, definitions, deployments })
     }
@@ -90,10 +92,12 @@ impl Catalog {
         limit: Limit,
     ) -> Result<(Asset, Page<Version>), Error> {
         let mut conn = self.db.read.acquire().await?;
-        let asset = visible(&mut conn, &actor.sight(), workspace, name).await?;
+        let sight = actor.sight();
+        let asset = visible(&mut conn, &sight, workspace, name).await?;
+        let inside = sight.is_inside(asset.workspace_id, asset.asset_id);
         let from = offset(cursor)?;
-        let total = version::count(&mut conn, asset.asset_id).await?;
-        let items = version::list(&mut conn, asset.asset_id, false, from, to_i64(limit.0)).await?;
+        let total = version::count(&mut conn, asset.asset_id, inside).await?;
+        let items = version::list(&mut conn, asset.asset_id, (inside, false), from, to_i64(limit.0)).await?;
         Ok((asset, page_by_offset(items, total, from)))
     }
 
@@ -227,7 +231,7 @@ impl Catalog {
             actor.require(Permission::WriteCatalog, Scope::Instance)?;
         }
         let asset = visible(&mut conn, &actor.sight(), workspace, name).await?;
-        actor.require(Permission::WriteCatalog, Scope::Workspace(asset.workspace_id))?;
+        actor.require(Permission::WriteCatalog, asset.scope())?;
         let before: Option<i64> = match cursor {
             None => None,
             Some(cursor) => Some(cursor.place().map_err(|bad| Error::invalid_at("query.cursor", bad.to_string()))?),
@@ -384,7 +388,8 @@ async fn visible_version(
 ) -> Result<(Asset, Version), Error> {
     let asset = visible(&mut *conn, sight, workspace, name).await?;
     let wanted = Some(version).filter(|name| *name != "latest");
-    let found = version::find(conn, asset.asset_id, wanted)
+    let inside = sight.is_inside(asset.workspace_id, asset.asset_id);
+    let found = version::find(conn, asset.asset_id, wanted, inside)
         .await?
         .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
     Ok((asset, found))

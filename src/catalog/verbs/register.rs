@@ -1,7 +1,7 @@
 //! Registering: a draft becomes an asset with a version, or a further version, or finds itself there already.
 
 use super::{Deed, if_match};
-use crate::auth::{Actor, Permission};
+use crate::auth::{Actor, Permission, unknown_groups};
 use crate::base::{EnvironmentId, Slug, VersionId, WorkspaceId};
 use crate::catalog::draft::{DefinitionDraft, DeploymentDraft, Draft, VersionDraft, refuse_errors};
 use crate::catalog::metadata::{self, Carrier, MetadataSchema};
@@ -46,6 +46,7 @@ impl Catalog {
         let draft = Draft::of(new)?;
         let schemas = metadata::list(&mut tx, workspace.workspace_id).await?;
         check_metadata(&schemas, &draft.metadata, &draft.version.deployments)?;
+        known_groups(&mut tx, draft.shared_with.as_deref()).await?;
 
         let now = self.clock.now();
         let visibility = draft.visibility.unwrap_or(workspace.default_visibility);
@@ -109,7 +110,7 @@ impl Catalog {
         let mut tx = self.begin().await?;
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
         if_match(revision, asset.revision)?;
-        let stored = version::find(&mut tx, asset.asset_id, Some(version).filter(|name| *name != "latest"))
+        let stored = version::find(&mut tx, asset.asset_id, Some(version).filter(|name| *name != "latest"), true)
             .await?
             .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
         let (definition, outline) = DefinitionDraft::read(new)?;
@@ -158,6 +159,7 @@ impl Catalog {
         draft: &Draft,
     ) -> Result<(Outcome, String), Error> {
         check_metadata(schemas, &draft.metadata, &draft.version.deployments)?;
+        known_groups(&mut *conn, draft.shared_with.as_deref()).await?;
         let now = self.clock.now();
         let visibility = draft.visibility.unwrap_or(workspace.default_visibility);
         let place = (workspace.workspace_id, &workspace.name);
@@ -205,7 +207,7 @@ impl Catalog {
         draft: &Draft,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        let latest = version::find(&mut *conn, asset.asset_id, None).await?;
+        let latest = version::find(&mut *conn, asset.asset_id, None, true).await?;
         if latest.is_none_or(|latest| latest.name != draft.version.name) {
             asset::touch(conn, asset.asset_id, now).await?;
             return Ok(());
@@ -215,6 +217,9 @@ impl Catalog {
         asset.summary.clone_from(&draft.summary);
         asset.description.clone_from(&draft.description);
         asset.visibility = draft.visibility.unwrap_or(asset.visibility);
+        if let Some(groups) = &draft.shared_with {
+            asset.shared_with.clone_from(groups);
+        }
         if !draft.tags.is_empty() {
             asset.tags.clone_from(&draft.tags);
         }
@@ -253,6 +258,15 @@ pub(in crate::catalog) async fn held(
     asset::lock(conn, workspace.workspace_id, &draft.name)
         .await?
         .ok_or_else(|| Error::AssetNotFound { workspace: workspace.name.to_string(), name: draft.name.to_string() })
+}
+
+/// Refuses to share with groups that are not there: a group made later under the name must not fall heir to it.
+pub(super) async fn known_groups(conn: &mut PgConnection, groups: Option<&[String]>) -> Result<(), Error> {
+    let Some(groups) = groups.filter(|groups| !groups.is_empty()) else { return Ok(()) };
+    match unknown_groups(conn, groups).await?.first() {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid_at("body.sharedWith", format!("there is no group named {name}"))),
+    }
 }
 
 fn check_metadata(

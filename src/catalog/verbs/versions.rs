@@ -22,7 +22,7 @@ impl Catalog {
         if_match(revision, asset.revision)?;
         let missing = || Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() };
         let wanted = Some(version).filter(|name| *name != "latest");
-        let before = version::find(&mut tx, asset.asset_id, wanted).await?.ok_or_else(missing)?;
+        let before = version::find(&mut tx, asset.asset_id, wanted, true).await?.ok_or_else(missing)?;
         let message = patch.status_message.or(before.status_message.clone());
         if message.as_ref().is_some_and(|message| message.chars().count() > 500 || message.contains('\0')) {
             return Err(Error::invalid_at("body.statusMessage", "at most 500 characters, none of them U+0000"));
@@ -33,7 +33,7 @@ impl Catalog {
         let message = if stage.status() == Status::Active { None } else { message };
         version::set_state(&mut tx, before.version_id, stage, stage.status(), message.as_deref(), now).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
-        let after = version::find(&mut tx, asset.asset_id, Some(&before.name)).await?.ok_or_else(missing)?;
+        let after = version::find(&mut tx, asset.asset_id, Some(&before.name), true).await?.ok_or_else(missing)?;
         let (was, is) = (
             json!({"version": before.name, "stage": before.stage}),
             json!({"version": after.name, "stage": after.stage}),
@@ -58,7 +58,7 @@ impl Catalog {
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
         if_match(revision, asset.revision)?;
         let wanted = Some(version).filter(|name| *name != "latest");
-        let before = version::find(&mut tx, asset.asset_id, wanted)
+        let before = version::find(&mut tx, asset.asset_id, wanted, true)
             .await?
             .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
         let now = self.clock.now();
@@ -84,7 +84,7 @@ impl Catalog {
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
         if_match(revision, asset.revision)?;
         let wanted = Some(version).filter(|name| *name != "latest");
-        let stored = version::find(&mut tx, asset.asset_id, wanted)
+        let stored = version::find(&mut tx, asset.asset_id, wanted, true)
             .await?
             .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
         let now = self.clock.now();

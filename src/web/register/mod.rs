@@ -166,7 +166,7 @@ async fn actor(layout: &Layout, auth: &Auth, form: &Form) -> Result<Actor, Probl
         problem.with_errors(vec![error])
     })?;
     Ok(match &layout.request_id {
-        Some(id) => actor.with_request_id(id.clone()),
+        Some(id) => actor.with_request_id(id.as_str()),
         None => actor,
     })
 }

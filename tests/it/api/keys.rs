@@ -53,7 +53,8 @@ async fn a_key_that_makes_no_sense_is_refused_with_the_place() {
     for (body, place) in [
         (json!({"name": " ", "role": "administrator"}), "body.name"),
         (json!({"name": "x", "role": "reader"}), "body.workspace"),
-        (json!({"name": "x", "role": "administrator", "workspace": "default"}), "body.workspace"),
+        (json!({"name": "x", "workspace": "default"}), "body.workspace"),
+        (json!({"name": "x", "role": "administrator", "scopes": ["everything"]}), "body.scopes"),
         (json!({"name": "x", "role": "administrator", "expiresAt": "2020-01-01T00:00:00Z"}), "body.expiresAt"),
         (json!({"name": "x", "role": "king"}), "body.role"),
     ] {

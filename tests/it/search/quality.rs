@@ -43,7 +43,7 @@ fn mean_ndcg(set: &Path) -> f64 {
         let grades = judged.entry(columns[0].to_owned()).or_default();
         grades.insert(columns[1].to_owned(), columns[2].parse().unwrap());
     }
-    let sight = Sight { everything: true, internal: true, workspaces: Vec::new() };
+    let sight = Sight::of_everything();
     let mut reached = Vec::new();
     for line in fs::read_to_string(set.join("queries.jsonl")).unwrap().lines() {
         let query: Value = serde_json::from_str(line).unwrap();
@@ -94,6 +94,8 @@ fn asset(line: &Value) -> Searchable {
         title: text("title"),
         summary: String::new(),
         visibility: Visibility::Public,
+        shared_with: Vec::new(),
+        is_approved: true,
         tags: line["tags"].as_array().unwrap().iter().map(|tag| tag.as_str().unwrap().to_owned()).collect(),
         owners: Vec::new(),
         version: None,

@@ -64,7 +64,7 @@ impl TestApp {
         let handles = wharfinger::app::assemble(config, &url, db, clock.clone(), embedder);
         let system = Actor::system("test");
         handles.catalog.ensure_workspace(&system, &Slug::parse("default").unwrap(), "Default").await.unwrap();
-        let admin = NewKey { name: "admin".into(), role: Role::Administrator, workspace: None, expires_at: None };
+        let admin = NewKey::with_role("admin", Role::Administrator, None);
         let (_, admin_key) = handles.auth.create_key(&system, admin).await.unwrap();
         let admin_key = admin_key.reveal().to_owned();
 
@@ -72,6 +72,7 @@ impl TestApp {
         let router = wharfinger::app::router(handles.clone());
         let (config, liveness, ends) = (handles.config.clone(), handles.liveness.clone(), stop.clone());
         tokio::spawn(async move { serve(listener, router, config, &liveness, &ends).await });
+        tokio::spawn(handles.auth.clone().follow_changes(stop.now.clone()));
         let http = reqwest::Client::new();
         Self { handles, clock, url, admin_key, http, _stop: stop.now.drop_guard() }
     }
@@ -90,9 +91,43 @@ impl TestApp {
         let slug = Slug::parse(workspace).unwrap();
         let workspace = self.handles.catalog.ensure_workspace(&system, &slug, workspace).await.unwrap();
         let name = format!("{}-of-{slug}", role.as_str());
-        let new = NewKey { name, role, workspace: Some(workspace.workspace_id), expires_at: None };
+        let new = NewKey::with_role(name, role, Some(workspace.workspace_id));
         let (_, key) = self.handles.auth.create_key(&system, new).await.unwrap();
         Person { app: self, key: Some(key.reveal().to_owned()) }
+    }
+
+    /// A person of this name, who is made when not there, with a key of her own.
+    pub async fn person(&self, name: &str) -> Person<'_> {
+        let text = format!("whf_test_{}", uuid::Uuid::now_v7().simple());
+        let digest = <sha2::Sha256 as sha2::Digest>::digest(text.as_bytes()).to_vec();
+        let _ = self.handles.auth.create_user(&Actor::system("test"), name, "", None).await;
+        let mut conn = self.handles.db.write.acquire().await.unwrap();
+        let key = uuid::Uuid::now_v7();
+        let statement = "insert into api_key (key_id, name, user_id, created_at)
+                         select $1, 'test', user_id, now() from user_account where name = $2";
+        sqlx::query(statement).bind(key).bind(name).execute(&mut *conn).await.unwrap();
+        let statement = "insert into api_key_secret (secret_hash, key_id, created_at) values ($1, $2, now())";
+        sqlx::query(statement).bind(digest).bind(key).execute(&mut *conn).await.unwrap();
+        self.with_key(&text)
+    }
+
+    /// A local group of these people, who are made when not there.
+    pub async fn group(&self, name: &str, members: &[&str]) {
+        let mut conn = self.handles.db.write.acquire().await.unwrap();
+        let group = uuid::Uuid::now_v7();
+        let statement = "insert into user_group (group_id, name, source, created_at) values ($1, $2, 'local', now())";
+        sqlx::query(statement).bind(group).bind(name).execute(&mut *conn).await.unwrap();
+        for member in members {
+            let _ = self.handles.auth.create_user(&Actor::system("test"), member, "", None).await;
+            let statement = "insert into user_group_member (group_id, user_id, since)
+                             select $1, user_id, now() from user_account where name = $2";
+            sqlx::query(statement).bind(group).bind(member).execute(&mut *conn).await.unwrap();
+        }
+    }
+
+    /// Whoever comes with this key.
+    pub fn with_key(&self, key: &str) -> Person<'_> {
+        Person { app: self, key: Some(key.to_owned()) }
     }
 
     /// The actor behind a person, for verbs that are called without a door.

@@ -1,0 +1,134 @@
+//! What a key may be used for, when it is not meant for everything its holder may do.
+
+use super::actor::Actor;
+use super::permission::{Permission, Scope};
+use crate::base::WorkspaceId;
+use std::fmt;
+
+/// One thing a key may be used for. A key without any may be used for everything its holder may do.
+///
+/// Stored as text; [`fmt::Display`] and [`KeyScope::parse`] are each other's inverse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyScope {
+    /// `catalog:read`
+    Read,
+    /// `catalog:publish`, or `catalog:publish:` and a workspace; to see what is there belongs to it.
+    Publish(Option<WorkspaceId>),
+    /// `gateway:call`, or `gateway:call:` and the name of a route or `workspace/server`.
+    Call(Option<String>),
+    /// `mcp:discover`: what the holder may see, over the discovery endpoint only.
+    Discover,
+}
+
+impl KeyScope {
+    /// Reads the stored form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "catalog:read" => Self::Read,
+            "catalog:publish" => Self::Publish(None),
+            "gateway:call" => Self::Call(None),
+            "mcp:discover" => Self::Discover,
+            _ => {
+                if let Some(workspace) = text.strip_prefix("catalog:publish:") {
+                    Self::Publish(Some(workspace.parse().ok()?))
+                } else {
+                    let target = text.strip_prefix("gateway:call:").filter(|target| !target.is_empty())?;
+                    Self::Call(Some(target.to_owned()))
+                }
+            }
+        })
+    }
+
+    fn allows(&self, permission: Permission, scope: Scope) -> bool {
+        match (self, permission) {
+            (Self::Read, Permission::ReadCatalog) => true,
+            (Self::Publish(place), Permission::ReadCatalog | Permission::WriteCatalog) => {
+                place.is_none_or(|place| scope.workspace() == Some(place))
+            }
+            (Self::Call(_), Permission::CallGateway) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for KeyScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read => f.write_str("catalog:read"),
+            Self::Publish(None) => f.write_str("catalog:publish"),
+            Self::Publish(Some(workspace)) => write!(f, "catalog:publish:{workspace}"),
+            Self::Call(None) => f.write_str("gateway:call"),
+            Self::Call(Some(target)) => write!(f, "gateway:call:{target}"),
+            Self::Discover => f.write_str("mcp:discover"),
+        }
+    }
+}
+
+impl Actor {
+    /// Whether the key the actor comes with may be used for this; true for who comes without a key.
+    #[must_use]
+    pub fn key_allows(&self, permission: Permission, scope: Scope) -> bool {
+        let scopes = self.key_scopes();
+        scopes.is_empty() || scopes.iter().any(|held| held.allows(permission, scope))
+    }
+
+    /// Whether the actor's key may call this route or `workspace/server`; who comes without a key may where its role may.
+    #[must_use]
+    pub fn key_calls(&self, target: &str) -> bool {
+        let scopes = self.key_scopes();
+        scopes.is_empty()
+            || scopes.iter().any(|held| match held {
+                KeyScope::Call(place) => place.as_deref().is_none_or(|place| place == target),
+                _ => false,
+            })
+    }
+
+    /// The actor as the discovery endpoint takes it: there a key for discovery sees what its holder may see.
+    #[must_use]
+    pub fn for_discovery(mut self) -> Self {
+        if self.key_scopes().contains(&KeyScope::Discover) {
+            let scopes: Vec<_> = self.key_scopes().iter().cloned().chain([KeyScope::Read]).collect();
+            self.scopes = scopes.into();
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_reads_as_it_is_written() {
+        let workspace = WorkspaceId::new();
+        for scope in [
+            KeyScope::Read,
+            KeyScope::Publish(None),
+            KeyScope::Publish(Some(workspace)),
+            KeyScope::Call(None),
+            KeyScope::Call(Some("payments/refunds".into())),
+            KeyScope::Discover,
+        ] {
+            assert_eq!(KeyScope::parse(&scope.to_string()), Some(scope));
+        }
+        for none in ["", "catalog", "catalog:publish:here", "gateway:call:", "everything"] {
+            assert_eq!(KeyScope::parse(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_scope_allows_what_it_names_and_nothing_else() {
+        let (here, there) = (Scope::Workspace(WorkspaceId::new()), Scope::Workspace(WorkspaceId::new()));
+        let publish_here = KeyScope::Publish(here.workspace());
+
+        assert!(
+            publish_here.allows(Permission::WriteCatalog, here) && publish_here.allows(Permission::ReadCatalog, here)
+        );
+        assert!(!publish_here.allows(Permission::WriteCatalog, there));
+        assert!(!KeyScope::Read.allows(Permission::WriteCatalog, here));
+        assert!(!KeyScope::Publish(None).allows(Permission::ManageKeys, here));
+        assert!(KeyScope::Call(Some("chat".into())).allows(Permission::CallGateway, Scope::Instance));
+        assert!(!KeyScope::Discover.allows(Permission::ReadCatalog, here));
+    }
+}
