@@ -126,7 +126,7 @@ pub async fn remove(
     operation_id = "getDefinitionContent", tag = "definitions",
     params(answer::IfNoneMatch), responses((
         status = 200, description = "The document.",
-        content((Vec<u8> = "*/*")),
+        content((Value = "*/*")),
         headers(
             ("ETag"),
             ("Content-Disposition"),

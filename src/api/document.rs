@@ -86,6 +86,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
             })
         });
     }
+    // Answered before there is a request that could be understood, so without a body.
+    all.insert("431".to_owned(), json!({"description": "The target and the headers together are too long."}));
     let mut sorted: Vec<_> = all.into_iter().collect();
     sorted.sort_by(|a, b| a.0.cmp(&b.0));
     operation["responses"] = Value::Object(sorted.into_iter().collect());
@@ -113,12 +115,19 @@ fn tell_headers(response: &mut Value) {
 
 /// Where something to register or a document can be told in JSON of ours, the document can come by itself too.
 fn take_documents(operation: &mut Value) {
-    let Some(content) = operation.pointer_mut("/requestBody/content") else { return };
+    let Some(body) = operation.get_mut("requestBody") else { return };
+    let content = &mut body["content"];
+    if content.get("application/x-ndjson").is_some() {
+        // Nothing to import is no mistake: that is what the export of an empty catalog gives.
+        body["required"] = false.into();
+        return;
+    }
     let schema = content["application/json"]["schema"]["$ref"].as_str().unwrap_or_default();
     if schema.ends_with("/NewAsset") || schema.ends_with("/NewDefinition") {
-        content["application/yaml"] = json!({"schema": {"type": "string"}});
+        let text = json!({"schema": {"type": "string", "minLength": 1, "pattern": "\\S"}});
+        content["application/yaml"] = text.clone();
         content["application/vnd.oai.openapi+json"] = json!({"schema": {"type": "object"}});
-        content["text/plain"] = json!({"schema": {"type": "string"}});
+        content["text/plain"] = text;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Importing many: JSON lines are read as they arrive and stored in batches; a rejected line loses no other.
 
 use crate::auth::{Actor, Permission};
-use crate::base::FieldError;
+use crate::base::{FieldError, Slug};
 use crate::catalog::{Catalog, Imported, Outcome};
 use crate::door::{Caller, Failure, Query, problem_of_body};
 use axum::body::Body;
@@ -26,8 +26,8 @@ const MAX_LISTED: usize = 10_000;
 #[into_params(parameter_in = Query)]
 pub struct ImportQuery {
     /// Where lines go that name no workspace; `default` where not said.
-    #[param(max_length = 200)]
-    workspace: Option<String>,
+    #[param(value_type = Option<String>, min_length = 1, max_length = 63, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+    workspace: Option<Slug>,
     /// Tells what would happen and stores nothing.
     #[param(default = false)]
     dry_run: Option<bool>,
@@ -86,7 +86,7 @@ pub async fn import(
     let run = Run {
         catalog: &catalog,
         actor: &caller,
-        workspace: query.workspace.as_deref().unwrap_or("default"),
+        workspace: query.workspace.as_ref().map_or("default", Slug::as_str),
         dry_run: query.dry_run.unwrap_or(false),
     };
     // Refused before the first byte is read: an import may be long.

@@ -194,6 +194,7 @@ pub async fn suggest(
     if !(1..=20).contains(&limit) {
         return Err(Failure(Problem::invalid_field("query.limit", "must be between 1 and 20")));
     }
+    bounded(&query.q)?;
     let items = search.suggest(&caller, &query.q, limit as usize).into_iter().map(|one| {
         let (workspace, name) = one.asset.unzip();
         SuggestedText { text: one.text, sort: one.sort, workspace, name }
@@ -203,9 +204,7 @@ pub async fn suggest(
 
 fn request(query: SearchQuery) -> Result<Request, Problem> {
     let text = query.q.unwrap_or_default();
-    if text.chars().count() > LONGEST_TEXT {
-        return Err(Problem::invalid_field("query.q", "at most 10,000 characters"));
-    }
+    bounded(&text)?;
     let given = [
         ("kind", query.kind),
         ("tag", query.tag),
@@ -237,6 +236,13 @@ fn request(query: SearchQuery) -> Result<Request, Problem> {
         limit: paging::limit(query.limit)?,
         cursor: paging::cursor(query.cursor.as_deref()),
     })
+}
+
+fn bounded(text: &str) -> Result<(), Problem> {
+    if text.chars().count() > LONGEST_TEXT {
+        return Err(Problem::invalid_field("query.q", "at most 10,000 characters"));
+    }
+    Ok(())
 }
 
 /// Kinds and stages are few and known: another word is a slip, and no hit at all would not tell.

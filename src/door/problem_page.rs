@@ -58,7 +58,9 @@ pub(super) fn render(
         }
     };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    // What was true of the body that is put away; it may have been compressed already.
     response.headers_mut().remove(header::CONTENT_LENGTH);
+    response.headers_mut().remove(header::CONTENT_ENCODING);
     *response.body_mut() = Body::from(body);
     response
 }

@@ -29,9 +29,7 @@ pub struct VersionDiff {
 pub struct FieldChange {
     /// `stage`, `status`, `format`, `definitions`, `deployments`.
     pub field: String,
-    #[schema(value_type = Object)]
     pub before: Value,
-    #[schema(value_type = Object)]
     pub after: Value,
 }
 
@@ -79,10 +77,8 @@ pub struct OperationChange {
     /// Whether a caller may fail because of it.
     pub breaking: bool,
     #[serde(skip_serializing_if = "Value::is_null")]
-    #[schema(value_type = Object)]
     pub before: Value,
     #[serde(skip_serializing_if = "Value::is_null")]
-    #[schema(value_type = Object)]
     pub after: Value,
 }
 

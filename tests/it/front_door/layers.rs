@@ -174,6 +174,18 @@ async fn every_answer_carries_the_headers_that_guard_pages() {
 }
 
 #[tokio::test]
+async fn a_long_refusal_is_not_called_compressed() {
+    let front = Front::new().await;
+    let body = format!("{{{:?}: 1}}", "long".repeat(1_000));
+    let request = Request::post("/crates").header("content-type", "application/json").header("accept-encoding", "gzip");
+
+    let (head, body) = front.send(request, body).await;
+
+    assert_eq!((head.status.as_u16(), head.headers.get("content-encoding")), (422, None));
+    assert!(serde_json::from_slice::<Value>(&body).unwrap()["detail"].as_str().unwrap().contains("longlong"));
+}
+
+#[tokio::test]
 async fn a_deed_sent_twice_under_one_key_is_done_once() {
     let front = Front::new().await;
     let body = json!({"load": "tea"}).to_string();

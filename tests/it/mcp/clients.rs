@@ -1,25 +1,13 @@
 //! Real clients, as `scripts/setup test` installs them; where they are not there, the story says so and ends.
 
 use super::harbour;
-use std::path::Path;
+use crate::support::visit;
 
 /// Runs a script of `tests/clients` against a server of its own.
 async fn visited_by(script: &'static str) {
     let app = harbour().await;
     // By the name that pages on the same machine use: the suite judges a server by its host.
-    let url = format!("{}/mcp", app.url.replace("127.0.0.1", "localhost"));
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
-
-    let output = tokio::task::spawn_blocking(move || std::process::Command::new(path).arg(url).output().unwrap());
-    let output = output.await.unwrap();
-
-    let said = String::from_utf8_lossy(&output.stdout);
-    if output.status.code() == Some(77) {
-        eprintln!("{script}: {said}");
-        return;
-    }
-    println!("{said}");
-    assert!(output.status.success(), "{script}: {said}\n{}", String::from_utf8_lossy(&output.stderr));
+    visit(script, &[&format!("{}/mcp", app.url.replace("127.0.0.1", "localhost"))]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,7 @@ pub use program::{Home, Program, program};
 
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use time::macros::datetime;
 use tokio_util::sync::DropGuard;
 use wharfinger::app::server::{Stop, serve};
@@ -211,4 +211,22 @@ pub fn shared() -> Option<PathBuf> {
         eprintln!("skipped: the folder of real data {} is not there", folder.display());
     }
     there.then_some(folder)
+}
+
+/// Runs a script of `tests/clients`, a real client, as `scripts/setup test` installs them; where what it needs is not
+/// there, it says so (exit 77) and the story ends.
+pub async fn visit(script: &'static str, arguments: &[&str]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
+    let mut command = std::process::Command::new(path);
+    command.args(arguments);
+
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+
+    let said = String::from_utf8_lossy(&output.stdout);
+    if output.status.code() == Some(77) {
+        eprintln!("{script}: {said}");
+        return;
+    }
+    println!("{said}");
+    assert!(output.status.success(), "{script}: {said}\n{}", String::from_utf8_lossy(&output.stderr));
 }
