@@ -98,6 +98,24 @@ impl Permission {
         ALLOWED.iter().filter(move |(_, held)| held.contains(&self)).map(|(role, _)| *role)
     }
 
+    /// What it lets its holder do, for people.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::ReadCatalog => "see internal and private assets, and what waits for approval",
+            Self::WriteCatalog => "register, change and delete assets, versions, definitions, deployments",
+            Self::ManageWorkspace => "change the workspace's title, environments and metadata schemas",
+            Self::CallGateway => "call assets through the gateway",
+            Self::ReviewAssets => "comment and decide on approvals",
+            Self::ReadAudit => "read the audit record and findings",
+            Self::ReadUsage => "read who used what, and what it cost",
+            Self::GovernWorkspace => "give roles, ask for approval, import from upstream, tell webhooks",
+            Self::ManageKeys => "make and revoke keys that are not one's own",
+            Self::ManageGateway => "backends, pools, routes, limits and their credentials",
+            Self::ManageInstance => "workspaces, people and groups, the index",
+        }
+    }
+
     /// As it is written in answers: `read-catalog`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -322,6 +340,36 @@ mod tests {
         for &permission in Permission::ALL {
             assert!(admin.covers(permission, Scope::Workspace(WorkspaceId::new())), "{permission:?}");
         }
+    }
+
+    #[test]
+    fn the_documented_table_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ACCESS.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (head, rest) = page.split_once("<!-- roles -->\n").unwrap();
+        let (_, tail) = rest.split_once("<!-- /roles -->").unwrap();
+        let current = format!("{head}<!-- roles -->\n{}<!-- /roles -->{tail}", table());
+
+        if std::env::var_os("WHARFINGER_UPDATE_DOCS").is_some() {
+            std::fs::write(path, &current).unwrap();
+        }
+
+        assert_eq!(
+            page, current,
+            "docs/ACCESS.md is not current: WHARFINGER_UPDATE_DOCS=1 cargo test --lib permission"
+        );
+    }
+
+    /// Permissions down, roles across.
+    fn table() -> String {
+        let roles: String = Role::ALL.iter().map(|role| format!(" {} |", role.as_str())).collect();
+        let mut table = format!("| |{roles} |\n| --- |{} --- |\n", " :-: |".repeat(Role::ALL.len()));
+        for permission in Permission::ALL {
+            let marks: String =
+                Role::ALL.iter().map(|role| if role.allows(*permission) { " yes |" } else { " |" }).collect();
+            table += &format!("| `{}` |{marks} {} |\n", permission.as_str(), permission.description());
+        }
+        table
     }
 
     #[test]
