@@ -28,7 +28,7 @@ pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, em
     let auth = Auth::new(db.clone(), clock.clone());
     let catalog = Catalog::new(db.clone(), clock.clone(), Generations::default());
     let search = Search::new(catalog.clone(), embedder, config.data_dir().join("search"));
-    let gateway = Gateway::new(db.clone(), clock.clone());
+    let gateway = Gateway::new(db.clone(), clock.clone(), &config);
     let half_the_connections = (config.storage.database_connections as usize / 2).max(1);
     let http = HttpClient::new(&config.fetch);
     Handles {

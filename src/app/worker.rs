@@ -14,6 +14,7 @@ pub fn start(handles: &Handles, tasks: &TaskTracker, stop: &CancellationToken) {
     tasks.spawn(worker.run(stop.clone()));
     tasks.spawn(handles.auth.clone().follow_changes(stop.clone()));
     tasks.spawn(handles.search.clone().run(stop.clone()));
+    tasks.spawn(handles.gateway.clone().follow(stop.clone()));
     tasks.spawn(catalog::follow_changes(catalog.db().read.clone(), catalog.generations().clone(), stop.clone()));
 }
 

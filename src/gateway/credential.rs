@@ -1,7 +1,13 @@
 //! `Credential`: what a backend wants to see, unsealed in memory, for whoever prepares a request to it.
 
-use super::settings::CredentialSettings;
+mod token;
+
+pub(super) use token::TokenClient;
+
+use super::settings::{CredentialSettings, Owner};
 use crate::base::{CredentialId, Sealed};
+use std::sync::Arc;
+use token::KeptToken;
 
 /// A credential, ready to use.
 #[derive(Debug)]
@@ -10,6 +16,8 @@ pub struct Credential {
     pub name: String,
     pub revision: i64,
     settings: Sealed<CredentialSettings>,
+    client: Option<Arc<TokenClient>>,
+    token: KeptToken,
 }
 
 /// What goes into a request's head.
@@ -29,9 +37,21 @@ pub enum CredentialError {
 }
 
 impl Credential {
+    /// A credential by hand. One of client credentials fetches no tokens; those of the gateway do.
     #[must_use]
     pub fn new(id: CredentialId, name: impl Into<String>, revision: i64, settings: CredentialSettings) -> Self {
-        Self { id, name: name.into(), revision, settings: Sealed::new(settings) }
+        let token = KeptToken::default();
+        Self { id, name: name.into(), revision, settings: Sealed::new(settings), client: None, token }
+    }
+
+    /// As [`Credential::new`], with somebody to fetch tokens.
+    pub(super) fn with_client(self, client: Arc<TokenClient>) -> Self {
+        Self { client: Some(client), ..self }
+    }
+
+    /// Whether this is the same credential with the same secret, so that a fetched token stays good.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && self.settings == other.settings
     }
 
     /// The secret to send now.
@@ -44,10 +64,28 @@ impl Credential {
                 Ok(Secret::ApiKey { value: Sealed::new(value.clone()), header: header.clone() })
             }
             CredentialSettings::Bearer { value } => Ok(Secret::Bearer(Sealed::new(value.clone()))),
-            CredentialSettings::ClientCredentials { .. } => Err(CredentialError::NoToken {
-                name: self.name.clone(),
-                reason: "tokens are not fetched by this release".into(),
-            }),
+            CredentialSettings::ClientCredentials { .. } => {
+                let no_token = |reason: String| CredentialError::NoToken { name: self.name.clone(), reason };
+                let client = self.client.as_ref().ok_or_else(|| no_token("nobody fetches tokens here".to_owned()))?;
+                let token = self.token.current(client, self.settings.expose()).await.map_err(no_token)?;
+                Ok(Secret::Bearer(token))
+            }
         }
+    }
+
+    /// Drops a fetched token that a backend refused (401), so that the next request fetches another.
+    pub async fn forget_token(&self, refused: &Secret) {
+        if let Secret::Bearer(refused) = refused {
+            self.token.forget(refused).await;
+        }
+    }
+}
+
+/// What a credential's sealed secret belongs to: moved to another row it does not open.
+#[must_use]
+pub(super) fn identity(id: uuid::Uuid, owner: &Owner) -> String {
+    match owner.workspace_id() {
+        Some(workspace) => format!("gateway_secret {id} of workspace {workspace}"),
+        None => format!("gateway_secret {id} of the instance"),
     }
 }

@@ -112,6 +112,8 @@ pub struct Snapshot {
     by_model: HashMap<String, Vec<Arc<Route>>>,
     by_rest: HashMap<(String, String), Arc<Route>>,
     prices: HashMap<String, PriceSettings>,
+    credentials: HashMap<CredentialId, Arc<Credential>>,
+    credential_names: Names<Arc<Credential>>,
     /// Which state of the stored settings this is; grows with every change.
     pub generation: i64,
 }
@@ -142,6 +144,7 @@ impl Snapshot {
             wrong.push(FieldError::new(format!("{noun} {place}{name}"), message));
         };
 
+        snapshot.credentials = parts.credentials.iter().map(|(_, one)| (one.id, one.clone())).collect();
         let credentials: Names<Arc<Credential>> =
             parts.credentials.into_iter().map(|(owner, one)| (owner, one.name.clone(), one)).collect();
         let mut backends = Names::default();
@@ -155,7 +158,8 @@ impl Snapshot {
             };
             let credential = match &settings.credential {
                 None => None,
-                Some(named) => match credentials.find(&owner, named) {
+                // Its owner's own only; see the check of backends.
+                Some(named) => match credentials.of(&owner, named) {
                     Some(found) => Some(found.clone()),
                     None => {
                         complain(&owner, "backend", &name, format!("there is no credential {named}"));
@@ -244,6 +248,7 @@ impl Snapshot {
         for routes in snapshot.by_model.values_mut() {
             routes.sort_by_key(|route| (route.owner == Owner::Instance, route.owner.clone(), route.name.clone()));
         }
+        snapshot.credential_names = credentials;
         snapshot.prices = parts.prices.into_iter().map(|price| (price.name, price.settings)).collect();
         (snapshot, wrong)
     }
@@ -281,6 +286,17 @@ impl Snapshot {
             .collect();
         models.sort_unstable_by_key(|(model, _)| *model);
         models
+    }
+
+    #[must_use]
+    pub fn credential(&self, id: CredentialId) -> Option<&Arc<Credential>> {
+        self.credentials.get(&id)
+    }
+
+    /// The credential of this name that a thing of `owner` may use.
+    #[must_use]
+    pub fn credential_of(&self, owner: &Owner, name: &str) -> Option<&Arc<Credential>> {
+        self.credential_names.of(owner, name)
     }
 
     #[must_use]
@@ -332,6 +348,7 @@ impl Snapshot {
 }
 
 /// Things by owner and name; who asks finds its own before those of the instance.
+#[derive(Debug)]
 struct Names<T>(HashMap<(Option<WorkspaceId>, String), T>);
 
 impl<T> Default for Names<T> {
@@ -345,9 +362,12 @@ impl<T> Names<T> {
         self.0.insert((owner.workspace_id(), name), thing);
     }
 
+    fn of(&self, owner: &Owner, name: &str) -> Option<&T> {
+        self.0.get(&(owner.workspace_id(), name.to_owned()))
+    }
+
     fn find(&self, asker: &Owner, name: &str) -> Option<&T> {
-        let of = |workspace: Option<WorkspaceId>| self.0.get(&(workspace, name.to_owned()));
-        of(asker.workspace_id()).or_else(|| of(None))
+        self.of(asker, name).or_else(|| self.of(&Owner::Instance, name))
     }
 }
 

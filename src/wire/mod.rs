@@ -19,7 +19,7 @@ pub mod sse;
 mod text;
 mod tidy;
 pub mod usage;
-mod yaml;
+pub mod yaml;
 
 pub use definition::{ReadDefinition, Refusal, read_definition};
 pub use detect::{detect, detect_text};

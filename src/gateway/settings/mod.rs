@@ -7,6 +7,7 @@
 mod backend;
 mod check;
 mod credential;
+mod file;
 mod key_template;
 mod money;
 mod policy;
@@ -21,6 +22,7 @@ pub use backend::{
 };
 pub use check::{Finding, check};
 pub use credential::CredentialSettings;
+pub use file::{Action, File, Said, Step, differences, plan};
 pub use key_template::{KeyTemplate, TemplatePart};
 pub use money::Money;
 pub use policy::{

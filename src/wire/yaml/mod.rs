@@ -2,7 +2,10 @@
 //!
 //! The events come from `granit_parser`; the value is built here, because the bounds must hold while it grows.
 
+mod emit;
 mod scalar;
+
+pub use emit::emit;
 
 use super::Finding;
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};

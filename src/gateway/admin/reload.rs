@@ -1,0 +1,147 @@
+//! From the stored settings to the snapshot of this process, when they change.
+
+use super::super::credential::{Credential, identity};
+use super::super::settings::{Book, Entry, Settings};
+use super::super::snapshot::{Parts, Snapshot};
+use super::{Gateway, store};
+use crate::audit;
+use crate::base::{CredentialId, Problem, SealedBox, db::Wakeups};
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How often the stored state is looked at, whether or not anything was notified.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Gateway {
+    /// Swaps the snapshot for one of the stored settings, when they are not those it was made of. A failure leaves the old.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn reload(&self) -> Result<(), Problem> {
+        // One picture of everything: a secret must be that of the entry it is read with.
+        let mut tx = self.inner.db.read.begin_with("begin isolation level repeatable read read only").await?;
+        let state = store::state(&mut tx).await?;
+        if state == self.inner.loaded.lock().expect("no holder of this lock can panic").0 {
+            return Ok(());
+        }
+        let (book, unread) = store::load(&mut tx).await?;
+        let sealed = store::secrets(&mut tx).await?;
+        tx.commit().await?;
+
+        let mut left_out: Vec<String> =
+            unread.into_iter().map(|(label, reason)| format!("{label}: {reason}")).collect();
+        let mut unopened = Vec::new();
+        let parts = self.parts(book, &sealed, &mut left_out, &mut unopened);
+        let (snapshot, wrong) = Snapshot::from_parts(parts);
+        left_out.extend(wrong.into_iter().map(|one| format!("{}: {}", one.location, one.message)));
+
+        let is_news = {
+            let mut loaded = self.inner.loaded.lock().expect("no holder of this lock can panic");
+            // Two reloads may cross; the newer picture stays.
+            if loaded.0.generation > state.generation {
+                return Ok(());
+            }
+            let is_news = loaded.1 != left_out;
+            let generation = snapshot.generation;
+            self.install(snapshot);
+            *loaded = (state, left_out.clone());
+            tracing::info!(generation, "The gateway goes by new settings");
+            is_news
+        };
+        if is_news {
+            for one in &left_out {
+                tracing::error!(reason = one, "A part of the gateway's settings is left out");
+            }
+            self.record_unopened(&unopened).await?;
+        }
+        Ok(())
+    }
+
+    fn parts(
+        &self,
+        book: Book,
+        sealed: &HashMap<Uuid, SealedBox>,
+        left_out: &mut Vec<String>,
+        unopened: &mut Vec<(Uuid, String)>,
+    ) -> Parts {
+        let old = self.snapshot();
+        let mut parts = Parts { generation: book.generation, workspaces: book.workspaces, ..Parts::default() };
+        for thing in book.things {
+            let label = thing.label();
+            let (id, owner, name, revision) = (thing.id, thing.owner, thing.name, thing.revision);
+            macro_rules! entry {
+                ($list:ident, $settings:expr) => {
+                    parts.$list.push(Entry { id: id.into(), owner, name, revision, settings: $settings })
+                };
+            }
+            match thing.settings {
+                Settings::Backend(settings) => entry!(backends, *settings),
+                Settings::Pool(settings) => entry!(pools, settings),
+                Settings::Policy(settings) => entry!(policies, settings),
+                Settings::Route(settings) => entry!(routes, settings),
+                Settings::Price(settings) => entry!(prices, settings),
+                Settings::Credential(settings) => {
+                    let opened = sealed.get(&id).ok_or_else(|| "it has no secret".to_owned()).and_then(|sealed| {
+                        let opened = self.ring().and_then(|ring| ring.open(sealed, &identity(id, &owner)));
+                        let text = opened.map_err(|error| error.to_string())?;
+                        String::from_utf8(text).map_err(|_| "its secret is no text".to_owned())
+                    });
+                    match opened {
+                        Ok(secret) => {
+                            let made = Credential::new(CredentialId(id), name, revision, settings.with_secret(secret))
+                                .with_client(self.inner.tokens.clone());
+                            // The old one keeps its token.
+                            let kept = old.credential(CredentialId(id)).filter(|one| one.is_same(&made)).cloned();
+                            parts.credentials.push((owner, kept.unwrap_or_else(|| Arc::new(made))));
+                        }
+                        Err(reason) => {
+                            left_out.push(format!("{label}: {reason}"));
+                            unopened.push((id, name));
+                        }
+                    }
+                }
+            }
+        }
+        parts
+    }
+
+    /// A secret that does not open was changed behind our back, or its key is gone; both belong into the record.
+    async fn record_unopened(&self, unopened: &[(Uuid, String)]) -> Result<(), Problem> {
+        let actor = crate::auth::Actor::system("gateway");
+        for (id, name) in unopened {
+            let mut tx = self.inner.db.write.begin().await?;
+            let subject = audit::Subject { name, id: Some(*id), workspace: None };
+            let told = Some(json!({"outcome": "the secret does not open; the credential is left out"}));
+            audit::record(
+                &mut tx,
+                self.inner.clock.now(),
+                &actor.trace(),
+                "credential.unreadable",
+                subject,
+                None,
+                told,
+            )
+            .await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Follows the stored settings until `stop`: a change anywhere is in force here within a second.
+    pub async fn follow(self, stop: CancellationToken) {
+        let mut wakeups = Wakeups::new(self.inner.db.read.clone(), store::CHANNEL);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = wakeups.next(LOOK) => {}
+            }
+            if let Err(problem) = self.reload().await {
+                tracing::debug!(problem = %problem, "The gateway keeps its settings for now");
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The settings in Postgres: read whole, written thing by thing.
+
+use super::settings::{Book, Owner, Section, Settings, Thing};
+use crate::base::{SealedBox, Slug, WorkspaceId};
+use serde_json::Value;
+use sqlx::PgConnection;
+use std::collections::HashMap;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// The channel on which a commit tells all replicas that settings changed.
+pub const CHANNEL: &str = "wharfinger_gateway";
+
+/// Any number that nothing else locks; this one spells "gate".
+const WRITE_LOCK: i64 = 0x67_61_74_65;
+
+/// What tells one state of the settings from another: their generation, and what of the workspaces they depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct State {
+    pub generation: i64,
+    pub workspaces: i64,
+    pub newest_workspace: Option<OffsetDateTime>,
+}
+
+/// The stored state; one small statement, asked by every replica once a second.
+pub async fn state(conn: &mut PgConnection) -> Result<State, sqlx::Error> {
+    sqlx::query_as(
+        "select (select generation from gateway_generation) as generation,
+                (select count(*) from workspace where deleted_at is null) as workspaces,
+                (select max(updated_at) from workspace) as newest_workspace",
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Makes this transaction the only one that writes settings: each is checked against all others.
+pub async fn hold(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("select pg_advisory_xact_lock($1)").bind(WRITE_LOCK).execute(conn).await.map(|_| ())
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    entry_id: Uuid,
+    section: String,
+    workspace_id: Option<WorkspaceId>,
+    workspace: Option<Slug>,
+    name: String,
+    settings: Value,
+    revision: i64,
+    created_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+}
+
+/// All settings; beside them the labels of rows that do not read as what they should be, with the reason.
+pub async fn load(conn: &mut PgConnection) -> Result<(Book, Vec<(String, String)>), sqlx::Error> {
+    let generation = state(&mut *conn).await?.generation;
+    let workspaces: Vec<(WorkspaceId, Slug)> =
+        sqlx::query_as("select workspace_id, name from workspace where deleted_at is null order by name")
+            .fetch_all(&mut *conn)
+            .await?;
+    let rows: Vec<Row> = sqlx::query_as(
+        "select e.entry_id, e.section, e.workspace_id, w.name as workspace, e.name, e.settings, e.revision, e.created_at,
+                e.updated_at
+         from gateway_entry e left join workspace w on w.workspace_id = e.workspace_id
+         where w.deleted_at is null
+         order by e.entry_id",
+    )
+    .fetch_all(conn)
+    .await?;
+
+    let (mut things, mut unread) = (Vec::new(), Vec::new());
+    for row in rows {
+        let owner = match (row.workspace_id, row.workspace) {
+            (Some(id), Some(name)) => Owner::Workspace { id, name },
+            _ => Owner::Instance,
+        };
+        let label = format!("{} {}", row.section, row.name);
+        let Some(section) = Section::of(&row.section) else {
+            unread.push((label, "this release knows no such thing".to_owned()));
+            continue;
+        };
+        match Settings::read(section, row.settings) {
+            Ok(settings) => things.push(Thing {
+                id: row.entry_id,
+                owner,
+                name: row.name,
+                revision: row.revision,
+                settings,
+                created_at: row.created_at,
+                updated_at: row.updated_at,
+            }),
+            Err(error) => unread.push((label, error.to_string())),
+        }
+    }
+    Ok((Book { generation, workspaces, things }, unread))
+}
+
+pub async fn insert(conn: &mut PgConnection, thing: &Thing) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into gateway_entry (entry_id, section, workspace_id, name, settings, revision, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, 1, $6, $6)",
+    )
+    .bind(thing.id)
+    .bind(thing.section().as_str())
+    .bind(thing.owner.workspace_id())
+    .bind(&thing.name)
+    .bind(thing.settings.to_value())
+    .bind(thing.created_at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn update(conn: &mut PgConnection, thing: &Thing) -> Result<(), sqlx::Error> {
+    sqlx::query("update gateway_entry set settings = $2, revision = $3, updated_at = $4 where entry_id = $1")
+        .bind(thing.id)
+        .bind(thing.settings.to_value())
+        .bind(thing.revision)
+        .bind(thing.updated_at)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub async fn delete(conn: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query("delete from gateway_entry where entry_id = $1").bind(id).execute(conn).await?;
+    Ok(())
+}
+
+/// Counts the change, and tells all replicas at commit.
+pub async fn bump(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "with counted as (update gateway_generation set generation = generation + 1 returning generation)
+         select pg_notify($1, generation::text) from counted",
+    )
+    .bind(CHANNEL)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether a catalog asset of this name is there.
+pub async fn asset_exists(conn: &mut PgConnection, workspace: &str, name: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "select exists (select from asset a join workspace w using (workspace_id)
+                        where w.name = $1 and a.name = $2 and a.deleted_at is null)",
+    )
+    .bind(workspace)
+    .bind(name)
+    .fetch_one(conn)
+    .await
+}
+
+#[derive(sqlx::FromRow)]
+struct SecretRow {
+    entry_id: Uuid,
+    #[sqlx(flatten)]
+    sealed: SealedBox,
+}
+
+/// The sealed secrets of all credentials.
+pub async fn secrets(conn: &mut PgConnection) -> Result<HashMap<Uuid, SealedBox>, sqlx::Error> {
+    let rows: Vec<SecretRow> =
+        sqlx::query_as("select entry_id, kek_id, wrapped_key, ciphertext from gateway_secret").fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|row| (row.entry_id, row.sealed)).collect())
+}
+
+pub async fn put_secret(
+    conn: &mut PgConnection,
+    id: Uuid,
+    sealed: &SealedBox,
+    at: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into gateway_secret (entry_id, kek_id, wrapped_key, ciphertext, updated_at)
+         values ($1, $2, $3, $4, $5)
+         on conflict (entry_id) do update
+         set kek_id = excluded.kek_id, wrapped_key = excluded.wrapped_key, ciphertext = excluded.ciphertext,
+             updated_at = excluded.updated_at",
+    )
+    .bind(id)
+    .bind(&sealed.kek_id)
+    .bind(&sealed.wrapped_key)
+    .bind(&sealed.ciphertext)
+    .bind(at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Puts another wrapping in the place of `before`, unless somebody wrote the secret meanwhile.
+pub async fn rewrap_secret(
+    conn: &mut PgConnection,
+    id: Uuid,
+    before: &SealedBox,
+    after: &SealedBox,
+) -> Result<bool, sqlx::Error> {
+    let done =
+        sqlx::query("update gateway_secret set kek_id = $3, wrapped_key = $4 where entry_id = $1 and wrapped_key = $2")
+            .bind(id)
+            .bind(&before.wrapped_key)
+            .bind(&after.kek_id)
+            .bind(&after.wrapped_key)
+            .execute(conn)
+            .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The known text that was sealed by this key when it was first used.
+pub async fn sealing_key(conn: &mut PgConnection, kek_id: &str) -> Result<Option<SealedBox>, sqlx::Error> {
+    sqlx::query_as("select kek_id, wrapped_key, ciphertext from sealing_key where kek_id = $1")
+        .bind(kek_id)
+        .fetch_optional(conn)
+        .await
+}
+
+/// Keeps it; the first of several replicas wins.
+pub async fn put_sealing_key(
+    conn: &mut PgConnection,
+    sealed: &SealedBox,
+    at: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into sealing_key (kek_id, wrapped_key, ciphertext, created_at) values ($1, $2, $3, $4)
+         on conflict (kek_id) do nothing",
+    )
+    .bind(&sealed.kek_id)
+    .bind(&sealed.wrapped_key)
+    .bind(&sealed.ciphertext)
+    .bind(at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
