@@ -30,6 +30,7 @@ pub fn head() -> utoipa::openapi::OpenApi {
             (name = "environments", description = "The places where versions run."),
             (name = "metadata", description = "Fields a workspace adds to what it registers."),
             (name = "import and export", description = "Everything at once."),
+            (name = "gateway", description = "What models and REST APIs are reached through, under which limits."),
             (name = "keys", description = "Credentials, and who you are."),
         ),
     )]
@@ -172,6 +173,16 @@ fn path_parameter(name: &str) -> Value {
         "deployment" => ("The deployment's id.", json!({"type": "string", "format": "uuid"}), ""),
         "key" => ("The key's id.", json!({"type": "string", "format": "uuid"}), ""),
         "environment" => ("The environment's name.", slug(), "production"),
+        "credential" => ("The credential's name.", slug(), "azure-eu"),
+        "backend" => ("The backend's name.", slug(), "azure-eu"),
+        "pool" => ("The pool's name.", slug(), "chat"),
+        "route" => ("The route's name.", slug(), "chat"),
+        "policy" => ("The policy's name.", slug(), "team-tokens"),
+        "model" => (
+            "The model, as it is asked for or as a vendor calls it; a slash as `%2F`.",
+            json!({"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[A-Za-z0-9._:/@+-]+$"}),
+            "gpt-4o",
+        ),
         "field" => ("The field's name.", slug(), "cost-centre"),
         "operation" => ("The operation's name; a slash as `%2F`.", json!({"type": "string", "minLength": 1}), "getPet"),
         "tool" => ("The tool's name; a slash as `%2F`.", json!({"type": "string", "minLength": 1}), "search"),
@@ -197,7 +208,7 @@ fn refusals(path: &str, writes: bool, has_body: bool, conditional: bool) -> Vec<
     if path.contains('{') || path.ends_with("/export") || path.ends_with("/keys") {
         all.push(("404", "There is nothing here that you may see."));
     }
-    if writes || path.ends_with("/keys") || path.ends_with("/history") {
+    if writes || path.ends_with("/keys") || path.ends_with("/history") || path.contains("/gateway/") {
         all.push(("403", "Not allowed; `roles` says which role would do."));
     }
     if writes {

@@ -13,6 +13,7 @@ mod docs;
 mod document;
 mod environments;
 mod export;
+mod gateway;
 mod import;
 mod keys;
 mod me;
@@ -38,6 +39,12 @@ use utoipa_axum::routes;
 /// The routes below `/api`.
 pub fn router(handles: &Handles) -> Router<Handles> {
     build(|route| guarded_writes(route, handles)).router.merge(docs::router())
+}
+
+/// The JSON Schema of the gateway's file; `id` is its address.
+#[must_use]
+pub fn gateway_schema(id: &str) -> Value {
+    gateway::file::schema_document(id)
 }
 
 /// The OpenAPI document of `/api/v1`; `url` is the address clients use.
@@ -79,6 +86,23 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(me::find),
         routes!(me::permissions),
         routes!(reindex::reindex),
+        routes!(gateway::credential::list),
+        routes!(gateway::credential::find, gateway::credential::put, gateway::credential::delete),
+        routes!(gateway::backend::list),
+        routes!(gateway::backend::find, gateway::backend::put, gateway::backend::delete),
+        routes!(gateway::things::drain),
+        routes!(gateway::pool::list),
+        routes!(gateway::pool::find, gateway::pool::put, gateway::pool::delete),
+        routes!(gateway::route::list),
+        routes!(gateway::route::find, gateway::route::put, gateway::route::delete),
+        routes!(gateway::policy::list),
+        routes!(gateway::policy::find, gateway::policy::put, gateway::policy::delete),
+        routes!(gateway::price::list),
+        routes!(gateway::price::find, gateway::price::put, gateway::price::delete),
+        routes!(gateway::file::apply),
+        routes!(gateway::file::export),
+        routes!(gateway::file::rewrap),
+        routes!(gateway::file::schema),
     ];
     let of_assets: Vec<UtoipaMethodRouter<Handles>> = vec![
         routes!(assets::find, assets::update, assets::delete),

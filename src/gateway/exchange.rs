@@ -56,7 +56,10 @@ pub struct Exchange {
 pub enum Asked {
     Model(Call),
     /// A REST API behind the gateway; the path is what follows the asset's name, with its query.
-    Rest { method: Method, path: String },
+    Rest {
+        method: Method,
+        path: String,
+    },
 }
 
 /// One change to a head.
@@ -233,11 +236,8 @@ impl Exchange {
     /// What it is settled with when it ends so: what the vendor reported, else what was counted.
     #[must_use]
     pub fn settlement(&self, ending: Ending) -> Settlement {
-        let counted = Usage {
-            input: self.prompt_tokens.unwrap_or(0),
-            output: self.reply.counted_output,
-            ..Usage::default()
-        };
+        let counted =
+            Usage { input: self.prompt_tokens.unwrap_or(0), output: self.reply.counted_output, ..Usage::default() };
         let went_out = self.reply.backend.is_some()
             || self.attempts.iter().any(|attempt| attempt.result == AttemptResult::GivenUp);
         // An error of the vendor's costs nothing, and an answer that a vendor did not finish is not reported whole.

@@ -121,9 +121,9 @@ impl Call {
                 options.include_usage.unwrap_or(false)
             }
         };
-        let user = fields.user.or(fields.metadata.and_then(|metadata| {
-            serde_json::from_str::<Metadata<'_>>(metadata.get()).ok()?.user_id
-        }));
+        let user = fields.user.or(fields
+            .metadata
+            .and_then(|metadata| serde_json::from_str::<Metadata<'_>>(metadata.get()).ok()?.user_id));
         Ok(Self {
             dialect,
             model,
@@ -336,7 +336,8 @@ mod tests {
 
     #[test]
     fn other_dialects_have_their_names_for_things() {
-        let messages = br#"{"model":"claude","max_tokens":5,"system":"be brief","messages":[],"metadata":{"user_id":"u"}}"#;
+        let messages =
+            br#"{"model":"claude","max_tokens":5,"system":"be brief","messages":[],"metadata":{"user_id":"u"}}"#;
         let call = Call::read(Dialect::Messages, messages, None).unwrap();
         assert_eq!((call.user.as_deref(), call.max_output), (Some("u"), Some(5)));
         assert_eq!(&messages[call.instructions.unwrap()], b"\"be brief\"");

@@ -45,9 +45,7 @@ fn resets(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
     let text = |name: &str| headers.get(HeaderName::from_bytes(name.as_bytes()).ok()?)?.to_str().ok().map(str::trim);
     PAIRS
         .iter()
-        .filter(|(_, remaining)| {
-            text(remaining).is_none_or(|left| left.parse::<f64>().is_ok_and(|left| left <= 0.0))
-        })
+        .filter(|(_, remaining)| text(remaining).is_none_or(|left| left.parse::<f64>().is_ok_and(|left| left <= 0.0)))
         .filter_map(|(reset, _)| reset_in(text(reset)?, now))
         .max()
 }

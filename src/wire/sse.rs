@@ -90,7 +90,10 @@ mod tests {
         for text in ["data: a\n\ndata:b\n\n", "data: a\r\n\r\ndata:b\r\n\r\n", "data: a\r\rdata:b\r\r\n"] {
             assert_eq!(read(text.as_bytes()).0, ["a", "b"], "{text:?}");
         }
-        assert_eq!(read(b": ping\n\nevent: x\ndata: a\ndata: b\nid: 1\n\ndata: unfinished\n"), (vec!["a\nb".into()], 17));
+        assert_eq!(
+            read(b": ping\n\nevent: x\ndata: a\ndata: b\nid: 1\n\ndata: unfinished\n"),
+            (vec!["a\nb".into()], 17)
+        );
         assert_eq!(event_end(b"data: a\r\n\r"), None, "the LF may still come");
         assert_eq!(event_end(b"data: a\n"), None);
         assert_eq!(event_end(b""), None);

@@ -9,6 +9,7 @@ mod connect;
 mod fetching;
 mod front_door;
 mod gateway;
+mod gateway_settings;
 mod mcp;
 mod openapi;
 mod own_document;

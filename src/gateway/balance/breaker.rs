@@ -28,7 +28,9 @@ pub struct Trip {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Closed,
-    Open { until: Instant },
+    Open {
+        until: Instant,
+    },
     /// One probe is away, or may go.
     HalfOpen,
 }
@@ -45,7 +47,9 @@ pub enum Pass {
 pub enum Verdict {
     Good,
     /// Counts, and says how long to stay away where the backend did.
-    Bad { wait: Option<Duration> },
+    Bad {
+        wait: Option<Duration>,
+    },
     /// No answer and no fault of the backend's: the client left.
     Unknown,
 }

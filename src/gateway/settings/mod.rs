@@ -34,7 +34,7 @@ pub use pool::{Hedging, Member, PoolSettings, RetryBudget, Strategy};
 pub use price::PriceSettings;
 pub use route::{Callers, Dialect, RouteSettings, Serves};
 pub use span::Span;
-pub use thing::{Book, Section, Settings, Thing, label};
+pub use thing::{Book, OfSection, Section, Settings, Thing, label};
 
 use crate::base::{Slug, WorkspaceId};
 

@@ -116,22 +116,41 @@ impl Settings {
     }
 }
 
-macro_rules! settings_from {
-    ($($name:ident($inner:ty)),+) => {$(
+/// The settings of one section, out of those of any.
+pub trait OfSection: Sized + Into<Settings> {
+    const SECTION: Section;
+
+    /// None when they are of another section.
+    fn of(settings: Settings) -> Option<Self>;
+}
+
+macro_rules! of_section {
+    ($($name:ident($inner:ty, $found:ident => $unboxed:expr)),+) => {$(
         impl From<$inner> for Settings {
             fn from(settings: $inner) -> Self {
                 Self::$name(settings.into())
             }
         }
+
+        impl OfSection for $inner {
+            const SECTION: Section = Section::$name;
+
+            fn of(settings: Settings) -> Option<Self> {
+                match settings {
+                    Settings::$name($found) => Some($unboxed),
+                    _ => None,
+                }
+            }
+        }
     )+};
 }
-settings_from!(
-    Credential(CredentialSettings),
-    Backend(BackendSettings),
-    Pool(PoolSettings),
-    Policy(PolicySettings),
-    Route(RouteSettings),
-    Price(PriceSettings)
+of_section!(
+    Credential(CredentialSettings, one => one),
+    Backend(BackendSettings, one => *one),
+    Pool(PoolSettings, one => one),
+    Policy(PolicySettings, one => one),
+    Route(RouteSettings, one => one),
+    Price(PriceSettings, one => one)
 );
 
 /// One thing as it is stored. Of a credential the secret's place holds a reference, never the secret.

@@ -1,0 +1,6 @@
+//! The gateway's settings: the things of each section, all of them as one file, and what is done to them.
+
+pub mod file;
+pub mod things;
+
+pub use things::{backend, credential, policy, pool, price, route};
