@@ -5,7 +5,9 @@ use super::settings::{
     BackendSettings, Callers, Entry, Owner, PolicySettings, PoolSettings, PriceSettings, Reach, RouteSettings, Serves,
 };
 use crate::auth::{Actor, Permission, Scope};
-use crate::base::{BackendId, CredentialId, FieldError, PolicyId, PoolId, PriceId, RouteId, Slug, WorkspaceId};
+use crate::base::{
+    AssetId, BackendId, CredentialId, FieldError, PolicyId, PoolId, PriceId, RouteId, Slug, WorkspaceId,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -59,6 +61,8 @@ pub struct Route {
     pub pool: Arc<Pool>,
     pub policies: Vec<Arc<Policy>>,
     callers: Admitted,
+    /// Its asset, where the catalog has it.
+    asset_scope: Option<Scope>,
 }
 
 /// [`Callers`] with every name followed.
@@ -69,12 +73,34 @@ enum Admitted {
 }
 
 impl Route {
-    /// Whether this actor may call it.
+    /// Whether this actor may call it: with its role and its key, here or for the asset it belongs to.
     #[must_use]
     pub fn admits(&self, actor: &Actor) -> bool {
+        actor.key_calls(&self.qualified_name()) && (self.reaches(actor) || self.gives_asset_to(actor))
+    }
+
+    fn reaches(&self, actor: &Actor) -> bool {
         match &self.callers {
-            Admitted::Anywhere => actor.require_somewhere(Permission::ReadCatalog).is_ok(),
-            Admitted::Workspaces(ids) => ids.iter().any(|id| actor.may(Permission::ReadCatalog, Scope::Workspace(*id))),
+            // A role for one asset is one for that asset and not for what everybody may call.
+            Admitted::Anywhere => actor.grants().iter().any(|grant| {
+                !matches!(grant.scope, Scope::Asset(..))
+                    && grant.role.allows(Permission::CallGateway)
+                    && actor.key_allows(Permission::CallGateway, grant.scope)
+            }),
+            Admitted::Workspaces(ids) => ids.iter().any(|id| actor.may(Permission::CallGateway, Scope::Workspace(*id))),
+        }
+    }
+
+    fn gives_asset_to(&self, actor: &Actor) -> bool {
+        self.asset_scope.is_some_and(|scope| actor.may(Permission::CallGateway, scope))
+    }
+
+    /// `chat`, or `team/chat` of a workspace's: what the scope of a key calls it.
+    #[must_use]
+    pub fn qualified_name(&self) -> String {
+        match self.owner.workspace_name() {
+            Some(workspace) => format!("{workspace}/{}", self.name),
+            None => self.name.clone(),
         }
     }
 
@@ -90,14 +116,19 @@ impl Route {
     /// The catalog asset it belongs to, as workspace and name.
     #[must_use]
     pub fn asset(&self) -> Option<(&str, &str)> {
-        let named = match (&self.settings.asset, &self.settings.serves) {
-            (Some(asset), _) | (None, Serves::Rest(asset)) => asset.as_str(),
-            (None, Serves::Models(_)) => return None,
-        };
-        match self.owner.workspace_name() {
-            Some(workspace) => Some((workspace.as_str(), named)),
-            None => named.split_once('/'),
-        }
+        asset_of(&self.owner, &self.settings)
+    }
+}
+
+/// The catalog asset a route belongs to, as workspace and name.
+pub(super) fn asset_of<'a>(owner: &'a Owner, settings: &'a RouteSettings) -> Option<(&'a str, &'a str)> {
+    let named = match (&settings.asset, &settings.serves) {
+        (Some(asset), _) | (None, Serves::Rest(asset)) => asset.as_str(),
+        (None, Serves::Models(_)) => return None,
+    };
+    match owner.workspace_name() {
+        Some(workspace) => Some((workspace.as_str(), named)),
+        None => named.split_once('/'),
     }
 }
 
@@ -123,6 +154,8 @@ pub struct Snapshot {
 pub struct Parts {
     pub generation: i64,
     pub workspaces: Vec<(WorkspaceId, Slug)>,
+    /// Those that routes belong to, by the names of workspace and asset.
+    pub assets: HashMap<(String, String), (WorkspaceId, AssetId)>,
     pub credentials: Vec<(Owner, Arc<Credential>)>,
     pub backends: Vec<Entry<BackendId, BackendSettings>>,
     pub pools: Vec<Entry<PoolId, PoolSettings>>,
@@ -236,7 +269,10 @@ impl Snapshot {
                     names.iter().filter_map(|name| workspaces.get(name.as_str()).copied()).collect(),
                 ),
             };
-            let route = Arc::new(Route { id, owner, name, settings, pool, policies: acting, callers });
+            let asset = asset_of(&owner, &settings).map(|(workspace, asset)| (workspace.to_owned(), asset.to_owned()));
+            let asset_scope =
+                asset.and_then(|asset| parts.assets.get(&asset)).map(|(one, other)| Scope::Asset(*one, *other));
+            let route = Arc::new(Route { id, owner, name, settings, pool, policies: acting, callers, asset_scope });
             for model in route.models() {
                 snapshot.by_model.entry(model.clone()).or_default().push(route.clone());
             }

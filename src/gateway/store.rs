@@ -1,7 +1,7 @@
 //! The settings in Postgres: read whole, written thing by thing.
 
 use super::settings::{Book, Owner, Section, Settings, Thing};
-use crate::base::{SealedBox, Slug, WorkspaceId};
+use crate::base::{AssetId, SealedBox, Slug, WorkspaceId};
 use serde_json::Value;
 use sqlx::PgConnection;
 use std::collections::HashMap;
@@ -149,6 +149,27 @@ pub async fn asset_exists(conn: &mut PgConnection, workspace: &str, name: &str) 
     .bind(name)
     .fetch_one(conn)
     .await
+}
+
+/// The ids of assets by the names of workspace and asset; those that are not there are not in it.
+pub async fn assets(
+    conn: &mut PgConnection,
+    named: &[(String, String)],
+) -> Result<HashMap<(String, String), (WorkspaceId, AssetId)>, sqlx::Error> {
+    let (workspaces, names): (Vec<&str>, Vec<&str>) =
+        named.iter().map(|(one, other)| (one.as_str(), other.as_str())).unzip();
+    let rows: Vec<(String, String, WorkspaceId, AssetId)> = sqlx::query_as(
+        "select w.name, a.name, w.workspace_id, a.asset_id
+         from unnest($1::text[], $2::text[]) as wanted (workspace, name)
+              join workspace w on w.name = wanted.workspace
+              join asset a on a.workspace_id = w.workspace_id and a.name = wanted.name
+         where a.deleted_at is null",
+    )
+    .bind(workspaces)
+    .bind(names)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(workspace, name, id, asset)| ((workspace, name), (id, asset))).collect())
 }
 
 #[derive(sqlx::FromRow)]

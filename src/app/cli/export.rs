@@ -20,6 +20,9 @@ pub(super) struct ExportArgs {
     /// Only this workspace.
     #[arg(long)]
     workspace: Option<String>,
+    /// The gateway's settings instead, as one YAML file that `wharfinger apply` takes.
+    #[arg(long)]
+    gateway: bool,
     #[command(flatten)]
     service: Service,
 }
@@ -27,7 +30,8 @@ pub(super) struct ExportArgs {
 pub(super) async fn run(args: ExportArgs) -> Result<()> {
     let client = Client::new(&args.service)?;
     let query: Vec<_> = args.workspace.into_iter().map(|name| ("workspace", name)).collect();
-    let response = client.send(client.request(Method::GET, "/api/v1/export").query(&query)).await?;
+    let path = if args.gateway { "/api/v1/gateway/export" } else { "/api/v1/export" };
+    let response = client.send(client.request(Method::GET, path).query(&query)).await?;
 
     // Written beside the target and renamed at the end: an export that broke off is not mistaken for a whole one.
     let part = args.output.as_ref().map(|path| path.with_extension("part"));

@@ -1,5 +1,6 @@
 //! The command line: what each command takes, and who does it.
 
+mod apply;
 mod client;
 mod export;
 mod import;
@@ -36,12 +37,16 @@ enum Command {
     Openapi,
     /// Bring in API documents, server.json files, JSON lines, or another registry.
     Import(import::ImportArgs),
-    /// Write everything you may see as JSON lines, which `import` takes back.
+    /// Bring the gateway's settings to what a file says; the plan is printed first.
+    Apply(apply::ApplyArgs),
+    /// Write everything you may see as JSON lines, which `import` takes back; or the gateway's settings, which `apply` does.
     Export(export::ExportArgs),
     /// Find assets by words and meaning.
     Search(search::SearchArgs),
     /// Make, list and revoke keys.
     Key(key::KeyArgs),
+    /// Seal all credentials by the first of the encryption keys, after a new one was put there.
+    Rewrap(Service),
     /// Rebuild the search index from the catalog while the service runs.
     Reindex(Service),
 }
@@ -88,9 +93,15 @@ async fn perform(cli: Cli) -> Result<ExitCode> {
             print(&serde_json::to_string_pretty(&document).context("the document is plain data")?);
         }
         Command::Import(args) => return import::run(args).await,
+        Command::Apply(args) => apply::run(args).await?,
         Command::Export(args) => export::run(args).await?,
         Command::Search(args) => search::run(args).await?,
         Command::Key(args) => key::run(args).await?,
+        Command::Rewrap(service) => {
+            let client = client::Client::new(&service)?;
+            client.post_empty("/api/v1/gateway/rewrap").await?;
+            print("All credentials are sealed by the first of the encryption keys; older ones may be taken out.");
+        }
         Command::Reindex(service) => {
             client::Client::new(&service)?.post_empty("/api/v1/reindex").await?;
             print("The index is being rebuilt; /readyz tells when it is done.");

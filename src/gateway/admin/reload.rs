@@ -2,7 +2,7 @@
 
 use super::super::credential::{Credential, identity};
 use super::super::settings::{Book, Entry, Settings};
-use super::super::snapshot::{Parts, Snapshot};
+use super::super::snapshot::{Parts, Snapshot, asset_of};
 use super::{Gateway, store};
 use crate::audit;
 use crate::base::{CredentialId, Problem, SealedBox, db::Wakeups};
@@ -30,12 +30,19 @@ impl Gateway {
         }
         let (book, unread) = store::load(&mut tx).await?;
         let sealed = store::secrets(&mut tx).await?;
+        let named: Vec<_> = book
+            .routes()
+            .filter_map(|(route, settings)| asset_of(&route.owner, settings))
+            .map(|(workspace, name)| (workspace.to_owned(), name.to_owned()))
+            .collect();
+        let assets = store::assets(&mut tx, &named).await?;
         tx.commit().await?;
 
         let mut left_out: Vec<String> =
             unread.into_iter().map(|(label, reason)| format!("{label}: {reason}")).collect();
         let mut unopened = Vec::new();
-        let parts = self.parts(book, &sealed, &mut left_out, &mut unopened);
+        let mut parts = self.parts(book, &sealed, &mut left_out, &mut unopened);
+        parts.assets = assets;
         let (snapshot, wrong) = Snapshot::from_parts(parts);
         left_out.extend(wrong.into_iter().map(|one| format!("{}: {}", one.location, one.message)));
 

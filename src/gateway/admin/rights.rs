@@ -16,8 +16,8 @@ impl Right {
     fn permission(self, owner: &Owner) -> Permission {
         match (self, owner) {
             (Self::Read, Owner::Workspace { .. }) => Permission::ReadCatalog,
-            (Self::Read, Owner::Instance) => Permission::ManageKeys,
-            (Self::Manage, _) => Permission::ManageKeys,
+            (Self::Read, Owner::Instance) => Permission::ManageGateway,
+            (Self::Manage, _) => Permission::ManageGateway,
         }
     }
 }
@@ -35,7 +35,7 @@ pub(super) fn may(actor: &Actor, owner: &Owner, right: Right) -> bool {
 pub(super) fn require_somewhere(actor: &Actor, right: Right) -> Result<(), Problem> {
     let permission = match right {
         Right::Read => Permission::ReadCatalog,
-        Right::Manage => Permission::ManageKeys,
+        Right::Manage => Permission::ManageGateway,
     };
     Ok(actor.require_somewhere(permission)?)
 }

@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn only_the_last_message_may_differ_within_a_partition() {
-        let (one, other) = (ask(&["p", "bot"], &chat("Where is berth 9?")), ask(&["p", "bot"], &chat("Show me berth 9")));
+        let (one, other) =
+            (ask(&["p", "bot"], &chat("Where is berth 9?")), ask(&["p", "bot"], &chat("Show me berth 9")));
 
         assert_eq!(one.partition, other.partition);
         assert_ne!(one.exact, other.exact);

@@ -274,9 +274,11 @@ mod tests {
         let cache = Cache::new(Embedder::hashed(), 1 << 20);
         kept(&cache, "bot", "where does the ferry to the island leave").await;
 
-        let same = cache.find(&question("bot", "where does the ferry to the island leave"), 1.0, HOUR / 2).await.unwrap();
+        let same =
+            cache.find(&question("bot", "where does the ferry to the island leave"), 1.0, HOUR / 2).await.unwrap();
         assert_eq!((same.is_exact, same.similarity, same.age), (true, 1.0, HOUR / 2));
-        let near = cache.find(&question("bot", "where does the ferry leave to the island"), 0.4, HOUR / 2).await.unwrap();
+        let near =
+            cache.find(&question("bot", "where does the ferry leave to the island"), 0.4, HOUR / 2).await.unwrap();
         assert!(!near.is_exact && near.similarity >= 0.4, "{near:?}");
         assert!(cache.find(&question("bot", "what is for lunch"), 0.4, HOUR / 2).await.is_none());
     }

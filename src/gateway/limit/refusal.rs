@@ -76,14 +76,18 @@ impl Refusal {
         };
         let (used, asked) = (measure.amount(self.used), measure.amount(self.asked));
         let detail = match self.why {
-            Why::Spent => format!("The policy {policy} allows {limit_words}: {used} are used and this request needs {asked}."),
+            Why::Spent => {
+                format!("The policy {policy} allows {limit_words}: {used} are used and this request needs {asked}.")
+            }
             Why::InFlight => format!(
                 "The policy {policy} allows {limit_words}: {used} are used, {} are reserved by requests under way, and \
                  this request needs {asked}.",
                 measure.amount(self.reserved)
             ),
             Why::TooLarge => format!("The policy {policy} allows {limit_words}, and this request alone needs {asked}."),
-            Why::Unreachable => format!("The counters of the policy {policy} are shared through Redis, which does not answer."),
+            Why::Unreachable => {
+                format!("The counters of the policy {policy} are shared through Redis, which does not answer.")
+            }
         };
         let help = match self.why {
             Why::TooLarge => "Ask for less at once, or have the policy changed.".to_owned(),
@@ -190,12 +194,18 @@ mod tests {
     fn the_body_says_which_limit_and_how_things_stand() {
         let problem = refusal(Measure::Tokens, Span::MINUTE, Why::Spent).problem();
 
-        assert_eq!(problem.detail, "The policy per-key allows 1000 tokens in a minute for bot: 900 are used and this request needs 200.");
+        assert_eq!(
+            problem.detail,
+            "The policy per-key allows 1000 tokens in a minute for bot: 900 are used and this request needs 200."
+        );
         assert_eq!(problem.retry_after, Some(Duration::from_secs(17)));
         for (member, value) in [("used", 900), ("limit", 1_000), ("reserved", 50), ("resetSeconds", 61)] {
             assert_eq!(problem.extensions[member], value, "{member}");
         }
-        assert_eq!((&problem.extensions["policy"], &problem.extensions["counterKey"]), (&"per-key".into(), &"bot".into()));
+        assert_eq!(
+            (&problem.extensions["policy"], &problem.extensions["counterKey"]),
+            (&"per-key".into(), &"bot".into())
+        );
     }
 
     #[test]

@@ -197,8 +197,18 @@ mod tests {
             format!("{} {}\r\n\r\n", "w".repeat(600), "\u{4f60}\u{597d}".repeat(300)),
         ];
         for text in &texts {
-            assert_eq!(count(Family::O200k, text), bpe_openai::o200k_base().count(text.as_str()) as u64, "{:.40}", text);
-            assert_eq!(count(Family::Cl100k, text), bpe_openai::cl100k_base().count(text.as_str()) as u64, "{:.40}", text);
+            assert_eq!(
+                count(Family::O200k, text),
+                bpe_openai::o200k_base().count(text.as_str()) as u64,
+                "{:.40}",
+                text
+            );
+            assert_eq!(
+                count(Family::Cl100k, text),
+                bpe_openai::cl100k_base().count(text.as_str()) as u64,
+                "{:.40}",
+                text
+            );
         }
     }
 

@@ -97,7 +97,9 @@ fn size_of_head(head: &[u8]) -> Option<(u32, u32)> {
                 Some(((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1))
             }
             b"VP8X" => {
-                let side = |at: usize| Some(u32::from_le_bytes([*head.get(at)?, *head.get(at + 1)?, *head.get(at + 2)?, 0]) + 1);
+                let side = |at: usize| {
+                    Some(u32::from_le_bytes([*head.get(at)?, *head.get(at + 1)?, *head.get(at + 2)?, 0]) + 1)
+                };
                 Some((side(24)?, side(27)?))
             }
             _ => None,

@@ -67,7 +67,11 @@ pub fn estimate(dialect: Dialect, model: &str, body: &[u8]) -> Estimate {
     let ceiling = number(body.max_completion_tokens)
         .or_else(|| number(body.max_output_tokens))
         .or_else(|| number(body.max_tokens));
-    let replies = if matches!(dialect, Dialect::Embeddings | Dialect::CountTokens) { 0 } else { number(body.n).unwrap_or(1).clamp(1, MOST_REPLIES) };
+    let replies = if matches!(dialect, Dialect::Embeddings | Dialect::CountTokens) {
+        0
+    } else {
+        number(body.n).unwrap_or(1).clamp(1, MOST_REPLIES)
+    };
     Estimate { input, exact, ceiling, replies }
 }
 
@@ -323,7 +327,11 @@ mod tests {
             (Dialect::Chat, json!({"messages": [{"role": "user", "content": words}]}), 7),
             (Dialect::Chat, json!({"messages": [{"role": "user", "content": [{"type": "text", "text": words}]}]}), 7),
             (Dialect::Responses, json!({"input": words}), 7),
-            (Dialect::Responses, json!({"input": [{"role": "user", "content": [{"type": "input_text", "text": words}]}]}), 7),
+            (
+                Dialect::Responses,
+                json!({"input": [{"role": "user", "content": [{"type": "input_text", "text": words}]}]}),
+                7,
+            ),
             (Dialect::Messages, json!({"messages": [{"role": "user", "content": words}]}), 7),
             (Dialect::Embeddings, json!({"input": words}), 0),
             (Dialect::Embeddings, json!({"input": [words]}), 0),
@@ -358,8 +366,15 @@ mod tests {
     #[test]
     fn no_body_makes_it_fail() {
         for body in [
-            "", "null", "[]", "{", "{\"messages\": 3}", "{\"messages\": [null, 1, \"a\", {\"content\": {}}]}",
-            "{\"messages\":[{\"role\":\"user\",\"content\":\"\\ud800\"}]}", "{\"input\": {}}", "\u{feff}{}",
+            "",
+            "null",
+            "[]",
+            "{",
+            "{\"messages\": 3}",
+            "{\"messages\": [null, 1, \"a\", {\"content\": {}}]}",
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"\\ud800\"}]}",
+            "{\"input\": {}}",
+            "\u{feff}{}",
             "{\"messages\":[{\"content\":[{\"image_url\":[]},{\"source\":7},[],null]}],\"tools\":{\"a\":1}}",
         ] {
             for dialect in [Dialect::Chat, Dialect::Responses, Dialect::Embeddings, Dialect::Messages] {

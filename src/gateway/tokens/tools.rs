@@ -37,11 +37,7 @@ fn properties(family: Family, schema: &Value, depth: usize) -> u64 {
         return 0;
     };
     let each = named.iter().map(|(name, property)| {
-        let line = format!(
-            "{name}:{}:{}",
-            text(property, "type"),
-            text(property, "description").trim_end_matches('.')
-        );
+        let line = format!("{name}:{}:{}", text(property, "type"), text(property, "description").trim_end_matches('.'));
         let choices = property.get("enum").and_then(Value::as_array).map_or(0, |items| {
             let items = items.iter().map(|item| {
                 ENUM_ITEM + item.as_str().map_or_else(|| count(family, &item.to_string()), |item| count(family, item))

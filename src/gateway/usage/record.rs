@@ -160,7 +160,8 @@ impl UsageRecord {
 
     /// Adds what counts against quotas.
     pub fn add_quotas(&mut self, spent: Vec<QuotaSpent>) {
-        let lines = spent.into_iter().map(|QuotaSpent { key, start, amount }| QuotaLine { key: key.to_hex(), start, amount });
+        let lines =
+            spent.into_iter().map(|QuotaSpent { key, start, amount }| QuotaLine { key: key.to_hex(), start, amount });
         self.quotas.extend(lines);
     }
 

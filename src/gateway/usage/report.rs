@@ -149,7 +149,9 @@ impl Ledger {
     /// As [`Ledger::report`].
     pub async fn chargeback(&self, actor: &Actor, question: &Question) -> Result<Vec<ChargebackLine>, ReportError> {
         actor.require_somewhere(Permission::ReadCatalog)?;
-        let mut sql = QueryBuilder::<Postgres>::new("select start_at as at, coalesce(w.name, '') as workspace, key_name, user_name, asset, route, model, backend,");
+        let mut sql = QueryBuilder::<Postgres>::new(
+            "select start_at as at, coalesce(w.name, '') as workspace, key_name, user_name, asset, route, model, backend,",
+        );
         sql.push(SUMS);
         from(&mut sql, "day", &actor.sight(), question);
         sql.push(" group by 1, 2, 3, 4, 5, 6, 7, 8 order by 1, 2, 3, 4, 5, 6, 7, 8");

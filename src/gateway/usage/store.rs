@@ -118,7 +118,9 @@ pub(super) async fn counters(db: &PgPool, now: OffsetDateTime) -> sqlx::Result<V
             .bind(now - LONGEST_PERIOD)
             .fetch_all(db)
             .await?;
-    let read = |(key, start, used): (String, OffsetDateTime, i64)| Some((CounterKey::from_hex(&key)?, start, used.unsigned_abs()));
+    let read = |(key, start, used): (String, OffsetDateTime, i64)| {
+        Some((CounterKey::from_hex(&key)?, start, used.unsigned_abs()))
+    };
     Ok(rows.into_iter().filter_map(read).collect())
 }
 
@@ -141,13 +143,34 @@ pub struct Retention {
 pub(super) async fn remove_old(db: &Database, now: OffsetDateTime, keep: Retention) -> sqlx::Result<u64> {
     let mut removed = 0;
     let statements = [
-        ("delete from usage_record where usage_record_id in (select usage_record_id from usage_record where at < $1 limit 5000)", keep.records),
-        ("delete from usage_rollup where ctid in (select ctid from usage_rollup where period = 'minute' and start_at < $1 limit 5000)", keep.minutes),
-        ("delete from usage_rollup where ctid in (select ctid from usage_rollup where period = 'hour' and start_at < $1 limit 5000)", keep.hours),
-        ("delete from usage_rollup where ctid in (select ctid from usage_rollup where period = 'day' and start_at < $1 limit 5000)", keep.days),
-        ("delete from usage_latency where ctid in (select ctid from usage_latency where start_at < $1 limit 5000)", keep.hours),
-        ("delete from usage_counter where ctid in (select ctid from usage_counter where period_start < $1 limit 5000)", LONGEST_PERIOD),
-        ("delete from budget_notice where ctid in (select ctid from budget_notice where period_start < $1 limit 5000)", LONGEST_PERIOD),
+        (
+            "delete from usage_record where usage_record_id in (select usage_record_id from usage_record where at < $1 limit 5000)",
+            keep.records,
+        ),
+        (
+            "delete from usage_rollup where ctid in (select ctid from usage_rollup where period = 'minute' and start_at < $1 limit 5000)",
+            keep.minutes,
+        ),
+        (
+            "delete from usage_rollup where ctid in (select ctid from usage_rollup where period = 'hour' and start_at < $1 limit 5000)",
+            keep.hours,
+        ),
+        (
+            "delete from usage_rollup where ctid in (select ctid from usage_rollup where period = 'day' and start_at < $1 limit 5000)",
+            keep.days,
+        ),
+        (
+            "delete from usage_latency where ctid in (select ctid from usage_latency where start_at < $1 limit 5000)",
+            keep.hours,
+        ),
+        (
+            "delete from usage_counter where ctid in (select ctid from usage_counter where period_start < $1 limit 5000)",
+            LONGEST_PERIOD,
+        ),
+        (
+            "delete from budget_notice where ctid in (select ctid from budget_notice where period_start < $1 limit 5000)",
+            LONGEST_PERIOD,
+        ),
     ];
     for (statement, kept_for) in statements {
         loop {

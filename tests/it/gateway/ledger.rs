@@ -162,14 +162,18 @@ async fn others_see_what_their_workspaces_are_charged() {
     let app = TestApp::start().await;
     let home = tempfile::tempdir().unwrap();
     let ledger = ledger(&app.handles.db, home.path());
-    let (ours, theirs) = (app.member(wharfinger::auth::Role::Reader, "ours").await, app.member(wharfinger::auth::Role::Reader, "theirs").await);
+    let (ours, theirs) = (
+        app.member(wharfinger::auth::Role::Reader, "ours").await,
+        app.member(wharfinger::auth::Role::Reader, "theirs").await,
+    );
     let (ours, theirs) = (app.actor(&ours).await, app.actor(&theirs).await);
     let ours_id = ours.sight().workspaces[0];
     ledger.record(&UsageRecord { workspace_id: Some(ours_id), ..record("bot", 100, 20) });
     ledger.record(&record("nobodys", 7, 7));
     drained(&ledger).await;
 
-    let seen = |report: wharfinger::gateway::usage::Report| report.lines.into_iter().map(|line| line.name).collect::<Vec<_>>();
+    let seen =
+        |report: wharfinger::gateway::usage::Report| report.lines.into_iter().map(|line| line.name).collect::<Vec<_>>();
     assert_eq!(seen(ledger.report(&ours, &question(By::Workspace)).await.unwrap()), ["ours"]);
     assert!(seen(ledger.report(&theirs, &question(By::Key)).await.unwrap()).is_empty());
     assert!(ledger.report(&Actor::anonymous(), &question(By::Key)).await.is_err());
