@@ -10,6 +10,7 @@ pub mod cache;
 mod credential;
 pub mod exchange;
 pub mod limit;
+mod masking;
 pub mod policy;
 pub mod settings;
 mod snapshot;

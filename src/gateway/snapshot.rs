@@ -145,6 +145,7 @@ pub struct Snapshot {
     prices: HashMap<String, PriceSettings>,
     credentials: HashMap<CredentialId, Arc<Credential>>,
     credential_names: Names<Arc<Credential>>,
+    workspaces: HashMap<WorkspaceId, Slug>,
     /// Which state of the stored settings this is; grows with every change.
     pub generation: i64,
 }
@@ -285,6 +286,7 @@ impl Snapshot {
             routes.sort_by_key(|route| (route.owner == Owner::Instance, route.owner.clone(), route.name.clone()));
         }
         snapshot.credential_names = credentials;
+        snapshot.workspaces = parts.workspaces.into_iter().collect();
         snapshot.prices = parts.prices.into_iter().map(|price| (price.name, price.settings)).collect();
         (snapshot, wrong)
     }
@@ -373,6 +375,12 @@ impl Snapshot {
     /// In no order.
     pub fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
         self.policies.values()
+    }
+
+    /// The name of a workspace.
+    #[must_use]
+    pub fn workspace_name(&self, id: WorkspaceId) -> Option<&str> {
+        self.workspaces.get(&id).map(Slug::as_str)
     }
 
     /// What a model costs at a backend: by the backend's own prices, else by what the vendor calls it, else by its alias.

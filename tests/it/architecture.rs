@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("catalog", &["base", "wire", "queue", "audit", "notify", "auth"]),
     ("search", &["base", "wire", "queue", "embed", "auth", "catalog"]),
     // Traffic, beside the search; neither knows the other. Its own door stands on the floor of the doors.
-    ("gateway", &["base", "wire", "queue", "embed", "audit", "auth", "catalog"]),
+    ("gateway", &["base", "wire", "queue", "embed", "audit", "notify", "auth", "catalog"]),
     ("door", &["base", "wire", "audit", "auth", "catalog", "search", "gateway", "embed"]),
     ("api", &["base", "wire", "door", "audit", "auth", "catalog", "search", "gateway"]),
     ("registry", &["base", "wire", "door", "auth", "catalog", "search"]),

@@ -4,6 +4,7 @@ use super::refusal::{Refusal, Standing, Why};
 use super::window::{Quota, Window};
 use super::{Ask, CounterKey, Expected, Limit, Measure, Now, QuotaSpent, Span, Spent, tick_ms};
 use crate::base::Clock;
+use http::HeaderMap;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -219,6 +220,13 @@ impl Limits {
         Attempt::Reserved(Reservation { limits: self.clone(), holds, shadowed, standings, expected })
     }
 
+    /// What counts as used in a counter; 0 where there is none.
+    #[must_use]
+    pub fn used(&self, key: CounterKey) -> u64 {
+        let now = self.now();
+        self.shard(key).get_mut(&key).map_or(0, |counter| Room::of(counter, now).used)
+    }
+
     /// What was used of a running quota before this process began.
     pub fn restore(&self, key: CounterKey, start: OffsetDateTime, used: u64) {
         let mut shard = self.shard(key);
@@ -385,7 +393,7 @@ impl Reservation {
     }
 
     /// The headers that tell how things stand.
-    pub fn write_headers(&self, headers: &mut http::HeaderMap) {
+    pub fn write_headers(&self, headers: &mut HeaderMap) {
         self.standings.iter().for_each(|standing| standing.write_headers(headers));
     }
 

@@ -3,13 +3,35 @@
 //! Each policy of a route is asked once before the first attempt ([`Policy::admit`]) and told once after the last byte
 //! ([`Policy::settle`]), also when the client has left. One that refuses ends the asking; those asked before it are told.
 
-use super::exchange::{Exchange, Settlement};
-use super::settings::RuleKind;
+mod allowed;
+mod cached;
+mod content;
+mod facts;
+mod guard;
+mod headers;
+mod limited;
+mod logged;
+mod measured;
+mod recorded;
+
+pub use facts::CallFacts;
+pub use limited::{count_reply, grow};
+
+use super::cache::{Cache, Found, Question};
+use super::exchange::{Exchange, HeaderChange, Settlement};
+use super::limit::{Limits, QuotaSpent, Reservation};
+use super::masking::Masker;
+use super::settings::{Rule, RuleKind};
 use super::snapshot::Route;
-use crate::base::Problem;
+use super::tokens::Allowances;
+use super::usage::{Budgets, Ledger};
+use crate::base::{Clock, Egress, PolicyId, Problem};
+use crate::embed::Embedder;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One policy of a route.
 pub trait Policy: Send + Sync {
@@ -59,32 +81,149 @@ pub const ORDER: &[RuleKind] = &[
     RuleKind::PromptLog,
 ];
 
-/// What policies of all routes share: counters, the cache, the ledger.
-#[derive(Clone, Default)]
-pub struct Services {}
+/// What policies of all routes share: counters, the cache, the ledger. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    pub clock: Clock,
+    pub limits: Limits,
+    pub allowances: Arc<Allowances>,
+    pub cache: Cache,
+    pub budgets: Budgets,
+    /// None in a gateway that keeps no record.
+    pub ledger: Option<Ledger>,
+    pub egress: Egress,
+    /// For hooks; none where the system has no list of authorities to trust.
+    pub http: Option<reqwest::Client>,
+}
+
+impl Services {
+    /// Services with a cache of so many bytes. What becomes of passed budgets is up to who holds the other end of `budgets`.
+    #[must_use]
+    pub fn new(clock: Clock, embedder: Embedder, cache_bytes: usize, budgets: Budgets, ledger: Option<Ledger>, egress: Egress) -> Self {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .dns_resolver(Arc::new(egress.clone()))
+            .connect_timeout(Duration::from_secs(2))
+            .build()
+            .inspect_err(|error| tracing::warn!(error = %error, "There is no outgoing client: guards cannot be asked"))
+            .ok();
+        Self {
+            limits: Limits::new(clock.clone()),
+            allowances: Arc::default(),
+            cache: Cache::new(embedder, cache_bytes),
+            clock,
+            budgets,
+            ledger,
+            egress,
+            http,
+        }
+    }
+}
+
+impl Default for Services {
+    /// For tests: the system's clock, no model, no record.
+    fn default() -> Self {
+        let (budgets, _) = Budgets::new();
+        Self::new(Clock::system(), Embedder::absent("none is needed"), 16 << 20, budgets, None, Egress::default())
+    }
+}
 
 /// What a policy holds for an exchange between its admission and its settling.
-pub enum Held {}
+pub enum Held {
+    /// What a limit reserved.
+    Reservation { policy: PolicyId, value: Box<str>, reservation: Reservation },
+    /// What was charged to quotas; goes into the record.
+    Quotas(Vec<QuotaSpent>),
+    /// A question that the cache could not answer.
+    Asked { policy: PolicyId, question: Box<Question> },
+    /// An answer of the cache.
+    Hit(Found),
+    /// What a policy adds to metrics and records.
+    Dimensions(BTreeMap<String, String>),
+}
 
 /// A policy of any sort: one variant each, so that nothing is boxed on the way of a request.
-pub enum Any {}
+pub enum Any {
+    Addresses(allowed::Addresses),
+    Models(allowed::Models),
+    Sizes(allowed::Sizes),
+    Headers(headers::Headers),
+    Content(content::Content),
+    Guard(guard::Guard),
+    Cached(cached::Cached),
+    Limited(limited::Limited),
+    Measured(measured::Measured),
+    Logged(logged::Logged),
+}
 
 impl Any {
-    async fn admit(&self, _exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
-        match *self {}
+    fn of(policy: &Arc<super::Policy>, services: &Services) -> Self {
+        let (named, shared) = (policy.clone(), services.clone());
+        match &policy.settings.rule {
+            Rule::IpFilter(settings) => Self::Addresses(allowed::Addresses::new(named, settings)),
+            Rule::ModelAllowList(settings) => Self::Models(allowed::Models { policy: named, settings: settings.clone() }),
+            Rule::SizeLimit(settings) => Self::Sizes(allowed::Sizes { policy: named, settings: *settings }),
+            Rule::Headers(settings) => Self::Headers(headers::Headers { settings: settings.clone() }),
+            Rule::Content(settings) => Self::Content(content::Content::new(named, settings)),
+            Rule::GuardHook(settings) => {
+                Self::Guard(guard::Guard { policy: named, settings: settings.clone(), services: shared })
+            }
+            Rule::SemanticCache(settings) => {
+                Self::Cached(cached::Cached { policy: named, settings: settings.clone(), services: shared })
+            }
+            Rule::TokenLimit(settings) => Self::Limited(limited::Limited::by_tokens(policy, settings, services)),
+            Rule::RequestRate(settings) => Self::Limited(limited::Limited::by_rate(policy, settings, services)),
+            Rule::Budget(settings) => Self::Limited(limited::Limited::by_cost(policy, settings, services)),
+            Rule::TokenMetrics(settings) => Self::Measured(measured::Measured { settings: settings.clone() }),
+            Rule::PromptLog(settings) => {
+                Self::Logged(logged::Logged { settings: *settings, services: shared, masker: Masker::all() })
+            }
+        }
     }
 
-    async fn settle(&self, _exchange: &mut Exchange, _settlement: &Settlement) {
-        match *self {}
+    async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
+        match self {
+            Self::Addresses(policy) => policy.admit(exchange).await,
+            Self::Models(policy) => policy.admit(exchange).await,
+            Self::Sizes(policy) => policy.admit(exchange).await,
+            Self::Headers(policy) => policy.admit(exchange).await,
+            Self::Content(policy) => policy.admit(exchange).await,
+            Self::Guard(policy) => policy.admit(exchange).await,
+            Self::Cached(policy) => policy.admit(exchange).await,
+            Self::Limited(policy) => policy.admit(exchange).await,
+            Self::Measured(policy) => policy.admit(exchange).await,
+            Self::Logged(policy) => policy.admit(exchange).await,
+        }
+    }
+
+    async fn settle(&self, exchange: &mut Exchange, settlement: &Settlement) {
+        match self {
+            Self::Cached(policy) => policy.settle(exchange, settlement).await,
+            Self::Limited(policy) => policy.settle(exchange, settlement).await,
+            Self::Logged(policy) => policy.settle(exchange, settlement).await,
+            Self::Addresses(_)
+            | Self::Models(_)
+            | Self::Sizes(_)
+            | Self::Headers(_)
+            | Self::Content(_)
+            | Self::Guard(_)
+            | Self::Measured(_) => {}
+        }
     }
 }
 
 /// The policies of one route, in their order.
 #[derive(Clone)]
 pub struct Chain {
-    policies: Arc<[Any]>,
-    #[expect(dead_code, reason = "the ledger writes its record when the policies are settled")]
+    policies: Arc<[Acting]>,
     services: Services,
+}
+
+/// A policy with what it is made of.
+struct Acting {
+    policy: Arc<super::Policy>,
+    any: Any,
 }
 
 impl Chain {
@@ -94,19 +233,27 @@ impl Chain {
         let mut chosen: Vec<_> = route.policies.iter().collect();
         let place = |kind: RuleKind| ORDER.iter().position(|one| *one == kind).unwrap_or(ORDER.len());
         chosen.sort_by_key(|policy| place(policy.settings.rule.kind()));
-        let policies: Vec<Any> = Vec::new();
-        Self { policies: policies.into(), services: services.clone() }
+        let acting = |policy: &Arc<super::Policy>| Acting { policy: policy.clone(), any: Any::of(policy, services) };
+        Self { policies: chosen.into_iter().map(acting).collect(), services: services.clone() }
     }
 
-    /// Asks each policy; stops at the first that answers or refuses.
+    /// Asks each policy that applies; stops at the first that answers or refuses.
     ///
     /// # Errors
     /// The refusal. Whatever the outcome, the exchange is settled by [`Chain::settle`].
     pub async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
-        for policy in self.policies.iter() {
-            match policy.admit(exchange).await? {
-                Admission::Continue => {}
-                answer @ Admission::Answer(_) => return Ok(answer),
+        for Acting { policy, any } in self.policies.iter() {
+            if !CallFacts::of(exchange).meets(&policy.settings.when) {
+                continue;
+            }
+            match any.admit(exchange).await {
+                Ok(Admission::Continue) => {}
+                Ok(answer) => return Ok(answer),
+                Err(_) if policy.settings.shadow => shadowed(exchange, &policy.name),
+                Err(problem) => {
+                    exchange.refused_by = Some(policy.name.as_str().into());
+                    return Err(problem);
+                }
             }
         }
         Ok(Admission::Continue)
@@ -114,8 +261,18 @@ impl Chain {
 
     /// Tells each policy what was used, last asked first, and writes the record.
     pub async fn settle(&self, mut exchange: Box<Exchange>, settlement: Settlement) {
-        for policy in self.policies.iter().rev() {
-            policy.settle(&mut exchange, &settlement).await;
+        for Acting { any, .. } in self.policies.iter().rev() {
+            any.settle(&mut exchange, &settlement).await;
         }
+        recorded::record(&exchange, &settlement, &self.services);
+    }
+}
+
+/// Takes note that a policy in shadow would have refused.
+fn shadowed(exchange: &mut Exchange, policy: &str) {
+    const SHADOW: HeaderName = HeaderName::from_static("x-wharfinger-shadow");
+    exchange.refused_by = Some(policy.into());
+    if let Ok(value) = HeaderValue::try_from(policy) {
+        exchange.answer_headers.push(HeaderChange::Set(SHADOW, value));
     }
 }

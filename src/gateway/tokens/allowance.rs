@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 
 /// What is expected of a caller of whom nothing is known.
+#[cfg(test)]
 const UNKNOWN: u64 = 1_024;
 /// Replies after which what was learned counts.
 const ENOUGH: u32 = 16;
@@ -40,7 +41,7 @@ impl Default for Allowances {
 impl Allowances {
     /// The tokens to expect of one reply to `caller` by `model`, at most `ceiling`.
     #[must_use]
-    pub fn expect(&self, caller: &str, model: &str, ceiling: Option<u64>) -> u64 {
+    pub fn expect(&self, caller: &str, model: &str, ceiling: Option<u64>, unknown: u64) -> u64 {
         let at = self.hasher.hash_one((caller, model));
         let learned = {
             let mut shard = self.shard(at);
@@ -53,8 +54,8 @@ impl Allowances {
         match learned {
             Some(length) => length.min(ceiling),
             // What the caller says itself is the better guess, unless it only says that it does not care.
-            None if ceiling <= 4 * UNKNOWN => ceiling,
-            None => UNKNOWN,
+            None if ceiling <= unknown.saturating_mul(4) => ceiling,
+            None => unknown,
         }
     }
 
@@ -139,7 +140,7 @@ mod tests {
     fn nothing_known_goes_by_what_the_request_says() {
         let allowances = Allowances::default();
         for (ceiling, expected) in [(Some(200), 200), (Some(0), 0), (None, UNKNOWN), (Some(100_000), UNKNOWN)] {
-            assert_eq!(allowances.expect("bot", "gpt-5", ceiling), expected, "{ceiling:?}");
+            assert_eq!(allowances.expect("bot", "gpt-5", ceiling, UNKNOWN), expected, "{ceiling:?}");
         }
     }
 
@@ -150,11 +151,11 @@ mod tests {
             allowances.learn("bot", "gpt-5", 90 + n % 20);
         }
 
-        let expected = allowances.expect("bot", "gpt-5", None);
+        let expected = allowances.expect("bot", "gpt-5", None, UNKNOWN);
         assert!((108..=127).contains(&expected), "{expected}");
-        assert_eq!(allowances.expect("bot", "gpt-5", Some(50)), 50);
-        assert_eq!(allowances.expect("other", "gpt-5", None), UNKNOWN);
-        assert_eq!(allowances.expect("bot", "o3", None), UNKNOWN);
+        assert_eq!(allowances.expect("bot", "gpt-5", Some(50), UNKNOWN), 50);
+        assert_eq!(allowances.expect("other", "gpt-5", None, UNKNOWN), UNKNOWN);
+        assert_eq!(allowances.expect("bot", "o3", None, UNKNOWN), UNKNOWN);
     }
 
     #[test]
@@ -163,7 +164,7 @@ mod tests {
         (0..250).for_each(|_| allowances.learn("bot", "gpt-5", 2_000));
         (0..5_000).for_each(|_| allowances.learn("bot", "gpt-5", 100));
 
-        assert!(allowances.expect("bot", "gpt-5", None) < 200);
+        assert!(allowances.expect("bot", "gpt-5", None, UNKNOWN) < 200);
     }
 
     #[test]

@@ -5,28 +5,33 @@
 //! loses nothing: the lines are with the operating system, and the next start reads them. A line that is read twice counts
 //! once, by its id.
 
+mod budget;
 mod measured;
 mod price;
+mod prompt_log;
 mod record;
 mod report;
 mod spool;
 mod store;
 
+pub use budget::{BudgetNotices, Budgets, PassedBudget};
 pub use price::cost;
+pub use prompt_log::PromptRecord;
 pub use record::{CacheUse, Outcome, QuotaLine, Source, Tokens, UsageRecord};
 pub use report::{By, ChargebackLine, Figures, Latencies, Line, Point, Question, Report, ReportError};
 pub use store::Retention;
 
+use crate::auth::Actor;
 use crate::base::{Clock, Database};
 use crate::gateway::limit::Limits;
 use measured::Measured;
 use spool::{Mark, Portion, Spool};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Records that are written in one statement.
@@ -50,7 +55,12 @@ struct Inner {
     settings: LedgerSettings,
     wake: Notify,
     appended: AtomicU64,
+    prompts: mpsc::Sender<PromptRecord>,
+    prompts_waiting: Mutex<Option<mpsc::Receiver<PromptRecord>>>,
 }
+
+/// Prompts that may wait for the database.
+const PROMPTS_WAITING: usize = 1_000;
 
 /// How the ledger keeps things.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +83,9 @@ impl Ledger {
         let spool = Spool::open(folder)?;
         let measured = Measured::new(settings.label_values);
         let (wake, appended) = (Notify::new(), AtomicU64::new(0));
-        Ok(Self(Arc::new(Inner { db, clock, spool, measured, settings, wake, appended })))
+        let (prompts, waiting) = mpsc::channel(PROMPTS_WAITING);
+        let prompts_waiting = Mutex::new(Some(waiting));
+        Ok(Self(Arc::new(Inner { db, clock, spool, measured, settings, wake, appended, prompts, prompts_waiting })))
     }
 
     /// Takes a record; it will be in the database within a moment after that answers.
@@ -90,6 +102,22 @@ impl Ledger {
         if appended.is_multiple_of(BATCH as u64) {
             ledger.wake.notify_one();
         }
+    }
+
+    /// Takes a prompt and its answer to be kept; drops it when too many wait.
+    pub fn keep_prompt(&self, record: PromptRecord) {
+        if self.0.prompts.try_send(record).is_err() {
+            metrics::counter!("wharfinger_prompt_log_dropped_total").increment(1);
+        }
+    }
+
+    /// Budgets that were passed in the last month, as far as the actor may know; newest first.
+    ///
+    /// # Errors
+    /// What Postgres says.
+    pub async fn passed_budgets(&self, actor: &Actor) -> sqlx::Result<Vec<PassedBudget>> {
+        let since = self.0.clock.now() - Duration::from_secs(31 * 86_400);
+        budget::passed(&self.0.db, &actor.sight(), since).await
     }
 
     /// Brings what earlier processes left into the database, and their counts of running quotas into `limits`.
@@ -110,6 +138,7 @@ impl Ledger {
     /// Moves records from the spool into the database until `stop`, and then what is left.
     pub async fn run(self, stop: CancellationToken) {
         let forcing = tokio::spawn(self.clone().force(stop.clone()));
+        let prompts = tokio::spawn(self.clone().store_prompts(stop.clone()));
         let (mut mark, mut cleaned) = (Mark::default(), None::<tokio::time::Instant>);
         loop {
             let stopping = stop.is_cancelled();
@@ -140,6 +169,7 @@ impl Ledger {
             }
         }
         forcing.abort();
+        let _ = prompts.await;
         let ledger = self.0.clone();
         let _ = tokio::task::spawn_blocking(move || ledger.spool.sync()).await;
     }
@@ -199,7 +229,27 @@ impl Ledger {
         }
     }
 
+    async fn store_prompts(self, stop: CancellationToken) {
+        let waiting = self.0.prompts_waiting.lock().expect("no holder of this lock can panic").take();
+        let Some(mut waiting) = waiting else { return };
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = waiting.recv() => next,
+                () = stop.cancelled() => None,
+            };
+            let Some(record) = next else { break };
+            if let Err(error) = prompt_log::insert(&self.0.db.write, &record).await {
+                tracing::warn!(error = %error, "A prompt could not be kept");
+                metrics::counter!("wharfinger_prompt_log_dropped_total").increment(1);
+            }
+        }
+    }
+
     async fn clean(&self) {
+        if let Err(error) = prompt_log::remove_expired(&self.0.db.write, self.0.clock.now()).await {
+            tracing::warn!(error = %error, "Expired prompts could not be removed");
+        }
         match store::remove_old(&self.0.db, self.0.clock.now(), self.0.settings.retention).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "Removed old usage records"),

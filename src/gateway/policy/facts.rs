@@ -1,0 +1,110 @@
+//! What is known of who calls: for counter keys, conditions and records. The one place that looks into an actor for them.
+
+use crate::auth::{Identity, Scope};
+use crate::base::{KeyId, WorkspaceId};
+use crate::gateway::exchange::Exchange;
+use crate::gateway::limit::Facts;
+use crate::gateway::settings::Condition;
+use std::cell::OnceCell;
+use std::net::IpAddr;
+
+/// An exchange's answers to templates and conditions.
+pub struct CallFacts<'a> {
+    exchange: &'a Exchange,
+    asset: OnceCell<Option<String>>,
+}
+
+impl<'a> CallFacts<'a> {
+    #[must_use]
+    pub fn of(exchange: &'a Exchange) -> Self {
+        Self { exchange, asset: OnceCell::new() }
+    }
+
+    /// The key that was used.
+    #[must_use]
+    pub fn key_id(&self) -> Option<KeyId> {
+        match &self.exchange.caller.identity {
+            Identity::Key { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The workspace that is charged: the caller's only one, else the route's where the caller belongs to it, else the
+    /// caller's first.
+    #[must_use]
+    pub fn workspace_id(&self) -> Option<WorkspaceId> {
+        let mut ids: Vec<WorkspaceId> = self
+            .exchange
+            .caller
+            .grants()
+            .iter()
+            .filter_map(|grant| match grant.scope {
+                Scope::Workspace(id) => Some(id),
+                Scope::Instance => None,
+            })
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let of_route = self.exchange.route.owner.workspace_id();
+        match ids.as_slice() {
+            [] => of_route,
+            [only] => Some(*only),
+            several => of_route.filter(|id| several.contains(id)).or(several.first().copied()),
+        }
+    }
+
+    /// Whether a policy with this condition applies.
+    #[must_use]
+    pub fn meets(&self, condition: &Condition) -> bool {
+        let listed = |list: &[String], value: Option<&str>| {
+            list.is_empty() || value.is_some_and(|value| list.iter().any(|one| one == value))
+        };
+        let workspace = self.workspace();
+        listed(&condition.workspaces, workspace)
+            && listed(&condition.keys, self.key())
+            && listed(&condition.users, self.user())
+            && listed(&condition.groups, self.group())
+            && listed(&condition.models, self.model())
+            && listed(&condition.routes, self.route())
+            && (condition.except_workspaces.is_empty() || !listed(&condition.except_workspaces, workspace))
+    }
+}
+
+impl Facts for CallFacts<'_> {
+    fn key(&self) -> Option<&str> {
+        match &self.exchange.caller.identity {
+            Identity::Key { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    fn user(&self) -> Option<&str> {
+        self.key()
+    }
+
+    fn workspace(&self) -> Option<&str> {
+        let id = self.workspace_id()?;
+        self.exchange.snapshot.workspace_name(id)
+    }
+
+    fn route(&self) -> Option<&str> {
+        Some(&self.exchange.route.name)
+    }
+
+    fn model(&self) -> Option<&str> {
+        Some(self.exchange.model())
+    }
+
+    fn asset(&self) -> Option<&str> {
+        let joined = || self.exchange.route.asset().map(|(workspace, name)| format!("{workspace}/{name}"));
+        self.asset.get_or_init(joined).as_deref()
+    }
+
+    fn ip(&self) -> Option<IpAddr> {
+        Some(self.exchange.ip)
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.exchange.headers.get(name)?.to_str().ok()
+    }
+}

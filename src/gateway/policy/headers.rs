@@ -1,0 +1,38 @@
+//! Headers that are set and removed, on the way to the backend and back.
+
+use super::facts::CallFacts;
+use super::{Admission, Policy};
+use crate::base::Problem;
+use crate::gateway::exchange::{Exchange, HeaderChange, Settlement};
+use crate::gateway::limit::rendered;
+use crate::gateway::settings::{HeaderEdit, Headers as Settings};
+use http::{HeaderName, HeaderValue};
+
+pub struct Headers {
+    pub(super) settings: Settings,
+}
+
+impl Policy for Headers {
+    async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
+        let to_backend = changes(&self.settings.request, exchange);
+        exchange.upstream_headers.extend(to_backend);
+        let to_client = changes(&self.settings.response, exchange);
+        exchange.answer_headers.extend(to_client);
+        Ok(Admission::Continue)
+    }
+
+    async fn settle(&self, _: &mut Exchange, _: &Settlement) {}
+}
+
+/// Removals first, so that what is set stays.
+fn changes(edit: &HeaderEdit, exchange: &Exchange) -> Vec<HeaderChange> {
+    let facts = CallFacts::of(exchange);
+    let named = |name: &String| HeaderName::try_from(name.as_str()).ok();
+    let removed = edit.remove.iter().filter_map(named).map(HeaderChange::Remove);
+    let set = edit.set.iter().filter_map(|(name, template)| {
+        // A caller's header may hold what no header of ours may.
+        let value = HeaderValue::try_from(rendered(template, &facts)).ok()?;
+        Some(HeaderChange::Set(named(name)?, value))
+    });
+    removed.chain(set).collect()
+}

@@ -1,0 +1,87 @@
+//! The usage record of an exchange, and what is learned from it.
+
+use super::facts::CallFacts;
+use super::limited::charged;
+use super::{Held, Services};
+use crate::gateway::exchange::{Asked, Ending, Exchange, Settlement, UsageSource};
+use crate::gateway::limit::Facts;
+use crate::gateway::usage::{CacheUse, Outcome, Source, UsageRecord};
+
+/// Writes the record of an exchange that is settled, and learns how long replies are.
+pub(super) fn record(exchange: &Exchange, settlement: &Settlement, services: &Services) {
+    let facts = CallFacts::of(exchange);
+    if settlement.ending == Ending::Served && matches!(settlement.source, UsageSource::Reported | UsageSource::Counted) {
+        if let Some(call) = exchange.call() {
+            let each = settlement.usage.output / u64::from(call.choices.max(1));
+            services.allowances.learn(facts.key().unwrap_or_default(), &call.model, each);
+        }
+    }
+    let Some(ledger) = &services.ledger else { return };
+
+    let hit = exchange.held.iter().find_map(|held| match held {
+        Held::Hit(found) => Some(found),
+        _ => None,
+    });
+    let mut record = UsageRecord {
+        request_id: exchange.id.to_string(),
+        workspace_id: facts.workspace_id(),
+        key_id: facts.key_id(),
+        key_name: facts.key().unwrap_or_default().to_owned(),
+        user_name: facts.user().filter(|user| Some(*user) != facts.key()).unwrap_or_default().to_owned(),
+        route: exchange.route.name.clone(),
+        asset: facts.asset().unwrap_or_default().to_owned(),
+        operation: match &exchange.asked {
+            Asked::Model(call) => call.dialect.as_str().to_owned(),
+            Asked::Rest { .. } => "rest".to_owned(),
+        },
+        model: exchange.model().to_owned(),
+        vendor_model: exchange.reply.vendor_model.clone(),
+        tokens: settlement.usage.into(),
+        cost: charged(exchange, settlement),
+        latency_ms: millis(settlement.took),
+        first_token_ms: exchange.is_stream().then_some(exchange.reply.first_byte).flatten().map(millis),
+        attempts: u32::try_from(exchange.attempts.len()).unwrap_or(u32::MAX),
+        status: exchange.reply.status.map_or(0, |status| status.as_u16()),
+        stream: exchange.is_stream(),
+        outcome: match settlement.ending {
+            Ending::Served | Ending::Answered => Outcome::Served,
+            Ending::Refused => Outcome::Refused,
+            Ending::ClientLeft => Outcome::Cancelled,
+            Ending::Failed | Ending::Stopped => Outcome::Failed,
+        },
+        refused_by: exchange.refused_by.as_deref().unwrap_or_default().to_owned(),
+        source: match settlement.source {
+            UsageSource::Reported => Source::Reported,
+            UsageSource::Counted => Source::Counted,
+            UsageSource::Estimated => Source::Estimated,
+            UsageSource::Nothing => Source::None,
+        },
+        ..UsageRecord::new(services.clock.now())
+    };
+    if let Some(backend) = &exchange.reply.backend {
+        record.backend = backend.name.clone();
+        record.provider = serde_json::to_value(backend.settings.provider)
+            .ok()
+            .and_then(|provider| provider.as_str().map(str::to_owned))
+            .unwrap_or_default();
+    }
+    if let Some(found) = hit {
+        record.cache = if found.is_exact { CacheUse::Exact } else { CacheUse::Semantic };
+        record.saved = found.stored.input.saturating_add(found.stored.output);
+        record.saved_cost = found.stored.cost;
+        record.vendor_model = found.stored.vendor_model.clone();
+        record.backend = found.stored.backend.clone();
+    }
+    for held in &exchange.held {
+        match held {
+            Held::Quotas(quotas) => record.add_quotas(quotas.clone()),
+            Held::Dimensions(dimensions) => record.dimensions.extend(dimensions.clone()),
+            _ => {}
+        }
+    }
+    ledger.record(&record);
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
