@@ -16,10 +16,16 @@ pub(in crate::gateway) struct Masker(Arc<[(&'static str, Regex, fn(&str) -> bool
 /// Longest placeholder.
 const LONGEST: usize = 32;
 
-static EMAIL: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"\b[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"));
-static PHONE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?:\+|\b00)[1-9][0-9]{0,2}(?:[ ./()-]{0,2}[0-9]){6,12}\b|\b0[0-9]{2,4}[ /-]{1,2}[0-9]{3,8}(?:[ -][0-9]{2,6})*\b|\(?\b[2-9][0-9]{2}\)?[ .-][0-9]{3}[ .-][0-9]{4}\b"));
+static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b[A-Za-z0-9][A-Za-z0-9._%+-]*@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b",
+    )
+});
+static PHONE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?:\+|\b00)[1-9][0-9]{0,2}(?:[ ./()-]{0,2}[0-9]){6,12}\b|\b0[0-9]{2,4}[ /-]{1,2}[0-9]{3,8}(?:[ -][0-9]{2,6})*\b|\(?\b[2-9][0-9]{2}\)?[ .-][0-9]{3}[ .-][0-9]{4}\b",
+    )
+});
 static CARD: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b[0-9](?:[ -]?[0-9]){12,18}\b"));
 static IBAN: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}\b"));
 static ADDRESS: LazyLock<Regex> =
@@ -192,9 +198,9 @@ impl Restorer {
         let data = sse::data(event).unwrap_or_default();
         let name = sse::name(event).and_then(|name| std::str::from_utf8(name).ok()).map(str::to_owned);
         let parsed = serde_json::from_slice::<Value>(&data).ok();
-        let place = parsed.as_ref().and_then(|value| {
-            TEXTS.iter().copied().find(|place| value.pointer(place).is_some_and(Value::is_string))
-        });
+        let place = parsed
+            .as_ref()
+            .and_then(|value| TEXTS.iter().copied().find(|place| value.pointer(place).is_some_and(Value::is_string)));
         let (Some(mut value), Some(place)) = (parsed, place) else {
             self.let_go(out);
             // The end of a stream, or an event that repeats the whole text.

@@ -54,6 +54,12 @@ pub(super) async fn list(layout: Layout) -> Result<Response, Failure> {
 /// By name.
 const KINDS: &[Kind] = &[
     Kind {
+        name: "address-not-allowed",
+        status: 403,
+        meaning: "A policy of the gateway does not allow calls from this address.",
+        help: "Call from an allowed network, or ask who keeps the policy; the body names it.",
+    },
+    Kind {
         name: "bad-if-match",
         status: 400,
         meaning: "The If-Match header is no entity tag of ours.",
@@ -96,6 +102,18 @@ const KINDS: &[Kind] = &[
         help: "Send less at once; many assets go through POST /api/v1/import, one a line.",
     },
     Kind {
+        name: "budget-reached",
+        status: 403,
+        meaning: "What a key, user or workspace may spend in the running period is spent.",
+        help: "Wait for the next period, or have the budget raised; the body names the policy, the amounts and the time of the reset.",
+    },
+    Kind {
+        name: "content-blocked",
+        status: 400,
+        meaning: "A policy of the gateway does not let this prompt through.",
+        help: "Change the prompt; the body names the policy.",
+    },
+    Kind {
         name: "database-unavailable",
         status: 503,
         meaning: "The database does not answer, or takes no writes now.",
@@ -118,6 +136,12 @@ const KINDS: &[Kind] = &[
         status: 400,
         meaning: "The form of a page did not arrive whole, or not as browsers send forms.",
         help: "Send it again from the page; programs register with POST /api/v1/workspaces/{workspace}/assets.",
+    },
+    Kind {
+        name: "guard-unavailable",
+        status: 503,
+        meaning: "The service that judges prompts does not answer, and the policy says to refuse then.",
+        help: "Try again in a few seconds.",
     },
     Kind {
         name: "host-missing",
@@ -168,10 +192,28 @@ const KINDS: &[Kind] = &[
         help: "See that it is whole and of this instance; keys are shown once, so a lost one is replaced by a new one.",
     },
     Kind {
+        name: "limit-reached",
+        status: 429,
+        meaning: "A limit of tokens, requests or requests at once is reached.",
+        help: "Wait as long as Retry-After says; the body names the policy, the counter, what is used and the limit.",
+    },
+    Kind {
+        name: "limits-unavailable",
+        status: 503,
+        meaning: "The counters shared by the replicas cannot be reached, and the settings say to refuse then.",
+        help: "Try again in a few seconds.",
+    },
+    Kind {
         name: "method-not-allowed",
         status: 405,
         meaning: "The thing is there, but is not asked this way.",
         help: "The Allow header names the methods that work.",
+    },
+    Kind {
+        name: "model-not-allowed",
+        status: 403,
+        meaning: "A policy of the gateway does not allow this model.",
+        help: "Ask for one of the models that the help names.",
     },
     Kind {
         name: "name-taken",
@@ -198,10 +240,22 @@ const KINDS: &[Kind] = &[
         help: "Open the form on this site and send it from there; programs send no Origin header.",
     },
     Kind {
+        name: "quota-reached",
+        status: 403,
+        meaning: "What may be used in the running hour, day, week or month is used.",
+        help: "Wait for the next period, or have the quota raised; the body names the policy and the time of the reset.",
+    },
+    Kind {
         name: "registry-refused",
         status: 400,
         meaning: "The MCP registry API refuses what was published: a server.json that breaks a rule of the format.",
         help: "The member errors names the place and the rule; POST /v0.1/validate checks without publishing.",
+    },
+    Kind {
+        name: "request-too-large",
+        status: 413,
+        meaning: "A policy of the gateway allows no request of this size.",
+        help: "Send a shorter body or prompt; the body names the policy and its bound.",
     },
     Kind {
         name: "stale",

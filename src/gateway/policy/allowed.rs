@@ -111,7 +111,8 @@ fn lower_ceiling(exchange: &mut Exchange, most: u64) -> Result<(), Box<Problem>>
     }
     let Ok(mut body) = serde_json::from_slice::<Map<String, Value>>(&exchange.body) else { return Ok(()) };
     // Whichever name the client used stays; two would contradict each other.
-    let used = ["max_completion_tokens", "max_output_tokens", "max_tokens"].into_iter().find(|name| body.contains_key(*name));
+    let used =
+        ["max_completion_tokens", "max_output_tokens", "max_tokens"].into_iter().find(|name| body.contains_key(*name));
     body.insert(used.unwrap_or(name).to_owned(), most.into());
     replace(exchange, &body)
 }

@@ -65,8 +65,21 @@ impl Policy for Content {
 /// Members that hold what is said, in any dialect.
 const SAID: &[&str] = &["messages", "input", "system", "instructions", "prompt"];
 /// Members within them that do not: names, kinds, addresses and encoded data.
-const NOT_SAID: &[&str] =
-    &["role", "type", "id", "tool_call_id", "tool_use_id", "call_id", "model", "media_type", "data", "url", "image_url", "detail", "format"];
+const NOT_SAID: &[&str] = &[
+    "role",
+    "type",
+    "id",
+    "tool_call_id",
+    "tool_use_id",
+    "call_id",
+    "model",
+    "media_type",
+    "data",
+    "url",
+    "image_url",
+    "detail",
+    "format",
+];
 
 /// Visits every text of a prompt.
 pub(super) fn each_text(body: &mut Map<String, Value>, visit: &mut impl FnMut(&mut String)) {

@@ -50,10 +50,12 @@ impl Guard {
         });
         let patience = self.settings.timeout.map_or(PATIENCE, Duration::from);
         let asked = async {
-            let url: url::Url = self.settings.url.parse().map_err(|error| format!("its URL cannot be read: {error}"))?;
+            let url: url::Url =
+                self.settings.url.parse().map_err(|error| format!("its URL cannot be read: {error}"))?;
             self.services.egress.judge(&url).map_err(|why| format!("its URL {why}"))?;
             let client = self.services.http.as_ref().ok_or("there is no outgoing client")?;
-            let mut answer = client.post(url).json(&question).send().await.map_err(|error| error.without_url().to_string())?;
+            let mut answer =
+                client.post(url).json(&question).send().await.map_err(|error| error.without_url().to_string())?;
             if !answer.status().is_success() {
                 return Err(format!("it answers {}", answer.status().as_u16()));
             }
@@ -81,12 +83,17 @@ impl Policy for Guard {
             }
             Err(error) => {
                 tracing::warn!(error, "The guard of the policy {} did not decide", self.policy.name);
-                metrics::counter!("wharfinger_gateway_guard_errors_total", "policy" => self.policy.name.clone()).increment(1);
+                metrics::counter!("wharfinger_gateway_guard_errors_total", "policy" => self.policy.name.clone())
+                    .increment(1);
                 match self.settings.on_failure {
                     OnFailure::Open => Ok(Admission::Continue),
                     OnFailure::Closed => {
                         let detail = format!("The guard of the policy {} does not decide now.", self.policy.name);
-                        Err(Box::new(Problem::unavailable(detail).with_kind("guard-unavailable").with("policy", &*self.policy.name)))
+                        Err(Box::new(
+                            Problem::unavailable(detail)
+                                .with_kind("guard-unavailable")
+                                .with("policy", &*self.policy.name),
+                        ))
                     }
                 }
             }

@@ -89,7 +89,15 @@ impl Limited {
         let by_key = || "{key}".parse().expect("a template that is known");
         let template = if template.as_str().is_empty() { by_key() } else { template.clone() };
         let (policy, services) = (policy.clone(), services.clone());
-        Self { policy, services, template, limits: Vec::new(), patience: Duration::ZERO, unknown_reply: UNKNOWN_REPLY, budget: None }
+        Self {
+            policy,
+            services,
+            template,
+            limits: Vec::new(),
+            patience: Duration::ZERO,
+            unknown_reply: UNKNOWN_REPLY,
+            budget: None,
+        }
     }
 
     fn needs_tokens(&self) -> bool {
@@ -112,7 +120,10 @@ impl Limited {
             true => (
                 cost(price.as_ref(), &Tokens { input: estimate.input, ..Tokens::default() }),
                 // The price of a request itself is in the first already.
-                cost(price.map(|price| PriceSettings { request: None, ..price }).as_ref(), &Tokens { output, ..Tokens::default() }),
+                cost(
+                    price.map(|price| PriceSettings { request: None, ..price }).as_ref(),
+                    &Tokens { output, ..Tokens::default() },
+                ),
             ),
             false => (0, 0),
         };
@@ -124,7 +135,8 @@ impl Policy for Limited {
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
         let expected = self.expected(exchange).await;
         let value: Box<str> = rendered(&self.template, &CallFacts::of(exchange)).into();
-        let asks: Vec<Ask> = self.limits.iter().map(|limit| Ask { limit: limit.clone(), value: value.clone() }).collect();
+        let asks: Vec<Ask> =
+            self.limits.iter().map(|limit| Ask { limit: limit.clone(), value: value.clone() }).collect();
 
         let reserved = self.services.limits.reserve(expected, asks, self.patience).await;
         let mut headers = HeaderMap::new();
@@ -198,7 +210,8 @@ fn dearest(exchange: &Exchange, call: &Call) -> Option<PriceSettings> {
 /// What an exchange used, in the units of limits.
 pub(super) fn spent(exchange: &Exchange, settlement: &Settlement) -> Spent {
     // A request that we refused or answered ourselves, or that no backend got, counts for nothing.
-    let is_ours = exchange.reply.backend.is_none() && matches!(settlement.ending, Ending::Refused | Ending::Answered | Ending::Failed);
+    let is_ours = exchange.reply.backend.is_none()
+        && matches!(settlement.ending, Ending::Refused | Ending::Answered | Ending::Failed);
     Spent {
         input: settlement.usage.input,
         output: settlement.usage.output,

@@ -99,7 +99,14 @@ pub struct Services {
 impl Services {
     /// Services with a cache of so many bytes. What becomes of passed budgets is up to who holds the other end of `budgets`.
     #[must_use]
-    pub fn new(clock: Clock, embedder: Embedder, cache_bytes: usize, budgets: Budgets, ledger: Option<Ledger>, egress: Egress) -> Self {
+    pub fn new(
+        clock: Clock,
+        embedder: Embedder,
+        cache_bytes: usize,
+        budgets: Budgets,
+        ledger: Option<Ledger>,
+        egress: Egress,
+    ) -> Self {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -162,7 +169,9 @@ impl Any {
         let (named, shared) = (policy.clone(), services.clone());
         match &policy.settings.rule {
             Rule::IpFilter(settings) => Self::Addresses(allowed::Addresses::new(named, settings)),
-            Rule::ModelAllowList(settings) => Self::Models(allowed::Models { policy: named, settings: settings.clone() }),
+            Rule::ModelAllowList(settings) => {
+                Self::Models(allowed::Models { policy: named, settings: settings.clone() })
+            }
             Rule::SizeLimit(settings) => Self::Sizes(allowed::Sizes { policy: named, settings: *settings }),
             Rule::Headers(settings) => Self::Headers(headers::Headers { settings: settings.clone() }),
             Rule::Content(settings) => Self::Content(content::Content::new(named, settings)),

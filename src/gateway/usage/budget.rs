@@ -135,7 +135,12 @@ async fn note(db: &Database, clock: &Clock, passed: &Passed) -> sqlx::Result<boo
             None => notice,
         };
         notify::publish(&mut tx, notice).await?;
-        tracing::info!("The {} budget of the policy {} is reached for {}", passed.level, passed.limit.policy, passed.value);
+        tracing::info!(
+            "The {} budget of the policy {} is reached for {}",
+            passed.level,
+            passed.limit.policy,
+            passed.value
+        );
     }
     tx.commit().await?;
     Ok(first)
@@ -156,7 +161,9 @@ async fn call(client: &reqwest::Client, egress: &Egress, url: &str, passed: &Pas
     let outcome = match url.parse::<url::Url>() {
         Ok(url) if egress.judge(&url).is_ok() => {
             let sent = client.post(url).json(&told(passed)).send().await;
-            sent.and_then(reqwest::Response::error_for_status).map(drop).map_err(|error| error.without_url().to_string())
+            sent.and_then(reqwest::Response::error_for_status)
+                .map(drop)
+                .map_err(|error| error.without_url().to_string())
         }
         _ => Err("its URL may not be called".to_owned()),
     };
@@ -169,7 +176,11 @@ async fn call(client: &reqwest::Client, egress: &Egress, url: &str, passed: &Pas
 ///
 /// # Errors
 /// What Postgres says.
-pub(super) async fn passed(db: &Database, sight: &crate::auth::Sight, since: OffsetDateTime) -> sqlx::Result<Vec<PassedBudget>> {
+pub(super) async fn passed(
+    db: &Database,
+    sight: &crate::auth::Sight,
+    since: OffsetDateTime,
+) -> sqlx::Result<Vec<PassedBudget>> {
     sqlx::query_as(
         "select policy, value, level, at, used, most
          from budget_notice
