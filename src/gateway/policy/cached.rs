@@ -31,10 +31,10 @@ impl Cached {
         let facts = CallFacts::of(exchange);
         let sharers = match self.settings.share {
             // Names may be given twice; an identity is its own.
-            Share::Key => format!("{:?}", exchange.caller.identity),
+            Share::Key => exchange.caller.stable_id(),
             Share::Workspace => match facts.workspace_id() {
                 Some(id) => id.to_string(),
-                None => format!("{:?}", exchange.caller.identity),
+                None => exchange.caller.stable_id(),
             },
             Share::Route => String::new(),
         };

@@ -23,8 +23,9 @@ impl<'a> CallFacts<'a> {
     /// The key that was used.
     #[must_use]
     pub fn key_id(&self) -> Option<KeyId> {
-        match &self.exchange.caller.identity {
-            Identity::Key { id, .. } => Some(*id),
+        match (&self.exchange.caller.key, &self.exchange.caller.identity) {
+            (Some(key), _) => Some(key.id),
+            (None, Identity::Key { id, .. }) => Some(*id),
             _ => None,
         }
     }
@@ -39,7 +40,7 @@ impl<'a> CallFacts<'a> {
             .grants()
             .iter()
             .filter_map(|grant| match grant.scope {
-                Scope::Workspace(id) => Some(id),
+                Scope::Workspace(id) | Scope::Asset(id, _) => Some(id),
                 Scope::Instance => None,
             })
             .collect();
@@ -63,7 +64,8 @@ impl<'a> CallFacts<'a> {
         listed(&condition.workspaces, workspace)
             && listed(&condition.keys, self.key())
             && listed(&condition.users, self.user())
-            && listed(&condition.groups, self.group())
+            && (condition.groups.is_empty()
+                || self.exchange.caller.groups().iter().any(|group| condition.groups.contains(group)))
             && listed(&condition.models, self.model())
             && listed(&condition.routes, self.route())
             && (condition.except_workspaces.is_empty() || !listed(&condition.except_workspaces, workspace))
@@ -72,14 +74,23 @@ impl<'a> CallFacts<'a> {
 
 impl Facts for CallFacts<'_> {
     fn key(&self) -> Option<&str> {
-        match &self.exchange.caller.identity {
-            Identity::Key { name, .. } => Some(name),
-            _ => None,
+        match (&self.exchange.caller.key, &self.exchange.caller.identity) {
+            (Some(key), _) => Some(&key.name),
+            (None, Identity::Key { name, .. }) => Some(name),
+            // A session has no key: what counts by key counts by who it is.
+            _ => self.exchange.caller.name(),
         }
     }
 
     fn user(&self) -> Option<&str> {
-        self.key()
+        match &self.exchange.caller.identity {
+            Identity::User { name, .. } | Identity::ServiceAccount { name, .. } => Some(name),
+            _ => self.key(),
+        }
+    }
+
+    fn group(&self) -> Option<&str> {
+        self.exchange.caller.groups().first().map(String::as_str)
     }
 
     fn workspace(&self) -> Option<&str> {
