@@ -2,6 +2,7 @@
 pub mod api;
 pub mod app;
 pub mod audit;
+pub mod audit_trail;
 pub mod auth;
 pub mod base;
 pub mod catalog;
@@ -14,4 +15,5 @@ pub mod queue;
 pub mod registry;
 pub mod search;
 pub mod web;
+pub mod webhook;
 pub mod wire;

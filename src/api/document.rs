@@ -32,6 +32,8 @@ pub fn head() -> utoipa::openapi::OpenApi {
             (name = "import and export", description = "Everything at once."),
             (name = "gateway", description = "What models and REST APIs are reached through, under which limits."),
             (name = "keys", description = "Credentials, and who you are."),
+            (name = "webhooks", description = "Who is told of what happens, and what became of it."),
+            (name = "audit", description = "Who did what, and whether the record is whole."),
         ),
     )]
     struct Head;
@@ -172,6 +174,8 @@ fn path_parameter(name: &str) -> Value {
         "definition" => ("The document's name.", slug(), "openapi"),
         "deployment" => ("The deployment's id.", json!({"type": "string", "format": "uuid"}), ""),
         "key" => ("The key's id.", json!({"type": "string", "format": "uuid"}), ""),
+        "webhook" => ("The webhook's id.", json!({"type": "string", "format": "uuid"}), ""),
+        "delivery" => ("The delivery's id.", json!({"type": "string", "format": "uuid"}), ""),
         "environment" => ("The environment's name.", slug(), "production"),
         "credential" => ("The credential's name.", slug(), "azure-eu"),
         "backend" => ("The backend's name.", slug(), "azure-eu"),
@@ -208,7 +212,8 @@ fn refusals(path: &str, writes: bool, has_body: bool, conditional: bool) -> Vec<
     if path.contains('{') || path.ends_with("/export") || path.ends_with("/keys") {
         all.push(("404", "There is nothing here that you may see."));
     }
-    if writes || path.ends_with("/keys") || path.ends_with("/history") || path.contains("/gateway/") {
+    let guarded = ["/gateway/", "/audit", "/webhooks"].iter().any(|part| path.contains(part));
+    if writes || guarded || path.ends_with("/keys") || path.ends_with("/history") {
         all.push(("403", "Not allowed; `roles` says which role would do."));
     }
     if writes {

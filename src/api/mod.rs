@@ -7,6 +7,7 @@
 
 mod answer;
 mod assets;
+mod audit;
 mod definitions;
 mod deployments;
 mod docs;
@@ -25,6 +26,7 @@ mod registration;
 mod reindex;
 mod search;
 mod versions;
+mod webhooks;
 mod workspaces;
 
 use crate::door::{Handles, guarded_writes};
@@ -85,6 +87,15 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(keys::rotate),
         routes!(me::find),
         routes!(me::permissions),
+        routes!(webhooks::list, webhooks::create),
+        routes!(webhooks::find, webhooks::update, webhooks::delete),
+        routes!(webhooks::rotate),
+        routes!(webhooks::test),
+        routes!(webhooks::deliveries),
+        routes!(webhooks::replay),
+        routes!(audit::list),
+        routes!(audit::export),
+        routes!(audit::verify),
         routes!(reindex::reindex),
         routes!(gateway::credential::list),
         routes!(gateway::credential::find, gateway::credential::put, gateway::credential::delete),

@@ -8,8 +8,9 @@ pub mod start;
 pub mod worker;
 
 use crate::api;
+use crate::audit_trail::AuditTrail;
 use crate::auth::Auth;
-use crate::base::{Clock, Config, Database, HttpClient};
+use crate::base::{Clock, Config, Database, HttpClient, KeyRing, SealError};
 use crate::catalog::{Catalog, Generations};
 use crate::door::{self, Handles, Liveness, ProblemPage, PublicUrl};
 use crate::embed::Embedder;
@@ -18,32 +19,57 @@ use crate::mcp;
 use crate::registry;
 use crate::search::Search;
 use crate::web;
+use crate::webhook::Webhooks;
 use axum::Router;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// Makes the handles of a process over its database, clock and embedder.
-#[must_use]
-pub fn assemble(config: Config, public_url: &str, db: Database, clock: Clock, embedder: Embedder) -> Handles {
+///
+/// # Errors
+/// When the keys that seal secrets and sign the audit record cannot be read.
+pub fn assemble(
+    config: Config,
+    public_url: &str,
+    db: Database,
+    clock: Clock,
+    embedder: Embedder,
+) -> Result<Handles, SealError> {
+    let keys = key_ring(&config)?;
     let auth = Auth::new(db.clone(), clock.clone());
+    let kept = config.audit.audit_retention;
+    let audit_trail = AuditTrail::new(db.clone(), clock.clone(), keys.clone(), &config.data_dir(), kept);
     let catalog = Catalog::new(db.clone(), clock.clone(), Generations::default());
     let search = Search::new(catalog.clone(), embedder, config.data_dir().join("search"));
     let gateway = Gateway::new(db.clone(), clock.clone(), &config);
-    let half_the_connections = (config.storage.database_connections as usize / 2).max(1);
     let http = HttpClient::new(&config.fetch);
-    Handles {
+    let webhooks = Webhooks::new(&catalog, &auth, &http, &keys, public_url);
+    let half_the_connections = (config.storage.database_connections as usize / 2).max(1);
+    Ok(Handles {
         config: Arc::new(config),
         clock,
         auth,
+        audit_trail,
         catalog,
         search,
+        webhooks,
         gateway,
         http,
         public_url: PublicUrl::new(public_url),
         db,
         liveness: Liveness::default(),
         idempotent_writes: Arc::new(Semaphore::new(half_the_connections)),
-    }
+    })
+}
+
+/// The keys of this instance, which are never in the database.
+///
+/// # Errors
+/// When they cannot be read, or made on a first start.
+pub fn key_ring(config: &Config) -> Result<KeyRing, SealError> {
+    let file = config.gateway.encryption_key_file.clone();
+    let file = file.unwrap_or_else(|| config.data_dir().join("encryption-keys"));
+    KeyRing::load(config.gateway.encryption_keys.as_ref(), file)
 }
 
 /// All doors of the process as one service.

@@ -49,7 +49,7 @@ async fn serve_with(config: Config, storage: &Storage, listener: TcpListener, st
     let database = Database::new(storage.options.clone(), &config.storage);
     let public_url = config.public_url(listener.local_addr()?);
     let admin_key = config.access.admin_key.clone();
-    let handles = assemble(config, &public_url, database, Clock::system(), embedder);
+    let handles = assemble(config, &public_url, database, Clock::system(), embedder)?;
 
     handles.gateway.start().await?;
     let system = crate::auth::Actor::system("first start");

@@ -13,6 +13,8 @@ pub fn start(handles: &Handles, tasks: &TaskTracker, stop: &CancellationToken) {
     let worker = Worker::new(catalog.db().write.clone(), handles.clock.clone(), reactions(handles));
     tasks.spawn(worker.run(stop.clone()));
     tasks.spawn(handles.auth.clone().follow_changes(stop.clone()));
+    tasks.spawn(handles.webhooks.clone().run(stop.clone()));
+    tasks.spawn(handles.audit_trail.clone().run(stop.clone()));
     tasks.spawn(handles.search.clone().run(stop.clone()));
     tasks.spawn(handles.gateway.clone().follow(stop.clone()));
     tasks.spawn(catalog::follow_changes(catalog.db().read.clone(), catalog.generations().clone(), stop.clone()));

@@ -192,7 +192,19 @@ impl Actor {
     /// Who it is and in which request, for the audit record.
     #[must_use]
     pub fn trace(&self) -> crate::audit::Trace {
-        crate::audit::Trace { actor: self.to_string(), request_id: self.request_id.as_deref().map(str::to_owned) }
+        crate::audit::Trace {
+            actor: self.to_string(),
+            actor_id: match &self.identity {
+                Identity::Anonymous => None,
+                Identity::User { id, .. } => Some(format!("user:{id}")),
+                Identity::ServiceAccount { id, .. } => Some(format!("service-account:{id}")),
+                Identity::Key { id, .. } => Some(format!("key:{id}")),
+                Identity::System(part) => Some(format!("system:{part}")),
+            },
+            credential: self.key.as_ref().map(|key| format!("key:{}", key.id)),
+            address: self.address,
+            request_id: self.request_id.as_deref().map(str::to_owned),
+        }
     }
 }
 

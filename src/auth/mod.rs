@@ -104,6 +104,32 @@ impl Auth {
         Ok(Meaning::Somebody { actor: actor.with_key(key, scopes), ends_at, changes_at })
     }
 
+    /// The actor that this lasting id means (`user:...`, `service-account:...`, `key:...`), as it is now; none when it is
+    /// gone, disabled or has ended. For what is done later on behalf of somebody.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn recall(&self, actor_id: &str) -> Result<Option<Actor>, Problem> {
+        let Some((sort, id)) = actor_id.split_once(':') else { return Ok(None) };
+        let now = self.clock.now();
+        let Ok(id) = id.parse::<uuid::Uuid>() else { return Ok(None) };
+        let found = match sort {
+            "user" => self.actor_of_user(UserId(id), now).await?,
+            "service-account" => self.actor_of_service_account(ServiceAccountId(id), now).await?,
+            "key" => {
+                let key = key::find(&self.db.read, crate::base::KeyId(id)).await?.filter(|key| key.is_live(now));
+                key.and_then(|key| {
+                    let role = key.role?;
+                    let scope = key.workspace_id.map_or(Scope::Instance, Scope::Workspace);
+                    let identity = Identity::Key { id: key.key_id, name: key.name.as_str().into() };
+                    Some((Actor::of(identity, vec![Grant::new(role, scope)]), None))
+                })
+            }
+            _ => None,
+        };
+        Ok(found.map(|(actor, _)| actor))
+    }
+
     /// A person as an actor, and when the first of its roles ends; none when it is unknown or disabled.
     async fn actor_of_user(
         &self,

@@ -192,11 +192,11 @@ impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         let away = match &error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => true,
-            // SQLSTATE classes: 08 connection, 25006 read-only, 40 rollback, 53 resources, 55P03 lock wait, 57 operator.
+            // SQLSTATE classes: 08 connection, 25006 read-only, 40 rollback, 42501 a table that takes no writes of ours (the
+            // audit record without a right to add to it), 53 resources, 55P03 lock wait, 57 operator.
             sqlx::Error::Database(error) => error.code().is_some_and(|code| {
                 ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
-                    || code == "25006"
-                    || code == "55P03"
+                    || ["25006", "42501", "55P03"].contains(&code.as_ref())
             }),
             _ => false,
         };

@@ -66,6 +66,55 @@ impl HttpClient {
         }
     }
 
+    /// Whether `url`, which stands at `location` of an input, may be reached by us: by itself, and by every address its name
+    /// has now. A name that is not found now is judged again when it is called.
+    ///
+    /// # Errors
+    /// 422 that names the place.
+    pub async fn check(&self, url: &str, location: &str) -> Result<(), Problem> {
+        let at = |problem: Problem| {
+            let message = problem.detail.trim_end_matches('.').to_owned();
+            Problem { help: problem.help, ..Problem::invalid_field(location, message) }
+        };
+        let read = Url::parse(url).map_err(|error| at(refused(url, &format!("is no URL ({error})"))))?;
+        self.judge(&read).map_err(at)?;
+        // RFC 6761, 6.3: these names are this host's, whatever a resolver says.
+        let host = read.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        let is_local = host == "localhost" || host.ends_with(".localhost");
+        if is_local && !self.egress.reaches(std::net::Ipv4Addr::LOCALHOST.into()) {
+            return Err(at(private(&read)));
+        }
+        if let (Some(host), Some(port)) = (read.host_str(), read.port_or_known_default())
+            && let Err(error) = self.egress.resolve(host.trim_matches(['[', ']']), port).await
+            && error.is::<NotPublic>()
+        {
+            return Err(at(private(&read)));
+        }
+        Ok(())
+    }
+
+    /// Posts `body` and gives the status that was answered. Redirects are not followed: 3xx is an answer like any other.
+    ///
+    /// # Errors
+    /// 422 for an address that may not be reached; 502 and 504 when there is no answer.
+    pub async fn post(
+        &self,
+        url: &str,
+        media_type: &str,
+        headers: &[(&'static str, String)],
+        body: String,
+    ) -> Result<u16, Problem> {
+        let url = Url::parse(url).map_err(|error| refused(url, &format!("is no URL ({error})")))?;
+        self.judge(&url)?;
+        let client = self.client.as_ref().map_err(|reason| failed(502, format!("Nothing can be sent: {reason}.")))?;
+        let mut request = client.post(url.clone()).header(http::header::CONTENT_TYPE, media_type).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let response = request.send().await.map_err(|error| self.failure(&url, &error))?;
+        Ok(response.status().as_u16())
+    }
+
     async fn follow(&self, url: &str) -> Result<Fetched, Problem> {
         let mut url = Url::parse(url).map_err(|error| refused(url, &format!("is no URL ({error})")))?;
         for _ in 0..=REDIRECTS {

@@ -5,6 +5,7 @@
 //! to another row does not open. Changing the key-encryption key wraps the data keys anew and leaves the secrets alone.
 
 mod ring_file;
+mod signing;
 
 use super::Sealed;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};

@@ -241,6 +241,13 @@ impl Catalog {
                     updated_at: now,
                 };
                 workspace::insert(conn, &made).await?;
+                let subject = crate::audit::Subject {
+                    name: made.name.as_str(),
+                    id: Some(made.workspace_id.0),
+                    workspace: Some(made.workspace_id),
+                };
+                let after = Some(serde_json::json!({"title": made.title, "through": "import"}));
+                crate::audit::record(conn, now, &actor.trace(), "workspace.create", subject, None, after).await?;
                 Ok(made)
             }
             other => other,

@@ -51,7 +51,7 @@ pub use registry_entry::{
     MOST_VERSIONS, RegistryEntry, RegistryFilter, RegistryPlace, Settled, StatusChange, VersionFilter, VersionPlace,
 };
 pub use stage::{Stage, Status, UnknownWord, Visibility};
-pub use verbs::{AssetDetail, Counts, DefinitionContent, Outcome, Registered, VersionDetail};
+pub use verbs::{AssetDetail, Counts, DefinitionContent, Outcome, Registered, ToldAsset, VersionDetail};
 pub use version::{Version, VersionPatch};
 pub use version_order::{is_semantic, order_key};
 pub use workspace::{NewWorkspace, Workspace, WorkspacePatch};

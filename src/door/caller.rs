@@ -1,6 +1,6 @@
 //! `Caller`: the actor behind a request, from the credential it carries.
 
-use super::{layers::RequestId, respond::Failure};
+use super::{client_address::ClientAddress, layers::RequestId, refused::Asker, respond::Failure};
 use crate::auth::{Actor, Auth};
 use crate::base::Problem;
 use axum::extract::{FromRef, FromRequestParts};
@@ -26,16 +26,27 @@ where
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        let actor = match credential(&parts.headers)? {
-            None => Actor::anonymous(),
-            Some(text) => Auth::from_ref(state).identify(text).await?,
-        };
-        let request_id = parts.extensions.get::<RequestId>();
-        Ok(Self(match request_id {
-            Some(id) => actor.with_request_id(id.as_str()),
-            None => actor,
-        }))
+        Ok(Self(identify(parts, &Auth::from_ref(state)).await?))
     }
+}
+
+/// The actor behind a request, with the request's id and where it came from.
+///
+/// # Errors
+/// 401 for a credential that does not hold; 503 when the database does not answer.
+pub async fn identify(parts: &Parts, auth: &Auth) -> Result<Actor, Problem> {
+    let mut actor = match credential(&parts.headers)? {
+        None => Actor::anonymous(),
+        Some(text) => auth.identify(text).await?,
+    };
+    if let Some(id) = parts.extensions.get::<RequestId>() {
+        actor = actor.with_request_id(id.as_str());
+    }
+    actor.address = parts.extensions.get::<ClientAddress>().map(|address| address.0);
+    if let Some(asker) = parts.extensions.get::<Asker>() {
+        asker.is(&actor);
+    }
+    Ok(actor)
 }
 
 /// The text of the key a request carries: `Authorization: Bearer`, `api-key` or `x-api-key`.

@@ -1,10 +1,12 @@
 //! `Handles`: everything a door can reach, each cheap to clone; a handler takes only what it uses.
 
+use crate::audit_trail::AuditTrail;
 use crate::auth::Auth;
 use crate::base::{Clock, Config, Database, HttpClient};
 use crate::catalog::Catalog;
 use crate::gateway::Gateway;
 use crate::search::Search;
+use crate::webhook::Webhooks;
 use axum::extract::FromRef;
 use std::sync::{
     Arc,
@@ -18,8 +20,10 @@ pub struct Handles {
     pub config: Arc<Config>,
     pub clock: Clock,
     pub auth: Auth,
+    pub audit_trail: AuditTrail,
     pub catalog: Catalog,
     pub search: Search,
+    pub webhooks: Webhooks,
     pub gateway: Gateway,
     pub http: HttpClient,
     pub public_url: PublicUrl,

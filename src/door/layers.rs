@@ -3,9 +3,11 @@
 
 use super::{
     body::{BodyBounds, BodyFault, BoundedBody},
+    client_address::ClientAddress,
     extract::unescaped,
     handles::Handles,
     problem_page::{self, AsItIs, ProblemContext, ProblemPage},
+    refused::{Asked, Asker},
     respond::render_problem,
 };
 use crate::base::{FieldError, Problem, config::Limits};
@@ -71,7 +73,14 @@ async fn finish(State(front): State<Front>, mut request: Request, next: Next) ->
     let begun = Instant::now();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     let id = request_id(request.headers(), front.trusts(peer));
+    let trusted = &front.handles.config.server.trusted_proxies;
+    let address = peer.map(|peer| ClientAddress::of(peer.ip(), request.headers(), trusted));
+    let asker = Asker::default();
     request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(asker.clone());
+    if let Some(address) = address {
+        request.extensions_mut().insert(address);
+    }
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
@@ -84,6 +93,11 @@ async fn finish(State(front): State<Front>, mut request: Request, next: Next) ->
 
     let mut response = next.run(request).await;
 
+    let (path, request_id) = (&context.path, id.as_str());
+    let asked = Asked { method: &method, route: route.as_deref(), path, request_id, address, asker: &asker };
+    if let Some(refusal) = asked.refused_by(&response) {
+        front.handles.audit_trail.refused(refusal);
+    }
     response = front.rendered(response, &context, &method);
     finish_headers(response.headers_mut(), front.handles.public_url.is_secure());
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {

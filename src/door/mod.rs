@@ -3,6 +3,7 @@
 mod asset_path;
 mod body;
 mod caller;
+mod client_address;
 mod exact;
 mod extract;
 mod fetch;
@@ -10,12 +11,14 @@ mod handles;
 mod idempotency;
 mod layers;
 mod problem_page;
+mod refused;
 mod respond;
 mod writes;
 
 pub use asset_path::{AssetPath, segment};
 pub use body::{BodyFault, problem_of as problem_of_body, read_body};
-pub use caller::{Caller, credential};
+pub use caller::{Caller, credential, identify};
+pub use client_address::ClientAddress;
 pub use extract::{Body, Json, Path, Query, read_json, read_query};
 pub use fetch::{fetch_definition, fetch_definitions};
 pub use handles::{Handles, Liveness, PublicUrl};

@@ -21,7 +21,7 @@ use crate::{
     auth::{Actor, Auth},
     base::Problem,
     catalog::Catalog,
-    door::{AsItIs, Handles, RequestId, credential, writes_done_once},
+    door::{AsItIs, Handles, identify, writes_done_once},
     search::Search,
 };
 use answer::{Answer, Answers};
@@ -154,12 +154,7 @@ impl Registry {
 
     /// Whoever the request's key stands for; nobody without one.
     async fn actor(&self, parts: &Parts) -> Result<Actor, Problem> {
-        let Some(token) = credential(&parts.headers)? else { return Ok(Actor::anonymous()) };
-        let actor = self.auth.identify(token).await?;
-        Ok(match parts.extensions.get::<RequestId>() {
-            Some(id) => actor.with_request_id(id.as_str()),
-            None => actor,
-        })
+        identify(parts, &self.auth).await
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod about;
 mod asset;
+mod audit;
 mod browse;
 mod changes;
 mod home;
@@ -19,6 +20,7 @@ mod static_files;
 mod suggest;
 mod theme;
 mod ways_in;
+mod webhooks;
 pub mod words;
 mod workspace;
 
@@ -49,8 +51,10 @@ pub fn router() -> Router<Handles> {
         .route("/register", get(register::show).post(register::submit))
         .route("/workspaces", get(workspace::list))
         .route("/workspaces/{workspace}", get(workspace::show))
+        .route("/workspaces/{workspace}/webhooks", get(webhooks::show).post(webhooks::change))
         .route("/workspaces/{workspace}/feed.atom", get(changes::feed_of_workspace))
         .route("/feed.atom", get(changes::feed))
+        .route("/audit", get(audit::show))
         .route("/about", get(about::about))
         .route("/status", get(about::status))
         .route("/problems", get(problem_kinds::list))

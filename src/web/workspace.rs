@@ -65,6 +65,8 @@ struct Page {
     fields: Vec<MetadataSchema>,
     changes: Vec<Row>,
     may_write: bool,
+    may_govern: bool,
+    may_audit: bool,
     /// The base address of the MCP registry API of this workspace alone.
     registry: String,
     vscode_registry: String,
@@ -91,6 +93,8 @@ pub(super) async fn show(
     let environments = catalog.environments(actor, name).await?;
     let fields = catalog.metadata_schemas(actor, name).await?;
     let changes = changes::newest(&catalog, actor, Some(name), 5).await?;
+    let may_govern = actor.may(Permission::GovernWorkspace, Scope::Workspace(workspace.workspace_id));
+    let may_audit = actor.may(Permission::ReadAudit, Scope::Workspace(workspace.workspace_id));
     let may_write = actor.may(Permission::WriteCatalog, Scope::Workspace(workspace.workspace_id));
     let registry = layout.public_url.join(&format!("/workspaces/{name}"));
     page(&Page {
@@ -103,6 +107,8 @@ pub(super) async fn show(
         fields,
         changes,
         may_write,
+        may_govern,
+        may_audit,
         vscode_registry: ways_in::vscode_registry(&registry),
         registry,
     })

@@ -13,14 +13,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("audit", &["base"]),
     ("notify", &["base"]),
     ("auth", &["base", "wire", "queue", "audit"]),
+    ("audit_trail", &["base", "audit", "auth"]),
     ("catalog", &["base", "wire", "queue", "audit", "notify", "auth"]),
     ("search", &["base", "wire", "queue", "embed", "auth", "catalog"]),
     // Traffic, beside the search; neither knows the other. Its own door stands on the floor of the doors.
     ("gateway", &["base", "wire", "queue", "embed", "audit", "notify", "auth", "catalog"]),
-    ("door", &["base", "wire", "audit", "auth", "catalog", "search", "gateway", "embed"]),
-    ("api", &["base", "wire", "door", "audit", "auth", "catalog", "search", "gateway"]),
+    ("webhook", &["base", "audit", "notify", "auth", "catalog"]),
+    ("door", &["base", "wire", "audit_trail", "webhook", "audit", "auth", "catalog", "search", "gateway", "embed"]),
+    ("api", &["base", "wire", "audit_trail", "webhook", "door", "audit", "auth", "catalog", "search", "gateway"]),
     ("registry", &["base", "wire", "door", "auth", "catalog", "search"]),
-    ("web", &["base", "wire", "door", "auth", "catalog", "search", "gateway"]),
+    ("web", &["base", "wire", "audit_trail", "webhook", "notify", "door", "audit", "auth", "catalog", "search", "gateway"]),
     ("mcp", &["base", "wire", "door", "auth", "catalog", "search"]),
 ];
 

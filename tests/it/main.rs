@@ -3,10 +3,12 @@
 mod api;
 mod architecture;
 mod auth;
+mod audit;
 mod bad_input;
 mod catalog;
 mod connect;
 mod fetching;
+mod forbidden_addresses;
 mod front_door;
 mod gateway;
 mod gateway_settings;
@@ -20,3 +22,4 @@ mod server_json;
 mod starting;
 mod support;
 mod web;
+mod webhooks;

@@ -1,6 +1,7 @@
 //! The command line: what each command takes, and who does it.
 
 mod apply;
+mod audit;
 mod client;
 mod export;
 mod import;
@@ -47,6 +48,8 @@ enum Command {
     Key(key::KeyArgs),
     /// Seal all credentials by the first of the encryption keys, after a new one was put there.
     Rewrap(Service),
+    /// Read, export and check the audit record.
+    Audit(audit::AuditArgs),
     /// Rebuild the search index from the catalog while the service runs.
     Reindex(Service),
 }
@@ -96,6 +99,7 @@ async fn perform(cli: Cli) -> Result<ExitCode> {
         Command::Apply(args) => apply::run(args).await?,
         Command::Export(args) => export::run(args).await?,
         Command::Search(args) => search::run(args).await?,
+        Command::Audit(args) => return audit::run(args).await,
         Command::Key(args) => key::run(args).await?,
         Command::Rewrap(service) => {
             let client = client::Client::new(&service)?;

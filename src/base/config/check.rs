@@ -56,6 +56,10 @@ impl Config {
             limits.max_import_body < limits.max_body,
             "max_import_body: must not be below max_body, since an import is a request too",
         );
+        refuse(
+            self.audit.audit_retention.is_some_and(|kept| kept < Duration::from_secs(30 * 86_400)),
+            "audit_retention: must be at least 30d; what was done a moment ago may still be asked about",
+        );
         if let Some(url) = &self.server.public_url {
             refuse(
                 url.query().is_some()

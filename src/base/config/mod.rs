@@ -204,6 +204,12 @@ settings! {
         encryption_key_file: Option<PathBuf> = "";
     }
 
+    /// The record of who did what.
+    audit: Audit {
+        /// How long lines of the audit record are kept, at least `30d`. Unset: for ever.
+        audit_retention: Option<Duration> = "";
+    }
+
     /// What is written down.
     logging: Logging {
         /// What is logged: a level (`info`), or levels by part (`info,wharfinger::search=debug`).

@@ -66,6 +66,7 @@ impl Setting for Duration {
             "s" => Some(1_000),
             "m" => Some(60_000),
             "h" => Some(3_600_000),
+            "d" => Some(86_400_000),
             _ => None,
         };
         let span = number.parse::<u64>().ok().zip(millis).and_then(|(number, factor)| number.checked_mul(factor));

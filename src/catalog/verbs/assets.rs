@@ -56,11 +56,12 @@ impl Catalog {
         let mut asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
         if_match(revision, asset.revision)?;
         let now = self.clock.now();
+        let was = Some(json!({"title": asset.title, "visibility": asset.visibility, "owners": asset.owners}));
         asset.deleted_at = Some(now);
         asset.updated_at = now;
         asset::update(&mut tx, &asset).await?;
         version::touch_all(&mut tx, asset.asset_id, true, now).await?;
-        self.commit(tx, Deed { actor, asset: &asset, verb: "delete", at: now, before: None, after: None }).await
+        self.commit(tx, Deed { actor, asset: &asset, verb: "delete", at: now, before: was, after: None }).await
     }
 
     /// Brings a deleted asset back as it was.

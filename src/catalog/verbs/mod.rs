@@ -6,6 +6,7 @@ mod deployments;
 mod made_servers;
 mod reading;
 mod register;
+mod telling;
 mod versions;
 mod workspaces;
 
@@ -13,6 +14,7 @@ pub use counting::Counts;
 pub(super) use counting::{Counted, counted};
 pub use reading::{AssetDetail, DefinitionContent, VersionDetail};
 pub use register::{Outcome, Registered};
+pub use telling::ToldAsset;
 pub(super) use register::{held, insert_version, replace_version};
 
 use super::{Asset, Catalog, Error, Workspace, asset, change, workspace};

@@ -61,7 +61,7 @@ impl TestApp {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         let url = config.public_url(address);
-        let handles = wharfinger::app::assemble(config, &url, db, clock.clone(), embedder);
+        let handles = wharfinger::app::assemble(config, &url, db, clock.clone(), embedder).unwrap();
         let system = Actor::system("test");
         handles.catalog.ensure_workspace(&system, &Slug::parse("default").unwrap(), "Default").await.unwrap();
         let admin = NewKey::with_role("admin", Role::Administrator, None);

@@ -118,6 +118,7 @@ async fn every_page_is_whole_in_every_light_at_every_width_and_without_a_script(
         {"name": "workspaces", "path": "/workspaces"},
         {"name": "workspace", "path": "/workspaces/samples"},
         {"name": "register", "path": "/register?workspace=samples"},
+        {"name": "audit-refused", "path": "/audit", "status": 401},
         {"name": "about", "path": "/about"},
         {"name": "status", "path": "/status"},
         {"name": "problems", "path": "/problems"},
