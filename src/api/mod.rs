@@ -110,6 +110,7 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(gateway::policy::find, gateway::policy::put, gateway::policy::delete),
         routes!(gateway::price::list),
         routes!(gateway::price::find, gateway::price::put, gateway::price::delete),
+        routes!(gateway::import::import),
         routes!(gateway::file::apply),
         routes!(gateway::file::export),
         routes!(gateway::file::rewrap),

@@ -18,9 +18,9 @@ mod store;
 pub mod tokens;
 pub mod usage;
 
-pub use admin::{Applied, Applying, Put, Stored};
+pub use admin::{Applied, Applying, Import, Imported, Put, Source, Stored};
 pub use credential::{Credential, CredentialError, Secret};
-pub use snapshot::{Backend, Parts, Policy, Pool, PoolMember, Route, Snapshot};
+pub use snapshot::{Backend, Parts, Policy, Pool, PoolMember, Route, Snapshot, asset_of};
 
 use crate::base::{Clock, Config, Database, Egress, KeyRing, SealError};
 use arc_swap::ArcSwap;

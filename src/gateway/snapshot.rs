@@ -121,7 +121,8 @@ impl Route {
 }
 
 /// The catalog asset a route belongs to, as workspace and name.
-pub(super) fn asset_of<'a>(owner: &'a Owner, settings: &'a RouteSettings) -> Option<(&'a str, &'a str)> {
+#[must_use]
+pub fn asset_of<'a>(owner: &'a Owner, settings: &'a RouteSettings) -> Option<(&'a str, &'a str)> {
     let named = match (&settings.asset, &settings.serves) {
         (Some(asset), _) | (None, Serves::Rest(asset)) => asset.as_str(),
         (None, Serves::Models(_)) => return None,

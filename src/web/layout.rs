@@ -30,6 +30,7 @@ pub enum Place {
     Browse,
     Workspaces,
     Register,
+    Gateway,
     #[default]
     Elsewhere,
 }
@@ -40,6 +41,7 @@ impl Place {
         (Self::Browse, "/browse", "Browse"),
         (Self::Workspaces, "/workspaces", "Workspaces"),
         (Self::Register, "/register", "Register"),
+        (Self::Gateway, "/gateway/pools", "Gateway"),
     ];
 
     #[must_use]

@@ -8,6 +8,7 @@ mod asset;
 mod audit;
 mod browse;
 mod changes;
+pub mod gateway;
 mod home;
 mod layout;
 mod machines;
@@ -55,6 +56,13 @@ pub fn router() -> Router<Handles> {
         .route("/workspaces/{workspace}/feed.atom", get(changes::feed_of_workspace))
         .route("/feed.atom", get(changes::feed))
         .route("/audit", get(audit::show))
+        .route("/gateway", get(|| async { axum::response::Redirect::to("/gateway/pools") }))
+        .route("/gateway/pools", get(gateway::show_pools))
+        .route("/gateway/backends", get(gateway::show_backends))
+        .route("/gateway/routes", get(gateway::show_routes))
+        .route("/gateway/limits", get(gateway::show_limits))
+        .route("/gateway/drain", post(gateway::drain))
+        .route("/gateway/import", post(gateway::import))
         .route("/about", get(about::about))
         .route("/status", get(about::status))
         .route("/problems", get(problem_kinds::list))

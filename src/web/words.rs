@@ -30,6 +30,14 @@ pub fn day(at: impl Borrow<OffsetDateTime>) -> String {
         .expect("the parts of this format are those of every time")
 }
 
+/// `02:54:07`, in UTC.
+#[must_use]
+pub fn clock_time(at: impl Borrow<OffsetDateTime>) -> String {
+    at.borrow()
+        .format(format_description!("[hour]:[minute]:[second]"))
+        .expect("the parts of this format are those of every time")
+}
+
 /// How long ago, in one unit: `5 min ago`, `yesterday`, `3 days ago`; the day itself after a month.
 #[must_use]
 pub fn ago(at: impl Borrow<OffsetDateTime>, now: impl Borrow<OffsetDateTime>) -> String {

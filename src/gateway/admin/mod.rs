@@ -2,15 +2,17 @@
 //! would be, and stores, records and announces in one transaction.
 
 mod apply;
+mod import;
 mod reload;
 mod rights;
 mod sealing;
 mod write;
 
 pub use apply::{Applied, Applying};
+pub use import::{Import, Imported, Source};
 pub use write::Stored;
 
-use super::settings::{Book, Finding, Section, Settings, Thing, check};
+use super::settings::{Book, Finding, Owner, Section, Settings, Thing, check};
 use super::{Gateway, store};
 use crate::auth::Actor;
 use crate::base::Problem;
@@ -57,22 +59,38 @@ impl Gateway {
         Ok(Stored { thing, warnings, is_new: false })
     }
 
+    /// All settings this actor may read.
+    ///
+    /// # Errors
+    /// 401, 403 for who may read none; 503.
+    pub async fn readable(&self, actor: &Actor) -> Result<Book, Problem> {
+        rights::require_somewhere(actor, Right::Read)?;
+        let mut book = self.book().await?;
+        book.things.retain(|thing| rights::may(actor, &thing.owner, Right::Read));
+        book.things.sort_by_key(|thing| thing.id);
+        Ok(book)
+    }
+
+    /// Whether this actor may change what belongs to `owner`.
+    #[must_use]
+    pub fn may_manage(actor: &Actor, owner: &Owner) -> bool {
+        rights::may(actor, owner, Right::Manage)
+    }
+
     /// All settings this actor may read, as one file; `workspace` narrows it to those of one.
     ///
     /// # Errors
     /// As [`Gateway::list`]; 403 for who may read none.
     pub async fn export(&self, actor: &Actor, workspace: Option<&str>) -> Result<serde_json::Value, Problem> {
-        let mut book = self.book().await?;
-        match workspace {
+        let book = match workspace {
+            None => self.readable(actor).await?,
             Some(_) => {
+                let mut book = self.book().await?;
                 let owner = rights::owner(&book, actor, workspace, Right::Read)?;
                 book.things.retain(|thing| thing.owner == owner);
+                book
             }
-            None => {
-                rights::require_somewhere(actor, Right::Read)?;
-                book.things.retain(|thing| rights::may(actor, &thing.owner, Right::Read));
-            }
-        }
+        };
         Ok(super::settings::File::of(&book))
     }
 

@@ -57,6 +57,14 @@ impl TokenClient {
         Self { http, egress, clock }
     }
 
+    /// The client behind it, for other calls on behalf of those who look after the gateway; it reaches what backends may.
+    ///
+    /// # Errors
+    /// Where the system has no list of authorities to trust.
+    pub fn http(&self) -> Result<&reqwest::Client, String> {
+        self.http.as_ref().map_err(Clone::clone)
+    }
+
     async fn fetch(&self, settings: &CredentialSettings) -> Result<(Sealed<String>, Duration), String> {
         let CredentialSettings::ClientCredentials { token_url, client_id, client_secret, scopes, parameters } =
             settings
@@ -76,8 +84,8 @@ impl TokenClient {
         }
         form.extend(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let http = self.http.as_ref().map_err(Clone::clone)?;
-        let request = http
+        let request = self
+            .http()?
             .post(url)
             .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(http::header::ACCEPT, "application/json")
