@@ -31,8 +31,19 @@ struct Readiness {
     database: &'static str,
     /// Absent while the database does not answer.
     search: Option<Status>,
+    gateway: GatewayStatus,
     /// What is missing, and why.
     degraded: Vec<Missing>,
+}
+
+/// The settings the gateway goes by here.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GatewayStatus {
+    generation: i64,
+    routes: usize,
+    /// How many of the stored things are not in force; those who look after the gateway see which, and why.
+    left_out: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,6 +64,13 @@ async fn ready(State(handles): State<Handles>) -> Response {
     if !database {
         degraded.push(Missing { part: "database", reason: "it does not answer".to_owned() });
     }
+    let snapshot = handles.gateway.snapshot();
+    let left_out = handles.gateway.left_out().len();
+    if left_out > 0 {
+        let reason = format!("{left_out} of its settings are not in force");
+        degraded.push(Missing { part: "gateway", reason });
+    }
+    let gateway = GatewayStatus { generation: snapshot.generation, routes: snapshot.routes().count(), left_out };
     let stopping = handles.liveness.is_stopping();
     let status = match (stopping, database, degraded.is_empty()) {
         (true, ..) => "stopping",
@@ -62,7 +80,7 @@ async fn ready(State(handles): State<Handles>) -> Response {
     };
     let code = if stopping || !database { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let database = if database { "ok" } else { "unavailable" };
-    let mut response = (code, Json(Readiness { status, database, search, degraded })).into_response();
+    let mut response = (code, Json(Readiness { status, database, search, gateway, degraded })).into_response();
     // A balancer asks often and must never be told what was.
     response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     response.extensions_mut().insert(crate::door::AsItIs);

@@ -137,7 +137,8 @@ fn moment(name: &str, text: &str, whole: bool) -> Result<Option<OffsetDateTime>,
         return Ok(Some(day.midnight().assume_utc()));
     }
     let read = OffsetDateTime::parse(text, &Rfc3339);
-    let wrong = |_| Problem::invalid_field(format!("query.{name}"), "must be a day like 2026-01-31, or a moment with its zone");
+    let wrong =
+        |_| Problem::invalid_field(format!("query.{name}"), "must be a day like 2026-01-31, or a moment with its zone");
     Ok(Some(read.map_err(wrong)?))
 }
 
@@ -171,7 +172,10 @@ impl Row {
     }
 }
 
-fn fields<'a>(value: &'a Option<Value>, empty: &'a serde_json::Map<String, Value>) -> &'a serde_json::Map<String, Value> {
+fn fields<'a>(
+    value: &'a Option<Value>,
+    empty: &'a serde_json::Map<String, Value>,
+) -> &'a serde_json::Map<String, Value> {
     value.as_ref().and_then(Value::as_object).unwrap_or(empty)
 }
 

@@ -2,8 +2,8 @@
 
 use super::layout::{Layout, Place, page};
 use super::same_origin;
-use super::workspace::Named;
 use super::words;
+use super::workspace::Named;
 use crate::base::{Limit, Problem, WebhookId};
 use crate::catalog::{Catalog, Workspace};
 use crate::door::{Body, Failure, Path, PublicUrl, segment};
@@ -102,7 +102,9 @@ pub(super) async fn change(
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, back)]).into_response())
         }
         Ok(secret) => shown(layout, &catalog, &webhooks, &path.workspace, (secret, None, Form::default())).await,
-        Err(problem) if problem.status == StatusCode::UNPROCESSABLE_ENTITY || problem.status == StatusCode::CONFLICT => {
+        Err(problem)
+            if problem.status == StatusCode::UNPROCESSABLE_ENTITY || problem.status == StatusCode::CONFLICT =>
+        {
             let status = problem.status;
             let mut again = shown(layout, &catalog, &webhooks, &path.workspace, (None, Some(problem), form)).await?;
             *again.status_mut() = status;

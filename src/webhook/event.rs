@@ -26,7 +26,8 @@ pub(super) async fn body(
     if let Some(asset) = delivery.asset_id {
         let Some(seen) = catalog.told(&actor.sight(), asset).await? else { return Ok(None) };
         source = format!("{public_url}/workspaces/{}", seen.workspace);
-        let address = format!("{public_url}/api/v1/workspaces/{}/assets/{}", seen.workspace, seen.name.replace('/', "%2F"));
+        let address =
+            format!("{public_url}/api/v1/workspaces/{}/assets/{}", seen.workspace, seen.name.replace('/', "%2F"));
         data.insert("url".to_owned(), address.into());
         let told = serde_json::to_value(&seen).expect("it is plain data");
         data.insert("asset".to_owned(), told);

@@ -14,8 +14,8 @@ pub use subscription::{NewWebhook, Webhook, WebhookPatch};
 
 use crate::audit;
 use crate::auth::{Actor, Auth, Permission, Scope};
-use crate::base::{Clock, Cursor, Database, DeliveryId, HttpClient, KeyRing, Limit, Page, Problem, WebhookId};
 use crate::base::OnConstraint;
+use crate::base::{Clock, Cursor, Database, DeliveryId, HttpClient, KeyRing, Limit, Page, Problem, WebhookId};
 use crate::catalog::{Catalog, Workspace};
 use serde_json::{Value, json};
 use signature::Secret;
@@ -107,7 +107,8 @@ impl Webhooks {
         let after = subscription::update(&mut tx, &after, actor, self.clock.now())
             .await
             .on_constraint("webhook_name_in_workspace", || taken(&after.name))?;
-        let told = |one: &Webhook| json!({"name": one.name, "url": one.url, "kinds": one.kinds, "isActive": one.is_active});
+        let told =
+            |one: &Webhook| json!({"name": one.name, "url": one.url, "kinds": one.kinds, "isActive": one.is_active});
         let (was, is) = (Some(told(&before)), Some(told(&after)));
         self.record(&mut tx, actor, "webhook.update", (&workspace, &after), was, is).await?;
         tx.commit().await?;

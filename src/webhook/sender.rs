@@ -67,9 +67,8 @@ impl Webhooks {
         let body = event::body(&self.catalog, &self.public_url, (&webhook, claimed), &creator).await?;
         let Some(body) = body else { return Ok(None) };
         let id = claimed.notice_id.to_string();
-        let headers = signature::headers(&webhook, &self.keys, &id, &body, self.clock.now()).map_err(|error| {
-            Problem::unavailable(format!("The event could not be signed: {error}."))
-        })?;
+        let headers = signature::headers(&webhook, &self.keys, &id, &body, self.clock.now())
+            .map_err(|error| Problem::unavailable(format!("The event could not be signed: {error}.")))?;
         self.http.post(&webhook.url, event::MEDIA_TYPE, &headers, body).await.map(Some)
     }
 }

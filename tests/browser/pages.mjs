@@ -1,13 +1,16 @@
 // Every page in light and dark, wide and narrow, with and without a script: nothing found by axe, nothing in the
 // console, no sideways scroll, and within the budgets of bytes, elements and requests.
 //
-// The pages stand in WHARFINGER_PAGES as JSON: [{"name": "home", "path": "/", "status": 200}].
+// The pages stand in WHARFINGER_PAGES as JSON: [{"name": "home", "path": "/", "status": 200}]. With a key in
+// WHARFINGER_KEY they are what its holder sees.
 
 import { accessibility, base, findings, launch, report, shots, watched } from "./support.mjs";
 
 const BUDGET = { bytes: 30_000, packed: 8_000, elements: 600, requests: 4 };
 const only = new RegExp(process.env.WHARFINGER_ONLY ?? "");
 const pages = JSON.parse(process.env.WHARFINGER_PAGES).filter(({ name }) => only.test(name));
+const key = process.env.WHARFINGER_KEY;
+const extraHTTPHeaders = key ? { authorization: `Bearer ${key}` } : {};
 const browser = await launch();
 const found = findings();
 let looked = 0;
@@ -21,8 +24,8 @@ async function look(options) {
   const { colorScheme, viewport: { width }, javaScriptEnabled } = options;
   // axe needs timers, which a browser without scripts does not run. So for what it judges only our script is kept away;
   // how the page then looks is taken from a browser that runs none at all.
-  const context = await browser.newContext({ ...options, javaScriptEnabled: true, reducedMotion: "reduce" });
-  const plain = javaScriptEnabled ? null : await browser.newContext({ ...options, reducedMotion: "reduce" });
+  const context = await browser.newContext({ ...options, extraHTTPHeaders, javaScriptEnabled: true, reducedMotion: "reduce" });
+  const plain = javaScriptEnabled ? null : await browser.newContext({ ...options, extraHTTPHeaders, reducedMotion: "reduce" });
   if (plain) await context.route("**/*.js", (route) => route.abort());
   const page = await watched(context);
   for (const { name, path, status = 200 } of pages) {

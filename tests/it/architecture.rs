@@ -22,7 +22,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("door", &["base", "wire", "audit_trail", "webhook", "audit", "auth", "catalog", "search", "gateway", "embed"]),
     ("api", &["base", "wire", "audit_trail", "webhook", "door", "audit", "auth", "catalog", "search", "gateway"]),
     ("registry", &["base", "wire", "door", "auth", "catalog", "search"]),
-    ("web", &["base", "wire", "audit_trail", "webhook", "notify", "door", "audit", "auth", "catalog", "search", "gateway"]),
+    (
+        "web",
+        &["base", "wire", "audit_trail", "webhook", "notify", "door", "audit", "auth", "catalog", "search", "gateway"],
+    ),
     ("mcp", &["base", "wire", "door", "auth", "catalog", "search"]),
 ];
 

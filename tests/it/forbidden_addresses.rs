@@ -120,7 +120,11 @@ async fn no_spelling_of_a_forbidden_address_is_called_from_any_field() {
         let fields = [
             ("webhook", "/api/v1/workspaces/default/webhooks", json!({"name": "x", "url": url})),
             ("definition", assets, json!({"name": "x", "title": "x", "kind": "rest", "definition": definition})),
-            ("further definition", assets, json!({"name": "x", "title": "x", "kind": "rest", "definitions": [definition]})),
+            (
+                "further definition",
+                assets,
+                json!({"name": "x", "title": "x", "kind": "rest", "definitions": [definition]}),
+            ),
             ("attached", "/api/v1/workspaces/default/assets/holder/versions/latest/definitions", definition.clone()),
         ];
         for (field, path, body) in fields {

@@ -2,8 +2,8 @@
 
 mod api;
 mod architecture;
-mod auth;
 mod audit;
+mod auth;
 mod bad_input;
 mod catalog;
 mod connect;

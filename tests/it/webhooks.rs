@@ -41,7 +41,8 @@ impl Got {
             "signature": self.header("webhook-signature"), "body": self.body,
         });
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/verify_webhook.py");
-        let mut python = Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut python =
+            Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         serde_json::to_writer(python.stdin.take().unwrap(), &told).unwrap();
         python.wait().unwrap().success()
     }

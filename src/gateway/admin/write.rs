@@ -79,8 +79,11 @@ impl Gateway {
         }
         tx.commit().await?;
         if is_changed {
-            // Others hear of it by the notification; whoever wrote finds it done here at once.
-            self.reload().await?;
+            // Others hear of it by the notification; whoever wrote finds it in force here at once. What is stored is
+            // stored: when it cannot be read again now, whoever follows the settings reads it in a moment.
+            if let Err(problem) = self.reload().await {
+                tracing::warn!(problem = %problem, "New settings are stored and not in force yet");
+            }
         }
 
         let findings = check(&after, &self.inner.egress);

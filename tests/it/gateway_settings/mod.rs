@@ -1,5 +1,6 @@
 //! The gateway's settings, from outside: who may say what, what is refused, what is kept secret, and when it is in force.
 
+mod commands;
 mod file;
 mod import;
 mod pages;

@@ -143,6 +143,33 @@ async fn every_page_is_whole_in_every_light_at_every_width_and_without_a_script(
     run(&app, &tools, "pages.mjs", &[("WHARFINGER_PAGES", &pages.to_string())]).await;
 }
 
+/// A gateway with something on every page of it: the recipe of the docs, and a backend that is drained.
+async fn gateway(app: &TestApp) {
+    let admin = app.admin();
+    let recipe = include_str!("../../../docs/gateway.yaml");
+    let secrets = json!({"AZURE_PROVISIONED_KEY": "one", "AZURE_PAY_AS_YOU_GO_KEY": "two"});
+    admin.post("/api/v1/workspaces", &json!({"name": "search-team", "title": "Search"})).await.expect(201);
+    admin.post("/api/v1/gateway/apply", &json!({"file": recipe, "secrets": secrets})).await.expect(200);
+    let url = "/api/v1/gateway/backends/pay-as-you-go/drained";
+    admin.put(url, &json!({"drained": true})).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_of_the_gateway_are_whole_for_those_who_look_after_it() {
+    let Some(tools) = tools() else { return };
+    let app = TestApp::start().await;
+    gateway(&app).await;
+    let pages = json!([
+        {"name": "gateway-pools", "path": "/gateway/pools"},
+        {"name": "gateway-backends", "path": "/gateway/backends"},
+        {"name": "gateway-routes", "path": "/gateway/routes"},
+        {"name": "gateway-limits", "path": "/gateway/limits"},
+    ]);
+
+    let told = [("WHARFINGER_PAGES", pages.to_string()), ("WHARFINGER_KEY", app.admin_key.clone())];
+    run(&app, &tools, "pages.mjs", &told.each_ref().map(|(name, value)| (*name, value.as_str()))).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_way_from_home_to_an_install_line_needs_no_mouse() {
     let Some(tools) = tools() else { return };
