@@ -34,6 +34,7 @@ pub fn head() -> utoipa::openapi::OpenApi {
             (name = "keys", description = "Credentials, and who you are."),
             (name = "webhooks", description = "Who is told of what happens, and what became of it."),
             (name = "audit", description = "Who did what, and whether the record is whole."),
+            (name = "people", description = "People, groups and service accounts, their roles and sessions."),
         ),
     )]
     struct Head;
@@ -160,6 +161,7 @@ fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
 fn path_parameter(name: &str) -> Value {
     let slug =
         || json!({"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"});
+    let person = || json!({"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^/\\x00-\\x1F\\x7F]+$"});
     let version = || json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^/\\x00-\\x1F\\x7F]+$"});
     let (description, schema, example) = match name {
         "workspace" => ("The workspace's name.", slug(), "default"),
@@ -187,6 +189,11 @@ fn path_parameter(name: &str) -> Value {
             json!({"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[A-Za-z0-9._:/@+-]+$"}),
             "gpt-4o",
         ),
+        "user" => ("The person's name.", person(), "anna.smith"),
+        "group" => ("The group's name.", person(), "payments-team"),
+        "account" => ("The service account's name.", person(), "deploy-pipeline"),
+        "assignment" => ("The role assignment's id.", json!({"type": "string", "format": "uuid"}), ""),
+        "session" => ("The session's id.", json!({"type": "string", "format": "uuid"}), ""),
         "field" => ("The field's name.", slug(), "cost-centre"),
         "operation" => ("The operation's name; a slash as `%2F`.", json!({"type": "string", "minLength": 1}), "getPet"),
         "tool" => ("The tool's name; a slash as `%2F`.", json!({"type": "string", "minLength": 1}), "search"),

@@ -21,9 +21,11 @@ mod me;
 mod metadata;
 mod operations;
 mod paging;
+mod people;
 mod place;
 mod registration;
 mod reindex;
+mod roles;
 mod search;
 mod versions;
 mod webhooks;
@@ -96,6 +98,19 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(audit::list),
         routes!(audit::export),
         routes!(audit::verify),
+        routes!(roles::sessions, roles::end_sessions),
+        routes!(roles::end_session),
+        routes!(people::list_users, people::invite_user),
+        routes!(people::find_user, people::update_user),
+        routes!(people::end_sessions),
+        routes!(people::explain),
+        routes!(people::list_groups, people::create_group),
+        routes!(people::find_group, people::delete_group),
+        routes!(people::add_member, people::remove_member),
+        routes!(people::list_service_accounts, people::create_service_account),
+        routes!(people::update_service_account),
+        routes!(roles::list, roles::assign),
+        routes!(roles::remove),
         routes!(reindex::reindex),
         routes!(gateway::credential::list),
         routes!(gateway::credential::find, gateway::credential::put, gateway::credential::delete),

@@ -36,7 +36,7 @@ pub fn assemble(
     embedder: Embedder,
 ) -> Result<Handles, SealError> {
     let keys = key_ring(&config)?;
-    let auth = Auth::new(db.clone(), clock.clone());
+    let auth = Auth::new(db.clone(), clock.clone(), &config, public_url);
     let kept = config.audit.audit_retention;
     let audit_trail = AuditTrail::new(db.clone(), clock.clone(), keys.clone(), &config.data_dir(), kept);
     let catalog = Catalog::new(db.clone(), clock.clone(), Generations::default());
@@ -87,6 +87,7 @@ pub fn router(handles: Handles) -> Router {
 fn problem_page(handles: &Handles) -> ProblemPage {
     let public_url = handles.public_url.clone();
     ProblemPage(Arc::new(move |problem, context| {
-        web::problem_page(problem, &context.headers, &context.path, &context.request_id, &public_url)
+        let page = web::problem_page(problem, &context.headers, &context.path, &context.request_id, &public_url);
+        door::with_form_token(page, &context.headers, &public_url)
     }))
 }

@@ -122,3 +122,28 @@ pub async fn unknown_groups(conn: &mut PgConnection, names: &[String]) -> Result
     .fetch_all(conn)
     .await
 }
+
+/// Names of its members, at most ten thousand.
+pub(super) async fn members_of(conn: &mut PgConnection, group: GroupId) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select u.name from user_group_member m join user_account u using (user_id)
+         where m.group_id = $1
+         order by u.name
+         limit 10000",
+    )
+    .bind(group)
+    .fetch_all(conn)
+    .await
+}
+
+/// Ends a group: its members and roles go, its name stays taken.
+pub(super) async fn delete(conn: &mut PgConnection, group: GroupId, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    for statement in [
+        "delete from role_assignment where group_id = $1 and $2::timestamptz is not null",
+        "delete from user_group_member where group_id = $1 and $2::timestamptz is not null",
+        "update user_group set deleted_at = $2 where group_id = $1",
+    ] {
+        sqlx::query(statement).bind(group).bind(now).execute(&mut *conn).await?;
+    }
+    Ok(())
+}

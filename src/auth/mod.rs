@@ -5,32 +5,51 @@
 //! keys and roles are in `keys.rs` and `roles.rs`.
 
 mod actor;
+mod bearer;
 mod group;
+mod invitation;
+mod jwt;
 mod key;
 mod key_scope;
 mod keys;
+mod login_attempt;
+mod membership;
+mod oidc;
+mod password;
+mod people;
 mod permission;
 mod remembered;
 mod role_assignment;
 mod roles;
 mod service_account;
+mod session;
+mod sessions;
 mod sight;
+mod sign_in;
+mod throttle;
 mod user;
 
 pub use actor::{Actor, Identity, KeyRef};
-pub use group::{Group, unknown_groups};
+pub use group::{Group, LOCAL as LOCAL_GROUPS, unknown_groups};
+pub use invitation::{Invitation, InvitationToken};
 pub use key::{ApiKey, KeyHolder, NewKey, SecretKey};
 pub use key_scope::KeyScope;
 pub use keys::ROTATION_OVERLAP;
+pub use login_attempt::{BrowserSecret, LASTS as SIGN_IN_LASTS};
+pub use people::{Invited, NewServiceAccount, NewUser};
 pub use permission::{Grant, Permission, Refused, Role, Scope, UnknownRole};
 pub use role_assignment::{Holder, RoleAssignment};
 pub use roles::{Explained, HolderName};
 pub use service_account::ServiceAccount;
+pub use session::{Browser, Session, SessionToken};
+pub use sessions::SignedIn;
 pub use sight::{BindSight, Sight};
+pub use sign_in::{Begun, ProviderAnswer};
 pub use user::User;
 
-use crate::base::{Clock, Database, Problem, ServiceAccountId, UserId};
+use crate::base::{Clock, Config, Database, KeyId, Problem, ServiceAccountId, UserId};
 use remembered::{Meaning, Remembered};
+use sign_in::SignIn;
 use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -41,12 +60,14 @@ pub struct Auth {
     db: Database,
     clock: Clock,
     remembered: Remembered,
+    sign_in: Arc<SignIn>,
 }
 
 impl Auth {
     #[must_use]
-    pub fn new(db: Database, clock: Clock) -> Self {
-        Self { db, clock, remembered: Remembered::new() }
+    pub fn new(db: Database, clock: Clock, config: &Config, public_url: &str) -> Self {
+        let sign_in = Arc::new(SignIn::new(config, public_url, &clock));
+        Self { db, clock, remembered: Remembered::new(), sign_in }
     }
 
     /// Keeps what this process remembers of credentials true while others change them; until `stop`.
@@ -54,11 +75,15 @@ impl Auth {
         self.remembered.follow(&self.db.read, &stop).await;
     }
 
-    /// The actor behind `credential`, the text of a key. Asks the database only when something changed.
+    /// The actor behind `credential`, the text of a key or a token of a configured issuer. Asks the database only when
+    /// something changed.
     ///
     /// # Errors
-    /// 401 when no live key has this text; 503 when the database does not answer.
+    /// 401 when no live key has this text or the token is not believed; 503 when the database does not answer.
     pub async fn identify(&self, credential: &str) -> Result<Actor, Problem> {
+        if bearer::is_token(credential) {
+            return self.identify_token(credential).await;
+        }
         let digest = key::hash(credential);
         let now = self.clock.now();
         let meaning = self.remembered.meaning(digest, now, || self.meaning_of_key(digest)).await.map_err(
@@ -78,6 +103,21 @@ impl Auth {
         let Some((key, secret_ends)) = key::find_by_hash(&self.db.read, &digest).await? else {
             return Ok(Meaning::Unknown);
         };
+        self.meaning_of(key, secret_ends).await
+    }
+
+    /// The actor of a key whose text was given before, at the beginning of a session.
+    async fn actor_of_key(&self, id: KeyId) -> Result<Option<(Actor, Option<OffsetDateTime>)>, sqlx::Error> {
+        let Some(key) = key::find(&self.db.read, id).await? else { return Ok(None) };
+        Ok(match self.meaning_of(key, None).await? {
+            Meaning::Somebody { actor, ends_at, changes_at } => {
+                Some((actor, [ends_at, changes_at].into_iter().flatten().min()))
+            }
+            _ => None,
+        })
+    }
+
+    async fn meaning_of(&self, key: ApiKey, secret_ends: Option<OffsetDateTime>) -> Result<Meaning, sqlx::Error> {
         let now = self.clock.now();
         if !key.is_live(now) || secret_ends.is_some_and(|end| end <= now) {
             return Ok(Meaning::Ended);
@@ -117,7 +157,7 @@ impl Auth {
             "user" => self.actor_of_user(UserId(id), now).await?,
             "service-account" => self.actor_of_service_account(ServiceAccountId(id), now).await?,
             "key" => {
-                let key = key::find(&self.db.read, crate::base::KeyId(id)).await?.filter(|key| key.is_live(now));
+                let key = key::find(&self.db.read, KeyId(id)).await?.filter(|key| key.is_live(now));
                 key.and_then(|key| {
                     let role = key.role?;
                     let scope = key.workspace_id.map_or(Scope::Instance, Scope::Workspace);
@@ -140,7 +180,8 @@ impl Auth {
         let Some(user) = user::find(&mut conn, id).await?.filter(|user| user.disabled_at.is_none()) else {
             return Ok(None);
         };
-        let held = role_assignment::held_by(&mut conn, Holder::User(id), now).await?;
+        let mut held = role_assignment::held_by(&mut conn, Holder::User(id), now).await?;
+        held.grants.extend(self.provider_roles(&mut conn, id).await?);
         let groups = group::names_of(&mut conn, id).await?;
         let identity = Identity::User { id, name: user.name.into() };
         Ok(Some((Actor::of(identity, held.grants).in_groups(groups), held.first_end)))

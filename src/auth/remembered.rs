@@ -72,6 +72,11 @@ impl Remembered {
         }
     }
 
+    /// Which one it is now; what is kept elsewhere under it is as true.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
     /// Everything is asked for again.
     pub fn changed(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);

@@ -177,7 +177,7 @@ impl Auth {
             .ok_or_else(|| Problem::not_found(format!("There is no service account {name} whose keys you manage.")))
     }
 
-    async fn note_person(
+    pub(super) async fn note_person(
         &self,
         conn: &mut PgConnection,
         actor: &Actor,

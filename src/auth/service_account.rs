@@ -82,3 +82,36 @@ pub(super) async fn set_disabled(
     .await?;
     Ok(done.rows_affected() == 1)
 }
+
+/// The one that comes with tokens of this subject.
+pub(super) async fn find_by_subject(
+    conn: &mut PgConnection,
+    issuer: &str,
+    subject: &str,
+) -> Result<Option<ServiceAccountId>, sqlx::Error> {
+    sqlx::query_scalar("select service_account_id from service_account where issuer = $1 and subject = $2")
+        .bind(issuer)
+        .bind(subject)
+        .fetch_optional(conn)
+        .await
+}
+
+/// Lets it come with tokens of this subject; false when another one does.
+pub(super) async fn set_subject(
+    conn: &mut PgConnection,
+    id: ServiceAccountId,
+    issuer: &str,
+    subject: &str,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "update service_account set issuer = $2, subject = $3
+         where service_account_id = $1
+           and not exists (select from service_account where issuer = $2 and subject = $3)",
+    )
+    .bind(id)
+    .bind(issuer)
+    .bind(subject)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

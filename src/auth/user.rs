@@ -28,7 +28,12 @@ pub struct User {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "select user_id, name, display_name, email, created_at, last_seen_at, disabled_at from user_account ",
+            "select user_id, name, display_name, email, created_at,
+                    greatest(last_seen_at, (select max(l.last_seen_at)
+                                            from session s join session_use l using (session_id)
+                                            where s.user_id = user_account.user_id)) as last_seen_at,
+                    disabled_at
+             from user_account ",
             $rest
         )
     };
@@ -91,4 +96,66 @@ pub(super) async fn set_disabled(
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// The person of this name with the hash of the password, where there is one.
+pub(super) async fn find_with_password(
+    conn: &mut PgConnection,
+    name: &str,
+) -> Result<Option<(User, Option<String>)>, sqlx::Error> {
+    let Some(user) = find_by_name(conn, name).await? else { return Ok(None) };
+    let hash = sqlx::query_scalar("select password_hash from user_account where user_id = $1")
+        .bind(user.user_id)
+        .fetch_one(conn)
+        .await?;
+    Ok(Some((user, hash)))
+}
+
+pub(super) async fn set_password(
+    conn: &mut PgConnection,
+    id: UserId,
+    hash: &str,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("update user_account set password_hash = $2, updated_at = $3 where user_id = $1")
+        .bind(id)
+        .bind(hash)
+        .bind(now)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Takes over what an identity provider says of somebody. Nothing is written when it is known: a write is told to every
+/// replica.
+pub(super) async fn describe(
+    conn: &mut PgConnection,
+    id: UserId,
+    display_name: &str,
+    email: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    let is_known: bool = sqlx::query_scalar(
+        "select display_name = $2 and email is not distinct from $3 from user_account where user_id = $1",
+    )
+    .bind(id)
+    .bind(display_name)
+    .bind(email)
+    .fetch_one(&mut *conn)
+    .await?;
+    if !is_known {
+        sqlx::query("update user_account set display_name = $2, email = $3, updated_at = $4 where user_id = $1")
+            .bind(id)
+            .bind(display_name)
+            .bind(email)
+            .bind(now)
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whether an identity provider knows the person.
+pub(super) async fn is_linked(conn: &mut PgConnection, id: UserId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select exists (select from user_link where user_id = $1)").bind(id).fetch_one(conn).await
 }

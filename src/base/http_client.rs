@@ -36,8 +36,20 @@ impl HttpClient {
     /// Where the system has no list of authorities to trust there is no client: each fetch then says so.
     #[must_use]
     pub fn new(settings: &Fetch) -> Self {
+        Self::made(settings, Egress::to_networks(&settings.fetch_allowed_networks))
+    }
+
+    /// A client that may also reach the host of `named`, wherever it lies, because the operator named it in a setting: an
+    /// identity provider inside the house. Every other address is judged as always.
+    #[must_use]
+    pub fn for_named(settings: &Fetch, named: &Url) -> Self {
+        let host = named.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let networks = settings.fetch_allowed_networks.iter().map(ToString::to_string);
+        Self::made(settings, Egress::to_hosts(&networks.chain([host]).collect::<Vec<_>>()))
+    }
+
+    fn made(settings: &Fetch, egress: Egress) -> Self {
         use_tls();
-        let egress = Egress::to_networks(&settings.fetch_allowed_networks);
         let client = reqwest::Client::builder()
             .redirect(Policy::none())
             // A proxy would resolve names itself, behind our back.
@@ -115,15 +127,39 @@ impl HttpClient {
         Ok(response.status().as_u16())
     }
 
+    /// One request and its whole answer, whatever its status; a redirect is an answer too and is not followed.
+    ///
+    /// # Errors
+    /// As [`HttpClient::fetch`], but for statuses.
+    pub async fn exchange(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Bytes>, Problem> {
+        let (head, body) = request.into_parts();
+        let address = head.uri.to_string();
+        let exchange = async {
+            let url = Url::parse(&address).map_err(|error| refused(&address, &format!("is no URL ({error})")))?;
+            self.judge(&url)?;
+            let request = self.client()?.request(head.method, url.clone()).headers(head.headers).body(body);
+            let answer = request.send().await.map_err(|error| self.failure(&url, &error))?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let mut response = http::Response::new(self.read(url, answer).await?.bytes);
+            *response.status_mut() = status;
+            *response.headers_mut() = headers;
+            Ok(response)
+        };
+        match tokio::time::timeout(self.timeout, exchange).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(failed(504, format!("{address} did not answer within {} s.", self.timeout.as_secs_f32()))),
+        }
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, Problem> {
+        self.client.as_ref().map_err(|reason| failed(502, format!("Nothing can be fetched here: {reason}.")))
+    }
+
     async fn follow(&self, url: &str) -> Result<Fetched, Problem> {
         let mut url = Url::parse(url).map_err(|error| refused(url, &format!("is no URL ({error})")))?;
         for _ in 0..=REDIRECTS {
             self.judge(&url)?;
-            let client = self
-                .client
-                .as_ref()
-                .map_err(|reason| failed(502, format!("Nothing can be fetched here: {reason}.")))?;
-            let response = client.get(url.clone()).send().await.map_err(|error| self.failure(&url, &error))?;
+            let response = self.client()?.get(url.clone()).send().await.map_err(|error| self.failure(&url, &error))?;
             if response.status().is_redirection() {
                 let target = response.headers().get(http::header::LOCATION).and_then(|value| value.to_str().ok());
                 url = target

@@ -24,7 +24,7 @@ pub use embedded_postgres::EmbeddedPostgres;
 pub use error::{FieldError, Problem};
 pub use http_client::{Fetched, HttpClient, use_tls};
 pub use id::{
-    AssetId, AuditId, BackendId, CredentialId, DefinitionId, DeliveryId, DeploymentId, EnvironmentId, GroupId, KeyId,
+    AssetId, AuditId, BackendId, CredentialId, DefinitionId, DeliveryId, DeploymentId, EnvironmentId, GroupId, InvitationId, KeyId,
     MetadataSchemaId, Name, NoticeId, PolicyId, PoolId, PriceId, RoleAssignmentId, RouteId, ServiceAccountId,
     SessionId, Slug, UserId, VersionId, WebhookId, WorkspaceId,
 };

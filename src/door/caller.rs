@@ -1,7 +1,7 @@
 //! `Caller`: the actor behind a request, from the credential it carries.
 
-use super::{client_address::ClientAddress, layers::RequestId, refused::Asker, respond::Failure};
-use crate::auth::{Actor, Auth};
+use super::{client_address::ClientAddress, cookie, layers::RequestId, refused::Asker, respond::Failure};
+use crate::auth::{Actor, Auth, SessionToken};
 use crate::base::Problem;
 use axum::extract::{FromRef, FromRequestParts};
 use http::{HeaderMap, header, request::Parts};
@@ -36,8 +36,11 @@ where
 /// 401 for a credential that does not hold; 503 when the database does not answer.
 pub async fn identify(parts: &Parts, auth: &Auth) -> Result<Actor, Problem> {
     let mut actor = match credential(&parts.headers)? {
-        None => Actor::anonymous(),
         Some(text) => auth.identify(text).await?,
+        None => match cookie::session_over(&parts.headers, auth.is_secure()) {
+            Some(token) => of_session(auth, &token, parts.uri.path()).await?,
+            None => Actor::anonymous(),
+        },
     };
     if let Some(id) = parts.extensions.get::<RequestId>() {
         actor = actor.with_request_id(id.as_str());
@@ -47,6 +50,17 @@ pub async fn identify(parts: &Parts, auth: &Auth) -> Result<Actor, Problem> {
         asker.is(&actor);
     }
     Ok(actor)
+}
+
+/// Who is behind a session. Pages of a session that is over are those of anybody; a program is told that it is over.
+async fn of_session(auth: &Auth, token: &SessionToken, path: &str) -> Result<Actor, Problem> {
+    match auth.signed_in(token).await? {
+        Some(signed_in) => Ok(signed_in.actor),
+        None if path.starts_with("/api/") => {
+            Err(Problem::unauthenticated("Your session is over.").with_kind("session-over"))
+        }
+        None => Ok(Actor::anonymous()),
+    }
 }
 
 /// The text of the key a request carries: `Authorization: Bearer`, `api-key` or `x-api-key`.

@@ -5,6 +5,7 @@ use super::{
     body::{BodyBounds, BodyFault, BoundedBody},
     client_address::ClientAddress,
     extract::unescaped,
+    forgery,
     handles::Handles,
     problem_page::{self, AsItIs, ProblemContext, ProblemPage},
     refused::{Asked, Asker},
@@ -61,6 +62,7 @@ pub fn apply(router: Router<Handles>, handles: &Handles, page: Option<ProblemPag
         CompressionLayer::new().gzip(true).compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_ABOVE)));
     router
         .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(middleware::from_fn_with_state(handles.clone(), forgery::guard))
         .layer(middleware::from_fn_with_state(handles.clone(), bound))
         .layer(compression)
         .layer(middleware::from_fn(catch_panic))

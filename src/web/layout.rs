@@ -1,9 +1,9 @@
 //! `Layout`: what the frame around every page shows, read from the request; and the answer a page becomes.
 
 use super::theme::Theme;
-use crate::auth::{Actor, Auth, Identity};
+use crate::auth::{Actor, Auth, Identity, Permission, Scope};
 use crate::base::Problem;
-use crate::door::{Caller, Failure, PublicUrl};
+use crate::door::{Caller, Failure, PublicUrl, cookie};
 use askama::Template;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 #[derive(Clone, Debug)]
 pub struct Layout {
     pub actor: Actor,
+    /// Whether the browser has a session's cookie, where who is behind it is not asked.
+    pub may_be_signed_in: bool,
     pub theme: Theme,
     pub place: Place,
     /// What stands in the search box.
@@ -56,6 +58,7 @@ impl Layout {
     pub fn of_problem(headers: &HeaderMap, public_url: PublicUrl, request_id: Option<String>) -> Self {
         Self {
             actor: Actor::anonymous(),
+            may_be_signed_in: cookie::session(headers, &public_url).is_some(),
             theme: Theme::of_headers(headers),
             place: Place::Elsewhere,
             text: String::new(),
@@ -70,6 +73,18 @@ impl Layout {
     pub fn at(mut self, place: Place) -> Self {
         self.place = place;
         self
+    }
+
+    /// Whether the reader looks after people.
+    #[must_use]
+    pub fn is_administrator(&self) -> bool {
+        self.actor.may(Permission::ManageInstance, Scope::Instance)
+    }
+
+    /// Where the reader comes back to after signing in.
+    #[must_use]
+    pub fn sign_in_path(&self) -> String {
+        format!("/signin?next={}", crate::door::segment(&self.path))
     }
 
     /// Who reads the page; none without a credential.
@@ -99,6 +114,7 @@ where
             _ => parts.uri.path(),
         };
         Ok(Self {
+            may_be_signed_in: false,
             theme: Theme::of_headers(&parts.headers),
             place: Place::default(),
             text: String::new(),

@@ -4,10 +4,13 @@
 //! actor may see; the frame around it is the [`Layout`].
 
 mod about;
+mod account;
+mod admin;
 mod asset;
 mod audit;
 mod browse;
 mod changes;
+mod fields;
 pub mod gateway;
 mod home;
 mod layout;
@@ -16,7 +19,7 @@ mod markdown;
 mod problem;
 mod problem_kinds;
 mod register;
-mod same_origin;
+mod sign_in;
 mod static_files;
 mod suggest;
 mod theme;
@@ -31,7 +34,7 @@ pub use problem::problem_page;
 pub use static_files::static_path;
 pub use theme::Theme;
 
-use crate::door::Handles;
+use crate::door::{Handles, same_origin};
 use axum::Router;
 use axum::routing::{get, post};
 
@@ -70,6 +73,36 @@ pub fn router() -> Router<Handles> {
         .route("/opensearch.xml", get(machines::open_search))
         .route("/robots.txt", get(machines::robots))
         .route("/preferences/theme", post(theme::choose))
+        .route("/signin", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/auth/start/{provider}", get(sign_in::start))
+        .route("/auth/callback", get(sign_in::callback))
+        .route("/auth/callback/{provider}", get(sign_in::callback_of))
+        .route("/auth/backchannel-logout/{provider}", post(sign_in::ended_there))
+        .route("/account", get(account::show))
+        .route("/account/sessions/{id}/end", post(account::end_session))
+        .route("/account/sign-out-everywhere", post(account::end_sessions))
+        .route("/account/keys", post(account::make_key))
+        .route("/account/keys/{id}/rotate", post(account::rotate_key))
+        .route("/account/keys/{id}/revoke", post(account::revoke_key))
+        .route("/admin/users", get(admin::users).post(admin::invite))
+        .route("/admin/users/{name}/disable", post(admin::disable))
+        .route("/admin/users/{name}/enable", post(admin::enable))
+        .route("/admin/users/{name}/sign-out", post(admin::sign_out))
+        .route("/admin/groups", get(admin::groups).post(admin::make_group))
+        .route("/admin/groups/{name}", get(admin::group))
+        .route("/admin/groups/{name}/delete", post(admin::delete_group))
+        .route("/admin/groups/{name}/members", post(admin::add_member))
+        .route("/admin/groups/{name}/members/{member}/remove", post(admin::remove_member))
+        .route("/admin/service-accounts", get(admin::service_accounts).post(admin::make_service_account))
+        .route("/admin/service-accounts/{name}/key", post(admin::key_of_service_account))
+        .route("/admin/service-accounts/{name}/disable", post(admin::disable_service_account))
+        .route("/admin/service-accounts/{name}/enable", post(admin::enable_service_account))
+        .route("/admin/roles", get(admin::roles).post(admin::give_role_everywhere))
+        .route("/admin/roles/{id}/remove", post(admin::take_role_everywhere))
+        .route("/workspaces/{workspace}/members", get(admin::members).post(admin::give_role))
+        .route("/workspaces/{workspace}/members/{id}/remove", post(admin::take_role))
+        .route("/invitation", get(sign_in::invitation).post(sign_in::accept))
 }
 
 /// The page of an asset.

@@ -54,6 +54,12 @@ pub(super) async fn list(layout: Layout) -> Result<Response, Failure> {
 /// By name.
 const KINDS: &[Kind] = &[
     Kind {
+        name: "account-disabled",
+        status: 403,
+        meaning: "An administrator disabled this account.",
+        help: "Ask an administrator to enable it again.",
+    },
+    Kind {
         name: "address-not-allowed",
         status: 403,
         meaning: "A policy of the gateway does not allow calls from this address.",
@@ -132,10 +138,22 @@ const KINDS: &[Kind] = &[
         help: "The detail names the role that would do.",
     },
     Kind {
+        name: "form-token-missing",
+        status: 403,
+        meaning: "A form or a script's write came with a session and without the token of its pages.",
+        help: "Open the page again and send it from there. Programs send a key in Authorization and no cookie.",
+    },
+    Kind {
         name: "form-unreadable",
         status: 400,
         meaning: "The form of a page did not arrive whole, or not as browsers send forms.",
         help: "Send it again from the page; programs register with POST /api/v1/workspaces/{workspace}/assets.",
+    },
+    Kind {
+        name: "group-not-local",
+        status: 409,
+        meaning: "An identity provider says who is in this group.",
+        help: "Change it there, or make a local group.",
     },
     Kind {
         name: "guard-unavailable",
@@ -178,6 +196,12 @@ const KINDS: &[Kind] = &[
         status: 422,
         meaning: "The request is well formed, but a value in it is wrong.",
         help: "The member errors names every wrong place with what would be right.",
+    },
+    Kind {
+        name: "invitation-not-live",
+        status: 404,
+        meaning: "The invitation was used, replaced by a later one, or is older than a week.",
+        help: "Ask for a new one; if you have chosen a password, sign in with it.",
     },
     Kind {
         name: "key-not-live",
@@ -240,6 +264,18 @@ const KINDS: &[Kind] = &[
         help: "Open the form on this site and send it from there; programs send no Origin header.",
     },
     Kind {
+        name: "own-account",
+        status: 409,
+        meaning: "Nobody disables their own account.",
+        help: "Let another administrator do it.",
+    },
+    Kind {
+        name: "provider-unavailable",
+        status: 503,
+        meaning: "The identity provider does not answer, or not in time.",
+        help: "Try again in a minute; who is signed in stays so, and keys work on.",
+    },
+    Kind {
         name: "quota-reached",
         status: 403,
         meaning: "What may be used in the running hour, day, week or month is used.",
@@ -258,10 +294,40 @@ const KINDS: &[Kind] = &[
         help: "Send a shorter body or prompt; the body names the policy and its bound.",
     },
     Kind {
+        name: "session-over",
+        status: 401,
+        meaning: "The session ended: by signing out, by resting too long, by its age, or because its owner was disabled.",
+        help: "Sign in again.",
+    },
+    Kind {
+        name: "sign-in-not-believed",
+        status: 400,
+        meaning: "What came from the identity provider is not believed: its issuer, signature, times, nonce or code do not fit.",
+        help: "Start again at the sign-in page; if it stays, give the operator the request id.",
+    },
+    Kind {
+        name: "sign-in-refused",
+        status: 403,
+        meaning: "The identity provider did not sign the user in.",
+        help: "Start again, or ask whoever runs the provider whether you may use this service.",
+    },
+    Kind {
+        name: "sign-in-stale",
+        status: 400,
+        meaning: "The answer belongs to no sign-in under way in this browser: used before, older than ten minutes, or begun elsewhere.",
+        help: "Start again at the sign-in page and finish in the same browser, with cookies allowed.",
+    },
+    Kind {
         name: "stale",
         status: 412,
         meaning: "Somebody else changed it since you read it.",
         help: "Read it again and send your change with the new ETag as If-Match.",
+    },
+    Kind {
+        name: "subject-unknown",
+        status: 401,
+        meaning: "A program's token is believed, but no service account comes with its subject.",
+        help: "Let an administrator make a service account with the token's issuer and subject.",
     },
     Kind {
         name: "target-unreadable",
@@ -270,10 +336,22 @@ const KINDS: &[Kind] = &[
         help: "Write %XX with two hexadecimal digits for bytes of UTF-8, and no U+0000.",
     },
     Kind {
+        name: "token-not-believed",
+        status: 401,
+        meaning: "A bearer token is not of a configured issuer, not for this service, out of its time, or not signed as it must be.",
+        help: "Get a new token for this service's audience, or send a key.",
+    },
+    Kind {
         name: "too-large",
         status: 413,
         meaning: "What was sent to the MCP registry API is larger than it takes.",
         help: "Send less at once.",
+    },
+    Kind {
+        name: "too-many-attempts",
+        status: 429,
+        meaning: "Too many failed attempts to sign in.",
+        help: "Wait as long as Retry-After says; an administrator can make a new invitation.",
     },
     Kind {
         name: "too-many-connections",
@@ -316,6 +394,12 @@ const KINDS: &[Kind] = &[
         status: 409,
         meaning: "The asset has a version of this name; versions are kept as they were published.",
         help: "Publish under the next version.",
+    },
+    Kind {
+        name: "wrong-credentials",
+        status: 401,
+        meaning: "The name or the password is wrong; which of them is not told.",
+        help: "Try again, or ask an administrator for a new invitation.",
     },
 ];
 

@@ -96,7 +96,7 @@ pub(super) async fn choose(
 }
 
 /// Whether this leads to a page of ours: browsers read `//host` and `/\host` as another site.
-fn is_local(path: &str) -> bool {
+pub(super) fn is_local(path: &str) -> bool {
     path.starts_with('/')
         && !path[1..].starts_with(['/', '\\'])
         && path.bytes().all(|byte| byte.is_ascii_graphic())

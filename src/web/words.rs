@@ -142,6 +142,43 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// The day of a time that may be missing, else this word.
+#[must_use]
+pub fn day_or(at: impl Borrow<Option<OffsetDateTime>>, otherwise: &str) -> String {
+    at.borrow().map_or_else(|| otherwise.to_owned(), day)
+}
+
+/// A browser by its `User-Agent`: `Firefox on Linux`; what is unknown stands as it came, cut short.
+#[must_use]
+pub fn browser(user_agent: &str) -> String {
+    // The order counts: each calls itself by the names of those before it.
+    let named = |pairs: &[(&str, &'static str)]| {
+        pairs.iter().find(|(part, _)| user_agent.contains(part)).map(|(_, name)| *name)
+    };
+    let program = named(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ]);
+    let system = named(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ]);
+    match (program, system) {
+        (Some(program), Some(system)) => format!("{program} on {system}"),
+        (Some(program), None) => program.to_owned(),
+        _ if user_agent.is_empty() => "Unknown".to_owned(),
+        _ => short(user_agent, 40),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,6 +27,10 @@ async function look(options) {
   const context = await browser.newContext({ ...options, extraHTTPHeaders, javaScriptEnabled: true, reducedMotion: "reduce" });
   const plain = javaScriptEnabled ? null : await browser.newContext({ ...options, extraHTTPHeaders, reducedMotion: "reduce" });
   if (plain) await context.route("**/*.js", (route) => route.abort());
+  // Whoever is signed in with this session sees more.
+  const session = process.env.WHARFINGER_SESSION;
+  const cookie = { name: "wharfinger-session", value: session, url: base, httpOnly: true, sameSite: "Lax" };
+  if (session) await Promise.all([context, plain].filter(Boolean).map((one) => one.addCookies([cookie])));
   const page = await watched(context);
   for (const { name, path, status = 200 } of pages) {
     const where = `${name} (${path}) ${colorScheme} ${width} ${javaScriptEnabled ? "script" : "no script"}`;

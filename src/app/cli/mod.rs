@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod key;
 mod search;
+mod user;
 
 use super::start;
 use crate::api;
@@ -50,6 +51,8 @@ enum Command {
     Rewrap(Service),
     /// Read, export and check the audit record.
     Audit(audit::AuditArgs),
+    /// List, invite and disable people, and explain what somebody may do.
+    User(user::UserArgs),
     /// Rebuild the search index from the catalog while the service runs.
     Reindex(Service),
 }
@@ -106,6 +109,7 @@ async fn perform(cli: Cli) -> Result<ExitCode> {
             client.post_empty("/api/v1/gateway/rewrap").await?;
             print("All credentials are sealed by the first of the encryption keys; older ones may be taken out.");
         }
+        Command::User(args) => user::run(args).await?,
         Command::Reindex(service) => {
             client::Client::new(&service)?.post_empty("/api/v1/reindex").await?;
             print("The index is being rebuilt; /readyz tells when it is done.");

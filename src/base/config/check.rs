@@ -94,6 +94,7 @@ impl Config {
                 &format!("allowed_origins: `{origin}` is no origin; write it like `https://tool.example.com`"),
             );
         }
+        complaints.extend(self.oidc_complaints());
         complaints
     }
 
@@ -101,16 +102,8 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let reserved = &self.reserved;
-        for (name, is_given) in [
-            ("redis_url", reserved.redis_url.is_some()),
-            ("oidc_issuer", reserved.oidc_issuer.is_some()),
-            ("oidc_client_id", reserved.oidc_client_id.is_some()),
-            ("oidc_client_secret", reserved.oidc_client_secret.is_some()),
-        ] {
-            if is_given {
-                warnings.push(format!("{name} is set but not used yet: this part of Wharfinger is not built"));
-            }
+        if self.reserved.redis_url.is_some() {
+            warnings.push("redis_url is set but not used yet: this part of Wharfinger is not built".to_owned());
         }
         if self.access.admin_key.as_ref().is_some_and(|key| key.expose().len() < GOOD_ADMIN_KEY) {
             warnings.push("admin_key is short: whoever guesses it may do everything".to_owned());
@@ -124,6 +117,12 @@ impl Config {
         if self.server.public_url.is_none() && self.server.listen.ip().is_unspecified() {
             warnings
                 .push("listening on every address without public_url: links in answers will say 127.0.0.1".to_owned());
+        }
+        if let Some(url) = &self.server.public_url
+            && url.scheme() == "http"
+            && !url.host_str().is_some_and(|host| ["localhost", "127.0.0.1", "[::1]"].contains(&host))
+        {
+            warnings.push("public_url is plain http: sessions and keys travel in the open".to_owned());
         }
         warnings
     }

@@ -5,6 +5,7 @@
 //! told at once, and a name nobody knows is refused rather than ignored.
 
 mod check;
+mod oidc;
 mod reference;
 mod setting;
 mod source;
@@ -15,6 +16,7 @@ use source::{Given, Values};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
 
+pub use oidc::{Issuer, OidcProvider, OidcProviders, PLAIN_NAME as PLAIN_PROVIDER, ROLES as PROVIDER_ROLES};
 pub use setting::{ByteSize, LogFormat};
 pub use source::{ConfigError, Origin};
 
@@ -135,6 +137,47 @@ settings! {
         admin_key: Option<Sealed<String>> = "";
     }
 
+    /// How people sign in, and how long a session lasts.
+    sign_in: SignIn {
+        /// The organisation's identity provider: its issuer, letter by letter as its discovery document has it. Our redirect
+        /// address there is `/auth/callback` below the public URL, for a provider of a table `/auth/callback/{name}`.
+        oidc_issuer: Option<Issuer> = "";
+        /// Our client id there. Unset: nobody signs in there, its bearer tokens alone are accepted.
+        oidc_client_id: Option<String> = "";
+        /// Our client secret there. Unset: we are a public client.
+        oidc_client_secret: Option<Sealed<String>> = "";
+        /// What the button of the sign-in page says, `Continue with ...`. Unset: the issuer's host.
+        oidc_title: Option<String> = "";
+        /// What we ask for; with `offline_access` groups follow without a new sign-in. Unset: `openid`, `profile`, `email`, and
+        /// `groups` and `offline_access` where the provider says that it knows them.
+        oidc_scopes: Vec<String> = "";
+        /// The `prompt` we send along: some providers give a refresh token after `consent` only.
+        oidc_prompt: Option<String> = "";
+        /// The claim that lists a user's groups; a dot leads into an object (`realm_access.roles`).
+        oidc_groups_claim: String = "groups";
+        /// A role that each of its users holds on the whole instance: `reader`, `consumer`, `publisher`, `reviewer`,
+        /// `compliance` or `administrator`.
+        oidc_role: Option<String> = "";
+        /// Audiences by which its bearer tokens may name us, beside the public URL and the address of `/mcp` below it.
+        oidc_audiences: Vec<String> = "";
+        /// Signatures of its tokens that are believed.
+        oidc_algorithms: Vec<String> = "RS256,PS256,ES256,EdDSA";
+        /// What the `typ` of its bearer tokens may be. `at+jwt` (RFC 9068) alone keeps ID tokens out.
+        oidc_token_types: Vec<String> = "at+jwt";
+        /// How far its clock may be from ours, at most a minute.
+        oidc_clock_skew: Duration = "30s";
+        /// How long a provider may take to answer before a sign-in is given up with a page that says so.
+        oidc_timeout: Duration = "2500ms";
+        /// Further providers: tables `[[oidc]]` of the file, each with a `name` and the settings above without their `oidc_`.
+        oidc: OidcProviders = "";
+        /// How long a session may rest before it ends.
+        session_idle_timeout: Duration = "12h";
+        /// How long a session lasts at most, however busy.
+        session_lifetime: Duration = "168h";
+        /// How often a session's groups are asked for anew, where the provider gave a refresh token.
+        session_refresh: Duration = "15m";
+    }
+
     /// How meaning is found.
     embedding: Embedding {
         /// Folder with the embedding model's files. Unset: the one `make setup` prepares below the data directory.
@@ -222,12 +265,6 @@ settings! {
     reserved: Reserved {
         /// Redis or Valkey shared by replicas.
         redis_url: Option<Sealed<String>> = "";
-        /// The organisation's identity provider.
-        oidc_issuer: Option<Url> = "";
-        /// Our client id there.
-        oidc_client_id: Option<String> = "";
-        /// Our client secret there.
-        oidc_client_secret: Option<Sealed<String>> = "";
     }
 }
 

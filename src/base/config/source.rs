@@ -94,7 +94,7 @@ impl Values {
             }
         };
         for (name, value) in table {
-            match plain(&value) {
+            match tables(&name, &value).or_else(|| plain(&value)) {
                 Some(value) => self.add(&name, value, Origin::File),
                 None => {
                     self.complaints.push(format!("{name}: use a text, a number, `true`, `false` or a list of these"))
@@ -155,6 +155,13 @@ impl Values {
     pub(super) fn failed(self) -> ConfigError {
         ConfigError(self.complaints)
     }
+}
+
+/// A list of tables as the text of a file that holds only it.
+fn tables(name: &str, value: &toml::Value) -> Option<String> {
+    let items = value.as_array()?;
+    let all = !items.is_empty() && items.iter().all(toml::Value::is_table);
+    all.then(|| toml::Table::from_iter([(name.to_owned(), value.clone())]).to_string())
 }
 
 /// A scalar as text; a list as its items between commas.

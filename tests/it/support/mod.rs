@@ -1,8 +1,12 @@
 //! What the stories share: a running program with a database of its own, and people who call it.
 
+mod browser;
+mod identity_provider;
 mod postgres;
 mod program;
 
+pub use browser::{Browser, Seen};
+pub use identity_provider::IdentityProvider;
 pub use postgres::{fresh_database, fresh_database_url, test_folder};
 pub use program::{Home, Program, program};
 
@@ -48,6 +52,11 @@ impl TestApp {
     /// Starts the program with a clock that runs, for stories in which the order of writes counts.
     pub async fn start_running() -> Self {
         Self::start_at(Clock::system(), &[], Embedder::hashed()).await
+    }
+
+    /// As [`TestApp::start_running`], with these settings.
+    pub async fn start_running_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_at(Clock::system(), settings, Embedder::hashed()).await
     }
 
     async fn start_at(clock: Clock, settings: &[(&str, &str)], embedder: Embedder) -> Self {

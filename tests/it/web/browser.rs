@@ -119,6 +119,8 @@ async fn every_page_is_whole_in_every_light_at_every_width_and_without_a_script(
         {"name": "workspace", "path": "/workspaces/samples"},
         {"name": "register", "path": "/register?workspace=samples"},
         {"name": "audit-refused", "path": "/audit", "status": 401},
+        {"name": "signin", "path": "/signin"},
+        {"name": "signin-stale", "path": "/auth/callback?state=x&code=y", "status": 404},
         {"name": "about", "path": "/about"},
         {"name": "status", "path": "/status"},
         {"name": "problems", "path": "/problems"},
@@ -188,4 +190,50 @@ async fn registering_by_hand_works_in_every_browser() {
 
     let told = [("WHARFINGER_DOCUMENT", super::pages::DOCUMENT), ("WHARFINGER_ADMIN", app.admin_key.as_str())];
     run(&app, &tools, "register.mjs", &told).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signing_in_and_out_works_in_a_browser() {
+    let Some(tools) = tools() else { return };
+    let Some(provider) = crate::support::IdentityProvider::start().await else { return };
+    let app = provider.app(&[("WHARFINGER_OIDC_PROMPT", "consent")]).await;
+
+    run(&app, &tools, "sign_in.mjs", &[]).await;
+}
+
+/// Pages that only administrators see, and forms with something in them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_behind_a_sign_in_are_whole_too() {
+    let Some(tools) = tools() else { return };
+    let app = TestApp::start().await;
+    catalog(&app).await;
+    app.person("anna.smith-with-a-long-name@harbour.example").await;
+    app.group("payments-team-of-the-harbour", &["ben", "anna"]).await;
+    let admin = app.admin();
+    admin.post("/api/v1/service-accounts", &json!({"name": "deploy-pipeline", "description": "Publishes what is built"})).await;
+    admin
+        .post(
+            "/api/v1/role-assignments",
+            &json!({"role": "publisher", "holderKind": "group", "holder": "payments-team-of-the-harbour", "workspace": "samples"}),
+        )
+        .await
+        .expect(201);
+    let invited = admin.post("/api/v1/users", &json!({"name": "carla"})).await.expect(201).json();
+    let link = invited["link"].as_str().unwrap().strip_prefix(&app.url).unwrap().to_owned();
+    let mut browser = crate::support::Browser::new();
+    let page = browser.open(&format!("{}/signin", app.url)).await;
+    browser.send(&page, "/signin", &[("key", &app.admin_key)]).await.expect(200);
+    let pages = json!([
+        {"name": "account", "path": "/account"},
+        {"name": "people", "path": "/admin/users"},
+        {"name": "groups", "path": "/admin/groups"},
+        {"name": "group", "path": "/admin/groups/payments-team-of-the-harbour"},
+        {"name": "service-accounts", "path": "/admin/service-accounts"},
+        {"name": "roles", "path": "/admin/roles"},
+        {"name": "members", "path": "/workspaces/samples/members"},
+        {"name": "invitation", "path": link},
+    ]);
+
+    let session = browser.session(&app.url).unwrap();
+    run(&app, &tools, "pages.mjs", &[("WHARFINGER_PAGES", &pages.to_string()), ("WHARFINGER_SESSION", session)]).await;
 }

@@ -1,7 +1,7 @@
 //! Forms that change something are taken from our own pages only.
 
+use super::handles::PublicUrl;
 use crate::base::Problem;
-use crate::door::PublicUrl;
 use http::{HeaderMap, header};
 
 /// Passes a request that a page of ours sent, or no browser at all.
