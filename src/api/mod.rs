@@ -27,6 +27,7 @@ mod registration;
 mod reindex;
 mod roles;
 mod search;
+mod usage;
 mod versions;
 mod webhooks;
 mod workspaces;
@@ -130,6 +131,10 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(gateway::file::export),
         routes!(gateway::file::rewrap),
         routes!(gateway::file::schema),
+        routes!(usage::report),
+        routes!(usage::chargeback),
+        routes!(usage::limits),
+        routes!(usage::purge),
     ];
     let of_assets: Vec<UtoipaMethodRouter<Handles>> = vec![
         routes!(assets::find, assets::update, assets::delete),

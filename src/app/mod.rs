@@ -15,13 +15,14 @@ use crate::catalog::{Catalog, Generations};
 use crate::door::{self, Handles, Liveness, ProblemPage, PublicUrl};
 use crate::embed::Embedder;
 use crate::gateway::Gateway;
+use crate::gateway::policy::Services;
 use crate::mcp;
 use crate::registry;
 use crate::search::Search;
 use crate::web;
 use crate::webhook::Webhooks;
 use axum::Router;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 /// Makes the handles of a process over its database, clock and embedder.
@@ -40,8 +41,11 @@ pub fn assemble(
     let kept = config.audit.audit_retention;
     let audit_trail = AuditTrail::new(db.clone(), clock.clone(), keys.clone(), &config.data_dir(), kept);
     let catalog = Catalog::new(db.clone(), clock.clone(), Generations::default());
-    let search = Search::new(catalog.clone(), embedder, config.data_dir().join("search"));
+    let search = Search::new(catalog.clone(), embedder.clone(), config.data_dir().join("search"));
     let gateway = Gateway::new(db.clone(), clock.clone(), &config);
+    let (services, budget_notices) =
+        Services::of(&config, db.clone(), clock.clone(), embedder, gateway.egress().clone());
+    let ledger = services.ledger.clone().expect("the services of a process keep a ledger");
     let http = HttpClient::new(&config.fetch);
     let webhooks = Webhooks::new(&catalog, &auth, &http, &keys, public_url);
     let half_the_connections = (config.storage.database_connections as usize / 2).max(1);
@@ -54,11 +58,14 @@ pub fn assemble(
         search,
         webhooks,
         gateway,
+        services,
+        ledger,
         http,
         public_url: PublicUrl::new(public_url),
         db,
         liveness: Liveness::default(),
         idempotent_writes: Arc::new(Semaphore::new(half_the_connections)),
+        budget_notices: Arc::new(Mutex::new(Some(budget_notices))),
     })
 }
 

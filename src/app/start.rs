@@ -52,6 +52,7 @@ async fn serve_with(config: Config, storage: &Storage, listener: TcpListener, st
     let handles = assemble(config, &public_url, database, Clock::system(), embedder)?;
 
     handles.gateway.start().await?;
+    handles.ledger.recover(&handles.services.limits).await?;
     let system = crate::auth::Actor::system("first start");
     let default = Slug::parse("default").expect("a plain word is a slug");
     handles.catalog.ensure_workspace(&system, &default, "Default").await?;

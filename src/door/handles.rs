@@ -5,11 +5,13 @@ use crate::auth::Auth;
 use crate::base::{Clock, Config, Database, HttpClient};
 use crate::catalog::Catalog;
 use crate::gateway::Gateway;
+use crate::gateway::policy::Services;
+use crate::gateway::usage::{BudgetNotices, Ledger};
 use crate::search::Search;
 use crate::webhook::Webhooks;
 use axum::extract::FromRef;
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, Ordering},
 };
 use tokio::sync::Semaphore;
@@ -25,6 +27,9 @@ pub struct Handles {
     pub search: Search,
     pub webhooks: Webhooks,
     pub gateway: Gateway,
+    /// What policies share: counters, the cache of answers.
+    pub services: Services,
+    pub ledger: Ledger,
     pub http: HttpClient,
     pub public_url: PublicUrl,
     pub db: Database,
@@ -32,6 +37,9 @@ pub struct Handles {
     /// How many writes with an Idempotency-Key may run at once; see `door/idempotency.rs`.
     #[from_ref(skip)]
     pub idempotent_writes: Arc<Semaphore>,
+    /// Budgets that were passed, until the background work takes them.
+    #[from_ref(skip)]
+    pub budget_notices: Arc<Mutex<Option<BudgetNotices>>>,
 }
 
 /// Whether the process is about to stop: it then says so on `/readyz`, before it stops taking connections.

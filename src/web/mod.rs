@@ -12,6 +12,7 @@ mod browse;
 mod changes;
 mod fields;
 pub mod gateway;
+mod gateway_usage;
 mod home;
 mod layout;
 mod machines;
@@ -57,6 +58,7 @@ pub fn router() -> Router<Handles> {
         .route("/workspaces/{workspace}", get(workspace::show))
         .route("/workspaces/{workspace}/webhooks", get(webhooks::show).post(webhooks::change))
         .route("/workspaces/{workspace}/feed.atom", get(changes::feed_of_workspace))
+        .route("/gateway/usage", get(gateway_usage::show))
         .route("/feed.atom", get(changes::feed))
         .route("/audit", get(audit::show))
         .route("/gateway", get(|| async { axum::response::Redirect::to("/gateway/pools") }))

@@ -179,6 +179,39 @@ pub fn browser(user_agent: &str) -> String {
     }
 }
 
+/// Tokens in few digits: `812`, `14.3 k`, `569.1 M`.
+#[must_use]
+pub fn tokens(count: impl Borrow<i64>) -> String {
+    let count = *count.borrow();
+    let part = |unit: f64, name: &str| format!("{:.1} {name}", count as f64 / unit);
+    match count.abs() {
+        0..10_000 => number(count),
+        10_000..1_000_000 => part(1e3, "k"),
+        1_000_000..1_000_000_000 => part(1e6, "M"),
+        _ => part(1e9, "G"),
+    }
+}
+
+/// Money, given in thousand-millionths of its unit: `1,912.40`; four decimals where it is less than one.
+#[must_use]
+pub fn money(nanos: impl Borrow<i64>) -> String {
+    let nanos = *nanos.borrow();
+    if nanos != 0 && nanos.abs() < 1_000_000_000 {
+        return format!("{:.4}", nanos as f64 / 1e9);
+    }
+    let cents = (nanos + 5_000_000) / 10_000_000;
+    format!("{}.{:02}", number(cents / 100), (cents % 100).abs())
+}
+
+/// A time in milliseconds as people say it: `85 ms`, `0.9 s`.
+#[must_use]
+pub fn seconds(ms: impl Borrow<i64>) -> String {
+    match *ms.borrow() {
+        ms @ ..100 => format!("{ms} ms"),
+        ms => format!("{:.1} s", ms as f64 / 1e3),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,5 +251,16 @@ mod tests {
         assert_eq!(span(0, 0, Some(0)), "None");
         assert_eq!(span(0, 30, None), "1 to 30");
         assert_eq!((size(734), size(12_001), size(3_400_000)), ("734 bytes".into(), "13 KB".into(), "3.4 MB".into()));
+    }
+
+    #[test]
+    fn figures_are_short() {
+        for (count, text) in [(0, "0"), (9_999, "9,999"), (14_310, "14.3 k"), (569_100_000, "569.1 M")] {
+            assert_eq!(tokens(count), text);
+        }
+        for (nanos, text) in [(0, "0.00"), (2_500, "0.0000"), (12_345_678, "0.0123"), (1_912_400_000_000, "1,912.40")] {
+            assert_eq!(money(nanos), text);
+        }
+        assert_eq!([seconds(85), seconds(930)], ["85 ms", "0.9 s"]);
     }
 }

@@ -253,18 +253,43 @@ settings! {
         audit_retention: Option<Duration> = "";
     }
 
+    /// What replicas share beside the database.
+    shared: Shared {
+        /// Redis or Valkey, `redis://:password@host:6379/0`, whose counters the limits of all replicas share. Unset: each
+        /// process counts by itself.
+        redis_url: Option<Sealed<String>> = "";
+        /// What limits do while it does not answer: `share`, where each replica goes on with its part of each limit, or
+        /// `refuse`, where what is not covered by what a replica holds is answered 503.
+        redis_away: String = "share";
+    }
+
+    /// What is kept of the traffic through the gateway.
+    usage: Usage {
+        /// How often the spool of usage records is forced to the disk: what a power cut may cost. A crash of the process
+        /// or of the database costs nothing.
+        usage_sync: Duration = "1s";
+        /// How long records of single requests are kept.
+        usage_records_kept: Duration = "840h";
+        /// How long sums by the minute are kept.
+        usage_minutes_kept: Duration = "72h";
+        /// How long sums by the hour are kept.
+        usage_hours_kept: Duration = "2400h";
+        /// How long sums by the day are kept.
+        usage_days_kept: Duration = "26400h";
+        /// The most different values of a label of the gateway's metrics; further ones are counted as `other`.
+        metric_label_values: u32 = "200";
+        /// Whether each request through the gateway is logged in a line, without what was said.
+        access_log: bool = "false";
+        /// The most memory for answers that are given again, by the policy `semanticCache`.
+        answer_cache_size: ByteSize = "64MiB";
+    }
+
     /// What is written down.
     logging: Logging {
         /// What is logged: a level (`info`), or levels by part (`info,wharfinger::search=debug`).
         log: String = "info,rmcp=warn,sqlx=warn";
         /// How a line is written: `text` for people, `json` for collectors.
         log_format: LogFormat = "text";
-    }
-
-    /// Reserved for parts that are not built yet; a value is accepted and warned of.
-    reserved: Reserved {
-        /// Redis or Valkey shared by replicas.
-        redis_url: Option<Sealed<String>> = "";
     }
 }
 

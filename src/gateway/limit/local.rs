@@ -1,5 +1,6 @@
 //! The counters of this process, and the reservations made of them.
 
+use super::redis::{Shared, Tell, Told, WhenAway};
 use super::refusal::{Refusal, Standing, Why};
 use super::window::{Quota, Window};
 use super::{Ask, CounterKey, Expected, Limit, Measure, Now, QuotaSpent, Span, Spent, tick_ms};
@@ -11,8 +12,19 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 const SHARDS: usize = 64;
+/// How often the shared store is told what was spent.
+const TELLING: Duration = Duration::from_secs(1);
+/// After this time without a request a replica gives back what it holds.
+const IDLE: Duration = Duration::from_secs(2);
+/// How long a counter that had nothing to give is not asked again.
+const EMPTY_FOR: Duration = Duration::from_millis(200);
+/// Counters in one step of the shared store.
+const AT_ONCE: usize = 100;
+/// Requests that a lease is to last for.
+const LASTS: u64 = 16;
 /// Requests that may wait for one counter.
 const WAITING: usize = 1_024;
 
@@ -24,6 +36,10 @@ pub struct Limits(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
+    /// The counters that replicas share, where they do.
+    shared: Option<Shared>,
+    /// One step at a time: the store takes what a replica says it holds for all it holds.
+    asking: tokio::sync::Mutex<()>,
     shards: Box<[Mutex<Shard>]>,
     /// What was used of running quotas before this process began, until a request asks for the counter.
     earlier: Mutex<HashMap<CounterKey, (OffsetDateTime, u64)>>,
@@ -36,8 +52,30 @@ struct Counter {
     value: Box<str>,
     used: Used,
     reserved: u64,
+    /// What this replica was given of a shared counter.
+    lease: Option<Box<Lease>>,
     /// Those who wait for a reservation to end, in order.
     waiting: Option<Box<VecDeque<oneshot::Sender<()>>>>,
+}
+
+/// A part of a shared counter. What the replica holds of it is `free` and what is reserved.
+#[derive(Clone, Copy, Default)]
+struct Lease {
+    /// Neither reserved nor spent.
+    free: u64,
+    /// Spent since the store was told.
+    untold: u64,
+    /// Spent by all replicas, and held by the others, when the store last answered.
+    used: u64,
+    others: u64,
+    /// Until then the store has nothing to give.
+    empty_until: Duration,
+    /// When some of what was spent stops to count, by what the store said.
+    frees_at: Duration,
+    /// When something was last taken of it.
+    taken_at: Duration,
+    /// What counted before this process began.
+    floor: u64,
 }
 
 enum Used {
@@ -85,6 +123,21 @@ enum Attempt {
     Refused(Box<Refusal>),
     /// In the queue of the counter that stands against it.
     Waits(CounterKey, oneshot::Receiver<()>, Box<Refusal>),
+    /// Until the shared store has been asked for room in these counters.
+    Asks(Vec<Tell>),
+}
+
+/// What decides.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    /// The counters of this process.
+    Own,
+    /// What was leased of shared ones.
+    Leased,
+    /// The shared ones are away: a part of each limit, by the number of replicas.
+    Share(u64),
+    /// They are away, and the settings say to refuse what no lease covers.
+    Closed,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -100,8 +153,25 @@ enum Turn {
 impl Limits {
     #[must_use]
     pub fn new(clock: Clock) -> Self {
+        Self::over(clock, None)
+    }
+
+    /// Counters that are shared with other replicas.
+    #[must_use]
+    pub fn shared(clock: Clock, shared: Shared) -> Self {
+        Self::over(clock, Some(shared))
+    }
+
+    fn over(clock: Clock, shared: Option<Shared>) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self(Arc::new(Inner { clock, shards, earlier: Mutex::default() }))
+        let asking = tokio::sync::Mutex::default();
+        Self(Arc::new(Inner { clock, shared, asking, shards, earlier: Mutex::default() }))
+    }
+
+    /// How often the shared store was asked.
+    #[must_use]
+    pub fn trips(&self) -> u64 {
+        self.0.shared.as_ref().map_or(0, Shared::trips)
     }
 
     /// Reserves in all these counters, or in none. Waits up to `patience` when only reservations under way stand against it.
@@ -116,8 +186,13 @@ impl Limits {
     ) -> Result<Reservation, Box<Refusal>> {
         let mut turn = if patience.is_zero() { Turn::Never } else { Turn::New };
         let deadline = tokio::time::Instant::now() + patience;
+        let mut asked = 0;
         loop {
-            match self.attempt(expected, &asks, turn) {
+            match self.attempt(expected, &asks, turn, asked < 3) {
+                Attempt::Asks(tells) => {
+                    asked += 1;
+                    self.ask(tells).await;
+                }
                 Attempt::Reserved(reservation) => {
                     if let Turn::Called(key) = turn {
                         self.call_next(key);
@@ -146,14 +221,17 @@ impl Limits {
     /// # Errors
     /// As [`Limits::reserve`].
     pub fn reserve_now(&self, expected: Expected, asks: &[Ask]) -> Result<Reservation, Box<Refusal>> {
-        match self.attempt(expected, asks, Turn::Never) {
+        match self.attempt(expected, asks, Turn::Never, false) {
             Attempt::Reserved(reservation) => Ok(reservation),
             Attempt::Refused(refusal) | Attempt::Waits(_, _, refusal) => Err(refusal),
+            Attempt::Asks(_) => unreachable!("it may not ask"),
         }
     }
 
-    fn attempt(&self, expected: Expected, asks: &[Ask], turn: Turn) -> Attempt {
+    fn attempt(&self, expected: Expected, asks: &[Ask], turn: Turn, may_ask: bool) -> Attempt {
         let now = self.now();
+        let mode = self.mode(now);
+        let mut tells = Vec::new();
         let keys: Vec<CounterKey> = asks.iter().map(Ask::key).collect();
         let mut locked = self.lock_all(&keys);
 
@@ -167,7 +245,25 @@ impl Limits {
             let amount = certain.max(wanted.min(ask.limit.most));
             amounts.push(amount);
             let queue = counter.waiting.as_ref().map_or(0, |waiting| waiting.len());
-            let why = match room.why_not(certain, amount, ask.limit.most) {
+            let why = match mode {
+                Mode::Own => room.why_not(certain, amount, ask.limit.most),
+                Mode::Share(replicas) => room.why_not(certain, amount, ask.limit.most / replicas),
+                Mode::Leased | Mode::Closed if certain > ask.limit.most => Some(Why::TooLarge),
+                Mode::Leased | Mode::Closed => {
+                    let lease = *counter.lease.get_or_insert_default().as_ref();
+                    match () {
+                        () if lease.free >= amount => None,
+                        () if mode == Mode::Closed => Some(Why::Unreachable),
+                        () if may_ask && lease.empty_until <= now.monotonic => {
+                            tells.push(tell(*key, counter, amount));
+                            None
+                        }
+                        () if lease.used.saturating_add(amount) > ask.limit.most => Some(Why::Spent),
+                        () => Some(Why::InFlight),
+                    }
+                }
+            };
+            let why = match why {
                 // Who comes late does not overtake those who wait, where waiting is all there is to do.
                 None if queue > 0 && turn == Turn::New && !ask.limit.shadow => Some(Why::InFlight),
                 why => why,
@@ -185,6 +281,9 @@ impl Limits {
                 Some((_, _, true)) if !queued => Some((*key, refusal, queued)),
                 first => first,
             };
+        }
+        if against.is_none() && !tells.is_empty() {
+            return Attempt::Asks(tells);
         }
         if let Some((key, refusal, queued)) = against {
             let refusal = Box::new(refusal);
@@ -206,6 +305,10 @@ impl Limits {
         for ((ask, key), amount) in asks.iter().zip(&keys).zip(amounts) {
             let counter = locked.counter(*key, || unreachable!("it was looked at above"));
             counter.reserved = counter.reserved.saturating_add(amount);
+            if let (Mode::Leased | Mode::Closed, Some(lease)) = (mode, &mut counter.lease) {
+                lease.free = lease.free.saturating_sub(amount);
+                lease.taken_at = now.monotonic;
+            }
             if matches!(ask.limit.span, Span::Sliding(_)) {
                 let standing = Room::of(counter, now).standing(counter, now);
                 let requests = standing.measure == Measure::Requests;
@@ -271,7 +374,8 @@ impl Limits {
             let mut shard = shard.lock().expect("no holder of this lock can panic");
             shard.retain(|_, counter| {
                 let idle = counter.reserved == 0 && counter.waiting.as_ref().is_none_or(|waiting| waiting.is_empty());
-                !(idle && Room::of(counter, now).used == 0)
+                let leased = counter.lease.as_ref().is_some_and(|lease| lease.free > 0 || lease.untold > 0);
+                leased || !(idle && Room::of(counter, now).used == 0)
             });
             if shard.capacity() > 4 * shard.len() + 16 {
                 shard.shrink_to_fit();
@@ -294,7 +398,115 @@ impl Limits {
                 Used::Quota(quota)
             }
         };
-        Counter { limit: ask.limit.clone(), value: ask.value.clone(), used, reserved: 0, waiting: None }
+        let floor = match &used {
+            Used::Quota(quota) => quota.used,
+            _ => 0,
+        };
+        let lease = self.0.shared.as_ref().map(|_| Box::new(Lease { floor, ..Lease::default() }));
+        Counter { limit: ask.limit.clone(), value: ask.value.clone(), used, reserved: 0, lease, waiting: None }
+    }
+
+    fn mode(&self, now: Now) -> Mode {
+        match &self.0.shared {
+            None => Mode::Own,
+            Some(shared) if !shared.is_away(now.monotonic) => Mode::Leased,
+            Some(shared) => match shared.when_away() {
+                WhenAway::Share => Mode::Share(shared.replicas()),
+                WhenAway::Refuse => Mode::Closed,
+            },
+        }
+    }
+
+    /// Asks the shared store and takes what it gives. What is told is taken off before, so that nothing is told twice at
+    /// once, and put back when there is no answer.
+    async fn ask(&self, tells: Vec<Tell>) {
+        let Some(shared) = &self.0.shared else { return };
+        let _turn = self.0.asking.lock().await;
+        if shared.is_away(self.now().monotonic) {
+            return;
+        }
+        let mut going = Vec::with_capacity(tells.len());
+        for mut tell in tells {
+            let mut shard = self.shard(tell.key);
+            let Some(counter) = shard.get_mut(&tell.key) else { continue };
+            let reserved = counter.reserved;
+            let Some(lease) = &mut counter.lease else { continue };
+            // Somebody else may have asked for this counter meanwhile.
+            if tell.amount > 0 && lease.free >= tell.amount {
+                continue;
+            }
+            tell.need = tell.amount.saturating_sub(lease.free);
+            tell.spent = std::mem::take(&mut lease.untold);
+            tell.held = lease.free.saturating_add(reserved);
+            going.push(tell);
+        }
+        if going.is_empty() {
+            return;
+        }
+        let now = self.now();
+        let told = shared.ask(&going, now.wall, now.monotonic).await;
+        let now = self.now();
+        for (at, tell) in going.iter().enumerate() {
+            let mut shard = self.shard(tell.key);
+            let Some(counter) = shard.get_mut(&tell.key) else { continue };
+            let Some(lease) = &mut counter.lease else { continue };
+            match &told {
+                None => lease.untold = lease.untold.saturating_add(tell.spent),
+                Some(told) => {
+                    let Told { granted, used, others, frees_in } = told[at];
+                    lease.free = lease.free.saturating_add(granted);
+                    (lease.used, lease.others, lease.floor) = (used, others, 0);
+                    lease.frees_at = now.monotonic + frees_in;
+                    if tell.need > 0 && granted < tell.need {
+                        lease.empty_until = now.monotonic + EMPTY_FOR.min(frees_in.max(Duration::from_millis(20)));
+                    }
+                    if granted > 0 {
+                        call_first(counter);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the shared store what was spent and renews what is held, until `stop`; then gives everything back. Does
+    /// nothing where counters are not shared.
+    pub async fn run(self, stop: CancellationToken) {
+        if self.0.shared.is_none() {
+            return;
+        }
+        loop {
+            let stopping = stop.is_cancelled();
+            let now = self.now();
+            let mut tells = Vec::new();
+            for shard in &self.0.shards {
+                let mut shard = shard.lock().expect("no holder of this lock can panic");
+                for (key, counter) in shard.iter_mut() {
+                    let reserved = counter.reserved;
+                    let Some(lease) = &mut counter.lease else { continue };
+                    if lease.untold == 0 && lease.free == 0 && reserved == 0 {
+                        continue;
+                    }
+                    // What was not wanted for a while is for others.
+                    if stopping || now.monotonic.saturating_sub(lease.taken_at) > IDLE {
+                        lease.free = 0;
+                    }
+                    tells.push(tell(*key, counter, 0));
+                }
+            }
+            let away = self.0.shared.as_ref().is_some_and(|shared| shared.is_away(now.monotonic));
+            if !away {
+                for part in tells.chunks(AT_ONCE) {
+                    self.ask(part.to_vec()).await;
+                }
+            }
+            if stopping {
+                break;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(TELLING) => {}
+                () = stop.cancelled() => {}
+            }
+        }
     }
 
     /// Ends a hold: gives back what was reserved and counts what was used.
@@ -304,6 +516,13 @@ impl Limits {
         // A counter with a reservation is never swept.
         let counter = shard.get_mut(&hold.key)?;
         counter.reserved = counter.reserved.saturating_sub(hold.amount);
+        let at_once = hold.limit.span == Span::AtOnce;
+        if let Some(lease) = &mut counter.lease {
+            // What was spent beyond what was reserved comes out of what is free here; the store sees the rest as a debt.
+            let actual = if at_once { 0 } else { actual };
+            lease.untold = lease.untold.saturating_add(actual);
+            lease.free = lease.free.saturating_add(hold.amount).saturating_sub(actual);
+        }
         let spent = match (&mut counter.used, hold.limit.span) {
             (Used::Window(window), Span::Sliding(ms)) => {
                 window.spend(now.tick(ms), actual, counter.limit.most);
@@ -457,18 +676,40 @@ impl Room {
             _ => Duration::from_secs(1),
         };
         let (limit, value) = (ask.limit.clone(), ask.value.clone());
-        Refusal { limit, value, why, used: self.used, reserved: self.reserved, asked, retry_after, reset }
+        let (used, reserved, retry_after) = match counter.lease.as_deref() {
+            Some(lease) if lease.used > 0 || lease.others > 0 => {
+                let retry_after = match why {
+                    Why::Spent => retry_after.max(lease.frees_at.saturating_sub(now.monotonic)),
+                    _ => retry_after,
+                };
+                (lease.used.max(self.used), self.reserved.saturating_add(lease.others), retry_after)
+            }
+            _ => (self.used, self.reserved, retry_after),
+        };
+        Refusal { limit, value, why, used, reserved, asked, retry_after, reset }
     }
 
     fn standing(self, counter: &Counter, now: Now) -> Standing {
         let Limit { measure, most, .. } = *counter.limit;
-        let remaining = most.saturating_sub(self.used).saturating_sub(self.reserved);
+        let shared = counter.lease.as_deref().map_or((0, 0), |lease| (lease.used, lease.others));
+        let remaining = most.saturating_sub(self.used.max(shared.0)).saturating_sub(self.reserved).saturating_sub(shared.1);
         let full = match counter.limit.span {
             Span::Sliding(ms) if self.reserved > 0 => Duration::from_millis(u64::from(ms)),
             _ => Duration::ZERO,
         };
         Standing { measure, most, remaining, reset: reset(counter, now).max(full) }
     }
+}
+
+/// What a counter tells the shared store, and asks of it when somebody needs room for this amount. What is spent and held
+/// is filled in when it goes out.
+fn tell(key: CounterKey, counter: &Counter, amount: u64) -> Tell {
+    let floor = counter.lease.as_deref().map_or(0, |lease| lease.floor);
+    let want = match amount {
+        0 => 0,
+        _ => amount.saturating_mul(LASTS).max(counter.limit.most / 20),
+    };
+    Tell { key, limit: counter.limit.clone(), amount, spent: 0, held: 0, need: 0, want, floor }
 }
 
 /// How long until nothing counts any more.

@@ -19,19 +19,20 @@ pub use limited::{count_reply, grow};
 
 use super::cache::{Cache, Found, Question};
 use super::exchange::{Exchange, HeaderChange, Settlement};
-use super::limit::{Limits, QuotaSpent, Reservation};
+use super::limit::{Limits, QuotaSpent, Reservation, Shared, WhenAway};
 use super::masking::Masker;
 use super::settings::{Rule, RuleKind};
 use super::snapshot::Route;
 use super::tokens::Allowances;
-use super::usage::{Budgets, Ledger};
-use crate::base::{Clock, Egress, PolicyId, Problem};
+use super::usage::{BudgetNotices, Budgets, Ledger, LedgerSettings, Retention};
+use crate::base::{Clock, Config, Database, Egress, PolicyId, Problem};
 use crate::embed::Embedder;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// One policy of a route.
 pub trait Policy: Send + Sync {
@@ -97,6 +98,40 @@ pub struct Services {
 }
 
 impl Services {
+    /// The services of a process, as its settings say; with them, the other end of their budgets.
+    #[must_use]
+    pub fn of(config: &Config, db: Database, clock: Clock, embedder: Embedder, egress: Egress) -> (Self, BudgetNotices) {
+        let usage = &config.usage;
+        let retention = Retention {
+            records: usage.usage_records_kept,
+            minutes: usage.usage_minutes_kept,
+            hours: usage.usage_hours_kept,
+            days: usage.usage_days_kept,
+        };
+        let settings = LedgerSettings {
+            sync: usage.usage_sync,
+            retention,
+            label_values: usage.metric_label_values as usize,
+            access_log: usage.access_log,
+        };
+        let ledger = Ledger::open(db, clock.clone(), &config.data_dir().join("gateway/usage"), settings);
+        let (budgets, notices) = Budgets::new();
+        let bytes = usize::try_from(usage.answer_cache_size.0).unwrap_or(usize::MAX);
+        let mut services = Self::new(clock.clone(), embedder, bytes, budgets, Some(ledger), egress);
+        if let Some(url) = &config.shared.redis_url {
+            let when_away = match config.shared.redis_away.as_str() {
+                "refuse" => WhenAway::Refuse,
+                _ => WhenAway::Share,
+            };
+            match Shared::new(url, when_away) {
+                Ok(shared) => services.limits = Limits::shared(clock, shared),
+                // The address was looked at when the settings were read.
+                Err(error) => tracing::error!(error = %error, "Limits are not shared: the address of Redis cannot be read"),
+            }
+        }
+        (services, notices)
+    }
+
     /// Services with a cache of so many bytes. What becomes of passed budgets is up to who holds the other end of `budgets`.
     #[must_use]
     pub fn new(
@@ -125,6 +160,25 @@ impl Services {
             egress,
             http,
         }
+    }
+}
+
+impl Services {
+    /// What counters and the cache need now and then, until `stop`; then what leases hold is given back.
+    pub async fn run(self, stop: CancellationToken) {
+        let limits = tokio::spawn(self.limits.clone().run(stop.clone()));
+        while !stop.is_cancelled() {
+            let (counters, cache) = (self.limits.sweep(), self.cache.status());
+            self.cache.sweep(self.clock.monotonic());
+            metrics::gauge!("wharfinger_limit_counters").set(counters as f64);
+            metrics::gauge!("wharfinger_gateway_cache_bytes").set(cache.bytes as f64);
+            metrics::gauge!("wharfinger_gateway_cache_answers").set(cache.answers as f64);
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(30)) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        let _ = limits.await;
     }
 }
 

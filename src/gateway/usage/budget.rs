@@ -178,7 +178,7 @@ async fn call(client: &reqwest::Client, egress: &Egress, url: &str, passed: &Pas
 /// What Postgres says.
 pub(super) async fn passed(
     db: &Database,
-    sight: &crate::auth::Sight,
+    sight: &super::report::Charged,
     since: OffsetDateTime,
 ) -> sqlx::Result<Vec<PassedBudget>> {
     sqlx::query_as(

@@ -76,16 +76,14 @@ pub struct LedgerSettings {
 
 impl Ledger {
     /// The ledger with its spool in `folder`.
-    ///
-    /// # Errors
-    /// When the folder cannot be made.
-    pub fn open(db: Database, clock: Clock, folder: &Path, settings: LedgerSettings) -> io::Result<Self> {
-        let spool = Spool::open(folder)?;
+    #[must_use]
+    pub fn open(db: Database, clock: Clock, folder: &Path, settings: LedgerSettings) -> Self {
+        let spool = Spool::open(folder);
         let measured = Measured::new(settings.label_values);
         let (wake, appended) = (Notify::new(), AtomicU64::new(0));
         let (prompts, waiting) = mpsc::channel(PROMPTS_WAITING);
         let prompts_waiting = Mutex::new(Some(waiting));
-        Ok(Self(Arc::new(Inner { db, clock, spool, measured, settings, wake, appended, prompts, prompts_waiting })))
+        Self(Arc::new(Inner { db, clock, spool, measured, settings, wake, appended, prompts, prompts_waiting }))
     }
 
     /// Takes a record; it will be in the database within a moment after that answers.
@@ -117,7 +115,7 @@ impl Ledger {
     /// What Postgres says.
     pub async fn passed_budgets(&self, actor: &Actor) -> sqlx::Result<Vec<PassedBudget>> {
         let since = self.0.clock.now() - Duration::from_secs(31 * 86_400);
-        budget::passed(&self.0.db, &actor.sight(), since).await
+        budget::passed(&self.0.db, &report::Charged::seen_by(actor), since).await
     }
 
     /// Brings what earlier processes left into the database, and their counts of running quotas into `limits`.

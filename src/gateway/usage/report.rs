@@ -2,9 +2,8 @@
 //! from the roll-ups, which an hour of traffic adds some lines to, and never from the records.
 
 use super::Ledger;
-use crate::auth::{Actor, Permission, Refused, Sight};
-use crate::base::WorkspaceId;
-use serde::Serialize;
+use crate::auth::{Actor, Identity, Permission, Refused, Scope};
+use crate::base::{KeyId, WorkspaceId};
 use sqlx::{PgPool, Postgres, QueryBuilder};
 use std::collections::HashMap;
 use time::OffsetDateTime;
@@ -43,9 +42,7 @@ pub enum By {
 }
 
 /// Sums.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, sqlx::FromRow, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = GatewayUsageFigures)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Figures {
     pub requests: i64,
     /// By a limit or another policy.
@@ -119,13 +116,16 @@ const SUMS: &str = "
     coalesce(sum(first_tokens), 0)::bigint as first_tokens";
 
 impl Ledger {
-    /// What was used, as far as the actor may know: an administrator all, others what their workspaces are charged.
+    /// What was used, as far as the actor may know: what is charged where it holds the permission to read usage, and what
+    /// it used itself.
     ///
     /// # Errors
-    /// [`Refused`] when the actor may see no workspace at all; what Postgres says.
+    /// [`Refused`] without a credential; what Postgres says.
     pub async fn report(&self, actor: &Actor, question: &Question) -> Result<Report, ReportError> {
-        actor.require_somewhere(Permission::ReadCatalog)?;
-        let (db, sight) = (&self.db().read, actor.sight());
+        if actor.is_anonymous() {
+            actor.require(Permission::ReadUsage, Scope::Instance)?;
+        }
+        let (db, sight) = (&self.db().read, Charged::seen_by(actor));
         let (lines, points) = (lines(db, &sight, question).await?, points(db, &sight, question).await?);
         let latencies = latencies(db, &sight, question).await?;
         let mut report = Report { points, latencies, ..Report::default() };
@@ -148,14 +148,50 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::report`].
     pub async fn chargeback(&self, actor: &Actor, question: &Question) -> Result<Vec<ChargebackLine>, ReportError> {
-        actor.require_somewhere(Permission::ReadCatalog)?;
+        if actor.is_anonymous() {
+            actor.require(Permission::ReadUsage, Scope::Instance)?;
+        }
         let mut sql = QueryBuilder::<Postgres>::new(
             "select start_at as at, coalesce(w.name, '') as workspace, key_name, user_name, asset, route, model, backend,",
         );
         sql.push(SUMS);
-        from(&mut sql, "day", &actor.sight(), question);
+        from(&mut sql, "day", &Charged::seen_by(actor), question);
         sql.push(" group by 1, 2, 3, 4, 5, 6, 7, 8 order by 1, 2, 3, 4, 5, 6, 7, 8");
         Ok(sql.build_query_as().fetch_all(&self.db().read).await?)
+    }
+}
+
+/// Whose usage somebody may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Charged {
+    pub(super) everything: bool,
+    pub(super) workspaces: Vec<WorkspaceId>,
+    /// Its own, wherever it is charged.
+    key: Option<KeyId>,
+    user: Option<String>,
+}
+
+impl Charged {
+    pub(super) fn seen_by(actor: &Actor) -> Self {
+        let workspaces = actor.grants().iter().filter_map(|grant| match grant.scope {
+            Scope::Workspace(id) if actor.may(Permission::ReadUsage, grant.scope) => Some(id),
+            _ => None,
+        });
+        let key = match (&actor.key, &actor.identity) {
+            (Some(key), _) => Some(key.id),
+            (None, Identity::Key { id, .. }) => Some(*id),
+            _ => None,
+        };
+        let user = match &actor.identity {
+            Identity::User { name, .. } | Identity::ServiceAccount { name, .. } => Some(name.to_string()),
+            _ => None,
+        };
+        Self {
+            everything: actor.may(Permission::ReadUsage, Scope::Instance),
+            workspaces: workspaces.collect(),
+            key,
+            user,
+        }
     }
 }
 
@@ -192,7 +228,7 @@ impl From<ReportError> for crate::base::Problem {
     }
 }
 
-async fn lines(db: &PgPool, sight: &Sight, question: &Question) -> sqlx::Result<Vec<Line>> {
+async fn lines(db: &PgPool, sight: &Charged, question: &Question) -> sqlx::Result<Vec<Line>> {
     let mut sql = QueryBuilder::<Postgres>::new("select ");
     sql.push(question.by.column()).push(" as name,").push(SUMS);
     from(&mut sql, step_for_sums(question), sight, question);
@@ -200,7 +236,7 @@ async fn lines(db: &PgPool, sight: &Sight, question: &Question) -> sqlx::Result<
     sql.build_query_as().fetch_all(db).await
 }
 
-async fn points(db: &PgPool, sight: &Sight, question: &Question) -> sqlx::Result<Vec<Point>> {
+async fn points(db: &PgPool, sight: &Charged, question: &Question) -> sqlx::Result<Vec<Point>> {
     let mut sql = QueryBuilder::<Postgres>::new("select start_at as at, ");
     sql.push(question.by.column()).push(
         " as name, sum(input + output)::bigint as tokens, sum(cost)::bigint as cost, sum(requests)::bigint as requests",
@@ -210,12 +246,12 @@ async fn points(db: &PgPool, sight: &Sight, question: &Question) -> sqlx::Result
     sql.build_query_as().fetch_all(db).await
 }
 
-async fn latencies(db: &PgPool, sight: &Sight, question: &Question) -> sqlx::Result<HashMap<String, Latencies>> {
+async fn latencies(db: &PgPool, sight: &Charged, question: &Question) -> sqlx::Result<HashMap<String, Latencies>> {
     let mut sql = QueryBuilder::<Postgres>::new(
         "select model, bucket, sum(requests)::bigint from usage_latency u left join workspace w using (workspace_id) where start_at >= ",
     );
     sql.push_bind(question.from).push(" and start_at < ").push_bind(question.to);
-    within(&mut sql, sight, question.workspace.as_deref());
+    within(&mut sql, sight, question.workspace.as_deref(), false);
     sql.push(" group by 1, 2 order by 1, 2");
     let rows: Vec<(String, i32, i64)> = sql.build_query_as().fetch_all(db).await?;
     let mut by_model: HashMap<String, Vec<(i32, i64)>> = HashMap::new();
@@ -226,10 +262,10 @@ async fn latencies(db: &PgPool, sight: &Sight, question: &Question) -> sqlx::Res
 }
 
 /// From, joins and conditions of all statements over the roll-ups.
-fn from(sql: &mut QueryBuilder<Postgres>, period: &'static str, sight: &Sight, question: &Question) {
+fn from(sql: &mut QueryBuilder<Postgres>, period: &'static str, sight: &Charged, question: &Question) {
     sql.push(" from usage_rollup u left join workspace w using (workspace_id) where period = ").push_bind(period);
     sql.push(" and start_at >= ").push_bind(question.from).push(" and start_at < ").push_bind(question.to);
-    within(sql, sight, question.workspace.as_deref());
+    within(sql, sight, question.workspace.as_deref(), true);
     for (column, value) in [
         (" and key_name = ", &question.key),
         (" and model = ", &question.model),
@@ -242,10 +278,14 @@ fn from(sql: &mut QueryBuilder<Postgres>, period: &'static str, sight: &Sight, q
     }
 }
 
-fn within(sql: &mut QueryBuilder<Postgres>, sight: &Sight, workspace: Option<&str>) {
+fn within(sql: &mut QueryBuilder<Postgres>, sight: &Charged, workspace: Option<&str>, own: bool) {
     if !sight.everything {
-        let ids: Vec<WorkspaceId> = sight.workspaces.clone();
-        sql.push(" and u.workspace_id = any(").push_bind(ids).push(")");
+        sql.push(" and (u.workspace_id = any(").push_bind(sight.workspaces.clone()).push(")");
+        if own {
+            sql.push(" or u.key_id = ").push_bind(sight.key);
+            sql.push(" or u.user_name = ").push_bind(sight.user.clone());
+        }
+        sql.push(")");
     }
     if let Some(workspace) = workspace {
         sql.push(" and w.name = ").push_bind(workspace.to_owned());

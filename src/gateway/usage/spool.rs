@@ -49,15 +49,17 @@ pub(super) struct Mark {
 }
 
 impl Spool {
-    /// Opens the spool of this folder; what an earlier process left is read first.
-    ///
-    /// # Errors
-    /// When the folder cannot be made or read.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
-        let number = numbers(folder)?.last().map_or(1, |last| last + 1);
+    /// Opens the spool of this folder; what an earlier process left is read first. Where the folder cannot be made, what
+    /// is appended waits in memory until it can.
+    pub(super) fn open(folder: &Path) -> Self {
+        let last = fs::create_dir_all(folder).and_then(|()| numbers(folder)).map(|numbers| numbers.last().copied());
+        let number = last.unwrap_or_else(|error| {
+            tracing::error!(error = %error, "The spool of usage records {} cannot be opened", folder.display());
+            None
+        });
+        let number = number.map_or(1, |last| last + 1);
         let writer = Mutex::new(Writer { number, file: None, size: 0, kept: Vec::new() });
-        Ok(Self { folder: folder.to_owned(), writer, unsynced: AtomicBool::new(false) })
+        Self { folder: folder.to_owned(), writer, unsynced: AtomicBool::new(false) }
     }
 
     /// Adds a line, which ends in a line break. Gives false when the disk does not take it: it is then kept in memory and
@@ -259,7 +261,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_once_and_in_order() {
         let home = tempfile::tempdir().unwrap();
-        let spool = Spool::open(home.path()).unwrap();
+        let spool = Spool::open(home.path());
         (0..25).for_each(|n| assert!(spool.append(format!("{n}\n").as_bytes())));
 
         let mut mark = Mark::default();
@@ -273,12 +275,12 @@ mod tests {
     fn what_a_killed_process_left_is_read_by_the_next_without_its_torn_line() {
         let home = tempfile::tempdir().unwrap();
         {
-            let spool = Spool::open(home.path()).unwrap();
+            let spool = Spool::open(home.path());
             spool.append(b"whole\n");
             spool.append(b"to");
         }
 
-        let spool = Spool::open(home.path()).unwrap();
+        let spool = Spool::open(home.path());
         spool.append(b"new\n");
 
         let mut mark = Mark::default();
@@ -291,7 +293,7 @@ mod tests {
     #[test]
     fn an_unacknowledged_portion_comes_again() {
         let home = tempfile::tempdir().unwrap();
-        let spool = Spool::open(home.path()).unwrap();
+        let spool = Spool::open(home.path());
         spool.append(b"a\n");
 
         let first = spool.read(Mark::default(), 10).unwrap();
@@ -301,7 +303,7 @@ mod tests {
     #[test]
     fn files_are_bounded_and_go_when_they_are_read() {
         let home = tempfile::tempdir().unwrap();
-        let spool = Spool::open(home.path()).unwrap();
+        let spool = Spool::open(home.path());
         let line = vec![b'x'; 64 << 10];
         for _ in 0..100 {
             spool.append(&[&line[..], b"\n"].concat());

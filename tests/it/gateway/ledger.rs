@@ -22,7 +22,7 @@ fn settings() -> LedgerSettings {
 }
 
 fn ledger(db: &Database, folder: &Path) -> Ledger {
-    Ledger::open(db.clone(), Clock::fixed(NOW), folder, settings()).unwrap()
+    Ledger::open(db.clone(), Clock::fixed(NOW), folder, settings())
 }
 
 fn record(key: &str, input: u64, output: u64) -> UsageRecord {
@@ -163,11 +163,11 @@ async fn others_see_what_their_workspaces_are_charged() {
     let home = tempfile::tempdir().unwrap();
     let ledger = ledger(&app.handles.db, home.path());
     let (ours, theirs) = (
-        app.member(wharfinger::auth::Role::Reader, "ours").await,
-        app.member(wharfinger::auth::Role::Reader, "theirs").await,
+        app.member(wharfinger::auth::Role::Compliance, "ours").await,
+        app.member(wharfinger::auth::Role::Compliance, "theirs").await,
     );
     let (ours, theirs) = (app.actor(&ours).await, app.actor(&theirs).await);
-    let ours_id = ours.sight().workspaces[0];
+    let ours_id = app.handles.catalog.workspace(&ours, "ours").await.unwrap().workspace_id;
     ledger.record(&UsageRecord { workspace_id: Some(ours_id), ..record("bot", 100, 20) });
     ledger.record(&record("nobodys", 7, 7));
     drained(&ledger).await;
