@@ -39,11 +39,13 @@ pub struct UsageQuery {
     /// Only of this key, by its name.
     #[param(max_length = 200)]
     key: Option<String>,
+    /// Only of this model, by the alias that was asked for.
     #[param(max_length = 200)]
     model: Option<String>,
     /// Only of this asset: `workspace/name`.
     #[param(max_length = 300)]
     asset: Option<String>,
+    /// Only of this route, by its name.
     #[param(max_length = 200)]
     route: Option<String>,
     /// The most lines; what is beyond is summed up. 50 where not said.
@@ -209,14 +211,16 @@ pub async fn chargeback(
          output_tokens,reasoning_tokens,saved_tokens,cost,saved_cost\r\n",
     );
     for line in lines {
-        let texts = [&line.workspace, &line.key_name, &line.user_name, &line.asset, &line.route, &line.model, &line.backend];
+        let texts =
+            [&line.workspace, &line.key_name, &line.user_name, &line.asset, &line.route, &line.model, &line.backend];
         let _ = write!(csv, "{}", line.at.date());
         for text in texts {
             csv.push(',');
             csv.push_str(&cell(text));
         }
-        let Figures { requests, refused, cached, input, cached_input, output, reasoning, saved, cost, saved_cost, .. } =
-            line.figures;
+        let Figures {
+            requests, refused, cached, input, cached_input, output, reasoning, saved, cost, saved_cost, ..
+        } = line.figures;
         for number in [requests, refused, cached, input, cached_input, output, reasoning, saved] {
             let _ = write!(csv, ",{number}");
         }
@@ -243,11 +247,14 @@ fn cell(text: &str) -> String {
 fn question(query: UsageQuery, now: OffsetDateTime) -> Result<Question, Problem> {
     let time = |name: &str, text: Option<String>| match text {
         None => Ok(None),
-        Some(text) => OffsetDateTime::parse(&text, &Rfc3339).map(Some).map_err(|_| {
-            Problem::invalid_field(format!("query.{name}"), "must be a time like 2026-03-01T00:00:00Z")
-        }),
+        Some(text) => OffsetDateTime::parse(&text, &Rfc3339)
+            .map(Some)
+            .map_err(|_| Problem::invalid_field(format!("query.{name}"), "must be a time like 2026-03-01T00:00:00Z")),
     };
-    let hour = |at: OffsetDateTime| at - Duration::seconds(at.unix_timestamp().rem_euclid(3_600)) - Duration::nanoseconds(i64::from(at.nanosecond()));
+    let hour = |at: OffsetDateTime| {
+        at - Duration::seconds(at.unix_timestamp().rem_euclid(3_600))
+            - Duration::nanoseconds(i64::from(at.nanosecond()))
+    };
     let to = time("to", query.to)?.unwrap_or_else(|| hour(now) + Duration::HOUR);
     let from = time("from", query.from)?.unwrap_or(to - Duration::DAY);
     let wide = to - from;
@@ -276,19 +283,27 @@ fn question(query: UsageQuery, now: OffsetDateTime) -> Result<Question, Problem>
     if !(1..=1_000).contains(&lines) {
         return Err(Problem::invalid_field("query.limit", "must be between 1 and 1000"));
     }
-    for (name, text) in [
-        ("workspace", &query.workspace),
-        ("key", &query.key),
-        ("model", &query.model),
-        ("asset", &query.asset),
-        ("route", &query.route),
+    for (name, text, most) in [
+        ("workspace", &query.workspace, 200),
+        ("key", &query.key, 200),
+        ("model", &query.model, 200),
+        ("asset", &query.asset, 300),
+        ("route", &query.route, 200),
     ] {
-        if text.as_ref().is_some_and(|text| text.contains('\0')) {
-            return Err(Problem::invalid_field(format!("query.{name}"), "must not hold the character U+0000"));
-        }
+        bounded(&format!("query.{name}"), text.as_deref(), most)?;
     }
     let UsageQuery { workspace, key, model, asset, route, .. } = query;
     Ok(Question { from, to, by, step, workspace, key, model, asset, route, lines: lines as usize })
+}
+
+fn bounded(place: &str, text: Option<&str>, most: usize) -> Result<(), Problem> {
+    match text {
+        Some(text) if text.contains('\0') => Err(Problem::invalid_field(place, "must not hold the character U+0000")),
+        Some(text) if text.chars().count() > most => {
+            Err(Problem::invalid_field(place, format!("must have at most {most} characters")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A limit with its current use on the replica that answers.
@@ -376,6 +391,9 @@ pub async fn purge(
 ) -> Result<Answer<Purged>, Failure> {
     caller.require(Permission::ManageGateway, Scope::Instance)?;
     let PurgeRequest { route, asset, key } = request;
+    for (name, text, most) in [("route", &route, 200), ("asset", &asset, 300), ("key", &key, 200)] {
+        bounded(&format!("body.{name}"), text.as_deref(), most)?;
+    }
     Ok(Answer(Purged { removed: services.cache.purge(&Purge { route, asset, key }) }))
 }
 
@@ -386,9 +404,13 @@ mod tests {
 
     #[test]
     fn a_cell_is_one_value_and_no_formula() {
-        for (text, written) in
-            [("plain", "plain"), ("a,b", "\"a,b\""), ("say \"hi\"", "\"say \"\"hi\"\"\""), ("=1+1", "'=1+1"), ("-x,y", "\"'-x,y\"")]
-        {
+        for (text, written) in [
+            ("plain", "plain"),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("=1+1", "'=1+1"),
+            ("-x,y", "\"'-x,y\""),
+        ] {
             assert_eq!(cell(text), written);
         }
     }
@@ -408,7 +430,10 @@ mod tests {
             problem.errors[0].location.clone()
         };
         assert_eq!(refused(UsageQuery { from: Some("yesterday".into()), ..UsageQuery::default() }), "query.from");
-        assert_eq!(refused(UsageQuery { from: Some("2027-01-01T00:00:00Z".into()), ..UsageQuery::default() }), "query.from");
+        assert_eq!(
+            refused(UsageQuery { from: Some("2027-01-01T00:00:00Z".into()), ..UsageQuery::default() }),
+            "query.from"
+        );
         assert_eq!(refused(UsageQuery { by: Some("colour".into()), ..UsageQuery::default() }), "query.by");
         assert_eq!(refused(UsageQuery { limit: Some(0), ..UsageQuery::default() }), "query.limit");
         let minutes = UsageQuery {

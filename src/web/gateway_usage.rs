@@ -252,7 +252,8 @@ pub(super) async fn show(
     let report = ledger.report(&layout.actor, &question).await?;
     let keys = ledger.report(&layout.actor, &Question { by: By::Key, lines: 5, ..question.clone() }).await?.lines;
     let budgets = ledger.passed_budgets(&layout.actor).await?;
-    let mut names: Vec<String> = report.lines.iter().filter(|line| line.figures.tokens() > 0).map(|line| line.name.clone()).collect();
+    let mut names: Vec<String> =
+        report.lines.iter().filter(|line| line.figures.tokens() > 0).map(|line| line.name.clone()).collect();
     if report.rest.is_some() {
         names.push(String::new());
     }

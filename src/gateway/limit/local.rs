@@ -692,7 +692,8 @@ impl Room {
     fn standing(self, counter: &Counter, now: Now) -> Standing {
         let Limit { measure, most, .. } = *counter.limit;
         let shared = counter.lease.as_deref().map_or((0, 0), |lease| (lease.used, lease.others));
-        let remaining = most.saturating_sub(self.used.max(shared.0)).saturating_sub(self.reserved).saturating_sub(shared.1);
+        let remaining =
+            most.saturating_sub(self.used.max(shared.0)).saturating_sub(self.reserved).saturating_sub(shared.1);
         let full = match counter.limit.span {
             Span::Sliding(ms) if self.reserved > 0 => Duration::from_millis(u64::from(ms)),
             _ => Duration::ZERO,

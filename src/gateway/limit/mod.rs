@@ -11,8 +11,8 @@ mod redis;
 mod refusal;
 mod window;
 
-pub use key::{CounterKey, Facts, rendered};
 pub use self::redis::{Shared, WhenAway};
+pub use key::{CounterKey, Facts, rendered};
 pub use local::{CounterView, Limits, Reservation};
 pub use refusal::{Refusal, Standing, Why};
 pub use window::{period_end, period_start};

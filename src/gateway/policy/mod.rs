@@ -100,7 +100,13 @@ pub struct Services {
 impl Services {
     /// The services of a process, as its settings say; with them, the other end of their budgets.
     #[must_use]
-    pub fn of(config: &Config, db: Database, clock: Clock, embedder: Embedder, egress: Egress) -> (Self, BudgetNotices) {
+    pub fn of(
+        config: &Config,
+        db: Database,
+        clock: Clock,
+        embedder: Embedder,
+        egress: Egress,
+    ) -> (Self, BudgetNotices) {
         let usage = &config.usage;
         let retention = Retention {
             records: usage.usage_records_kept,
@@ -126,7 +132,9 @@ impl Services {
             match Shared::new(url, when_away) {
                 Ok(shared) => services.limits = Limits::shared(clock, shared),
                 // The address was looked at when the settings were read.
-                Err(error) => tracing::error!(error = %error, "Limits are not shared: the address of Redis cannot be read"),
+                Err(error) => {
+                    tracing::error!(error = %error, "Limits are not shared: the address of Redis cannot be read")
+                }
             }
         }
         (services, notices)

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wharfinger::base::{Clock, Sealed};
-use wharfinger::gateway::limit::{Ask, Expected, Limit, Limits, Measure, Reservation, Shared, Span, Spent, WhenAway, Why};
+use wharfinger::gateway::limit::{
+    Ask, Expected, Limit, Limits, Measure, Reservation, Shared, Span, Spent, WhenAway, Why,
+};
 use wharfinger::gateway::settings::Period;
 
 /// A Redis of its own, on a free port.

@@ -125,6 +125,7 @@ async fn every_page_is_whole_in_every_light_at_every_width_and_without_a_script(
         {"name": "status", "path": "/status"},
         {"name": "problems", "path": "/problems"},
         {"name": "problem", "path": "/problems/not-found"},
+        {"name": "gateway-usage", "path": "/gateway/usage", "status": 401},
         {"name": "missing", "path": "/assets/samples/missing", "status": 404},
         {"name": "nowhere", "path": "/nowhere", "status": 404},
         {"name": "mcp", "path": asset},
