@@ -12,7 +12,6 @@ mod browse;
 mod changes;
 mod fields;
 pub mod gateway;
-mod gateway_usage;
 mod home;
 mod layout;
 mod machines;
@@ -58,10 +57,10 @@ pub fn router() -> Router<Handles> {
         .route("/workspaces/{workspace}", get(workspace::show))
         .route("/workspaces/{workspace}/webhooks", get(webhooks::show).post(webhooks::change))
         .route("/workspaces/{workspace}/feed.atom", get(changes::feed_of_workspace))
-        .route("/gateway/usage", get(gateway_usage::show))
+        .route("/gateway/usage", get(gateway::show_usage))
         .route("/feed.atom", get(changes::feed))
         .route("/audit", get(audit::show))
-        .route("/gateway", get(|| async { axum::response::Redirect::to("/gateway/pools") }))
+        .route("/gateway", get(|| async { axum::response::Redirect::to("/gateway/usage") }))
         .route("/gateway/pools", get(gateway::show_pools))
         .route("/gateway/backends", get(gateway::show_backends))
         .route("/gateway/routes", get(gateway::show_routes))

@@ -94,7 +94,6 @@ impl Config {
                 &format!("allowed_origins: `{origin}` is no origin; write it like `https://tool.example.com`"),
             );
         }
-        complaints.extend(self.oidc_complaints());
         refuse(
             !matches!(self.shared.redis_away.as_str(), "share" | "refuse"),
             "redis_away: must be `share` or `refuse`",
@@ -104,6 +103,7 @@ impl Config {
             "redis_url: must begin with redis://",
         );
         refuse(self.usage.usage_sync.is_zero(), "usage_sync: must be longer than nothing");
+        complaints.extend(self.oidc_complaints());
         complaints
     }
 

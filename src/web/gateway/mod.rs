@@ -4,16 +4,19 @@ mod backends;
 mod limits;
 mod pools;
 mod routes;
+mod usage;
 
 pub(super) use backends::{import, show as show_backends};
 pub(super) use limits::show as show_limits;
 pub(super) use pools::{drain, show as show_pools};
 pub(super) use routes::show as show_routes;
+pub(super) use usage::show as show_usage;
 
 use crate::gateway::settings::Owner;
 
 /// The pages, in the order of their tabs.
 pub const TABS: &[(&str, &str)] = &[
+    ("/gateway/usage", "Usage and cost"),
     ("/gateway/pools", "Pools"),
     ("/gateway/backends", "Backends"),
     ("/gateway/routes", "Routes"),

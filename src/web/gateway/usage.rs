@@ -1,10 +1,10 @@
 //! Usage and cost of what went through the gateway: sums, a chart drawn by the server, and tables with every figure.
 
-use super::layout::{Layout, Place, page};
-use super::words;
 use crate::base::Clock;
 use crate::door::{Failure, Query};
 use crate::gateway::usage::{By, Figures, Ledger, PassedBudget, Point, Question, Report};
+use crate::web::layout::{Layout, Place, page};
+use crate::web::words;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -19,7 +19,7 @@ const HEIGHT: f64 = 200.0;
 const TOP: f64 = 12.0;
 
 #[derive(Template)]
-#[template(path = "gateway_usage.html")]
+#[template(path = "gateway/usage.html")]
 struct Page {
     layout: Layout,
     range: Range,
@@ -34,7 +34,7 @@ struct Page {
 
 /// What is asked for in the address.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Asked {
+pub(in crate::web) struct Asked {
     range: Option<String>,
     by: Option<String>,
     workspace: Option<String>,
@@ -227,7 +227,7 @@ impl Page {
 }
 
 /// `GET /gateway/usage`.
-pub(super) async fn show(
+pub(in crate::web) async fn show(
     layout: Layout,
     State(ledger): State<Ledger>,
     State(clock): State<Clock>,
