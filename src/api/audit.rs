@@ -71,8 +71,8 @@ pub enum AuditFormat {
 #[into_params(parameter_in = Query)]
 pub struct AuditExportQuery {
     /// `jsonl` or `csv`.
-    #[param(inline, default = "jsonl")]
-    format: Option<AuditFormat>,
+    #[param(inline, value_type = Option<AuditFormat>, default = "jsonl")]
+    format: Option<String>,
     /// As in the list.
     #[param(max_length = 300)]
     who: Option<String>,
@@ -100,11 +100,20 @@ pub struct AuditExportQuery {
 }
 
 fn time(name: &str, text: Option<String>) -> Result<Option<OffsetDateTime>, Problem> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let Some(text) = text else { return Ok(None) };
     let read = OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| {
         Problem::invalid_field(format!("query.{name}"), "must be a time like 2026-01-31T00:00:00Z")
     })?;
     Ok(Some(read))
+}
+
+fn text(name: &str, text: Option<String>, most: usize) -> Result<Option<String>, Problem> {
+    match text {
+        Some(text) if text.chars().count() > most => {
+            Err(Problem::invalid_field(format!("query.{name}"), format!("must have at most {most} characters")))
+        }
+        text => Ok(text),
+    }
 }
 
 fn outcome(text: Option<String>) -> Result<Option<String>, Problem> {
@@ -127,16 +136,17 @@ pub async fn list(
     caller: Caller,
     Query(query): Query<AuditQuery>,
 ) -> Result<axum::Json<Page<Record>>, Failure> {
+    trail.require_reader(&caller)?;
     let (place, most) = (cursor(query.cursor.as_deref()), limit(query.limit)?);
     let filter = Filter {
-        who: query.who,
-        verb: query.verb,
-        subject: query.subject,
-        workspace: query.workspace,
+        who: text("who", query.who, 300)?,
+        verb: text("verb", query.verb, 100)?,
+        subject: text("subject", query.subject, 500)?,
+        workspace: text("workspace", query.workspace, 200)?,
         outcome: outcome(query.outcome)?,
         from: time("from", query.from)?,
         to: time("to", query.to)?,
-        request_id: query.request_id,
+        request_id: text("requestId", query.request_id, 128)?,
     };
     Ok(axum::Json(trail.list(&caller, &filter, place.as_ref(), most).await?))
 }
@@ -155,16 +165,22 @@ pub async fn export(
     caller: Caller,
     Query(query): Query<AuditExportQuery>,
 ) -> Result<Response, Failure> {
-    let format = query.format.unwrap_or_default();
+    // Who may read nothing is told so, and not what is wrong with the question.
+    trail.require_reader(&caller)?;
+    let format = match query.format.as_deref() {
+        None | Some("jsonl") => AuditFormat::Jsonl,
+        Some("csv") => AuditFormat::Csv,
+        Some(_) => return Err(Failure(Problem::invalid_field("query.format", "must be `jsonl` or `csv`"))),
+    };
     let filter = Filter {
-        who: query.who,
-        verb: query.verb,
-        subject: query.subject,
-        workspace: query.workspace,
+        who: text("who", query.who, 300)?,
+        verb: text("verb", query.verb, 100)?,
+        subject: text("subject", query.subject, 500)?,
+        workspace: text("workspace", query.workspace, 200)?,
         outcome: outcome(query.outcome)?,
         from: time("from", query.from)?,
         to: time("to", query.to)?,
-        request_id: query.request_id,
+        request_id: text("requestId", query.request_id, 128)?,
     };
     // The first piece before the head of the answer: a database that is away is told as a status, not by a broken body.
     let first = trail.export(&caller, &filter, None).await?;

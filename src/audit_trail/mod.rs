@@ -64,6 +64,14 @@ impl AuditTrail {
         Ok(Page { items, total: None, next })
     }
 
+    /// Refuses those who may read no line at all.
+    ///
+    /// # Errors
+    /// 401 or 403.
+    pub fn require_reader(&self, actor: &Actor) -> Result<(), Problem> {
+        reach(actor).map(drop)
+    }
+
     /// As [`AuditTrail::list`], in longer pieces and without a cursor: `before` is the last line of the piece before. The
     /// last piece is empty.
     ///

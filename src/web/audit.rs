@@ -16,11 +16,11 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
 /// How many lines a page shows.
-const PAGE: usize = 25;
+const PAGE: usize = 15;
 /// What is shown of a value, in characters.
 const SHOWN: usize = 200;
 /// How many fields of one line are shown; the export has all.
-const FIELDS: usize = 8;
+const FIELDS: usize = 6;
 
 /// The form above the list; an empty field asks for nothing.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

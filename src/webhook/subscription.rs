@@ -74,13 +74,15 @@ pub struct WebhookPatch {
 
 impl NewWebhook {
     pub(super) fn check(&self) -> Result<(), Problem> {
-        check_name(&self.name)
+        check_name(&self.name)?;
+        check_url(&self.url)
     }
 }
 
 impl WebhookPatch {
     pub(super) fn check(&self) -> Result<(), Problem> {
-        self.name.as_deref().map_or(Ok(()), check_name)
+        self.name.as_deref().map_or(Ok(()), check_name)?;
+        self.url.as_deref().map_or(Ok(()), check_url)
     }
 
     pub(super) fn applied(self, mut webhook: Webhook) -> Webhook {
@@ -90,6 +92,11 @@ impl WebhookPatch {
         webhook.is_active = self.is_active.unwrap_or(webhook.is_active);
         webhook
     }
+}
+
+fn check_url(url: &str) -> Result<(), Problem> {
+    let short = url.chars().count() <= 2_000;
+    if short { Ok(()) } else { Err(Problem::invalid_field("body.url", "must have at most 2000 characters")) }
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {

@@ -106,6 +106,10 @@ async fn every_page_is_whole_in_every_light_at_every_width_and_without_a_script(
     let Some(tools) = tools() else { return };
     let app = TestApp::start().await;
     catalog(&app).await;
+    let hooks = "/api/v1/workspaces/samples/webhooks";
+    let hook = json!({"name": "ops channel", "url": "https://hooks.example.com/", "kinds": ["asset.registered"]});
+    let hook = app.admin().post(hooks, &hook).await.expect(201).json();
+    app.admin().post(&format!("{hooks}/{}/test", hook["id"].as_str().unwrap()), &json!({})).await.expect(202);
     let asset = "/assets/samples/com.example%2Fweather";
     let api = "/assets/samples/payments";
     let pages = json!([
@@ -118,6 +122,8 @@ async fn every_page_is_whole_in_every_light_at_every_width_and_without_a_script(
         {"name": "workspaces", "path": "/workspaces"},
         {"name": "workspace", "path": "/workspaces/samples"},
         {"name": "register", "path": "/register?workspace=samples"},
+        {"name": "audit", "path": "/audit", "key": app.admin_key},
+        {"name": "webhooks", "path": "/workspaces/samples/webhooks", "key": app.admin_key},
         {"name": "audit-refused", "path": "/audit", "status": 401},
         {"name": "signin", "path": "/signin"},
         {"name": "signin-stale", "path": "/auth/callback?state=x&code=y", "status": 404},
