@@ -1,8 +1,8 @@
 // Every page in light and dark, wide and narrow, with and without a script: nothing found by axe, nothing in the
 // console, no sideways scroll, and within the budgets of bytes, elements and requests.
 //
-// The pages stand in WHARFINGER_PAGES as JSON: [{"name": "home", "path": "/", "status": 200, "key": "whf_..."}]. With a key in
-// WHARFINGER_KEY they are what its holder sees.
+// The pages stand in WHARFINGER_PAGES as JSON: [{"name": "home", "path": "/", "status": 200, "key": "whf_..."}].
+// With a key in WHARFINGER_KEY they are what its holder sees.
 
 import { accessibility, base, findings, launch, report, shots, watched } from "./support.mjs";
 
@@ -32,10 +32,10 @@ async function look(options) {
   const cookie = { name: "wharfinger-session", value: session, url: base, httpOnly: true, sameSite: "Lax" };
   if (session) await Promise.all([context, plain].filter(Boolean).map((one) => one.addCookies([cookie])));
   const page = await watched(context);
-  for (const { name, path, status = 200, key: own = key } of pages) {
+  for (const { name, path, status = 200, key: holder = key } of pages) {
     // Some pages are for those with a key only.
-    await context.setExtraHTTPHeaders(own ? { authorization: `Bearer ${own}` } : {});
-    await plain?.setExtraHTTPHeaders(own ? { authorization: `Bearer ${own}` } : {});
+    await context.setExtraHTTPHeaders(holder ? { authorization: `Bearer ${holder}` } : {});
+    await plain?.setExtraHTTPHeaders(holder ? { authorization: `Bearer ${holder}` } : {});
     const where = `${name} (${path}) ${colorScheme} ${width} ${javaScriptEnabled ? "script" : "no script"}`;
     page.wrong.length = page.asked.length = 0;
     const answer = await page.goto(base + path);
