@@ -14,6 +14,7 @@ pub mod notify;
 pub mod queue;
 pub mod registry;
 pub mod search;
+pub mod upstream;
 pub mod web;
 pub mod webhook;
 pub mod wire;

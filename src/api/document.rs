@@ -31,6 +31,8 @@ pub fn head() -> utoipa::openapi::OpenApi {
             (name = "metadata", description = "Fields a workspace adds to what it registers."),
             (name = "import and export", description = "Everything at once."),
             (name = "gateway", description = "What models and REST APIs are reached through, under which limits."),
+            (name = "registries", description = "Named views of the MCP registry API that clients are pointed at."),
+            (name = "upstreams", description = "Other registries and files whose servers a workspace takes over."),
             (name = "keys", description = "Credentials, and who you are."),
             (name = "webhooks", description = "Who is told of what happens, and what became of it."),
             (name = "audit", description = "Who did what, and whether the record is whole."),

@@ -19,15 +19,18 @@ mod import;
 mod keys;
 mod me;
 mod metadata;
+mod namespaces;
 mod operations;
 mod paging;
 mod people;
 mod place;
 mod registration;
+mod registries;
 mod reindex;
 mod roles;
 mod search;
 mod usage;
+mod upstreams;
 mod versions;
 mod webhooks;
 mod workspaces;
@@ -112,6 +115,14 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(people::update_service_account),
         routes!(roles::list, roles::assign),
         routes!(roles::remove),
+        routes!(upstreams::list, upstreams::create),
+        routes!(upstreams::find, upstreams::update, upstreams::delete),
+        routes!(upstreams::sync),
+        routes!(upstreams::runs),
+        routes!(registries::list, registries::create),
+        routes!(registries::find, registries::update, registries::delete),
+        routes!(namespaces::list),
+        routes!(namespaces::put, namespaces::delete),
         routes!(reindex::reindex),
         routes!(gateway::credential::list),
         routes!(gateway::credential::find, gateway::credential::put, gateway::credential::delete),

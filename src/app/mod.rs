@@ -19,6 +19,7 @@ use crate::gateway::policy::Services;
 use crate::mcp;
 use crate::registry;
 use crate::search::Search;
+use crate::upstream::Upstreams;
 use crate::web;
 use crate::webhook::Webhooks;
 use axum::Router;
@@ -40,7 +41,8 @@ pub fn assemble(
     let auth = Auth::new(db.clone(), clock.clone(), &config, public_url);
     let kept = config.audit.audit_retention;
     let audit_trail = AuditTrail::new(db.clone(), clock.clone(), keys.clone(), &config.data_dir(), kept);
-    let catalog = Catalog::new(db.clone(), clock.clone(), Generations::default());
+    let catalog = Catalog::new(db.clone(), clock.clone(), Generations::default())
+        .with_registered_namespaces_only(config.access.registered_namespaces_only);
     let search = Search::new(catalog.clone(), embedder.clone(), config.data_dir().join("search"));
     let gateway = Gateway::new(db.clone(), clock.clone(), &config);
     let (services, budget_notices) =
@@ -54,6 +56,7 @@ pub fn assemble(
         clock,
         auth,
         audit_trail,
+        upstreams: Upstreams::new(catalog.clone(), http.clone()),
         catalog,
         search,
         webhooks,

@@ -27,6 +27,7 @@ pub fn start(handles: &Handles, tasks: &TaskTracker, stop: &CancellationToken) {
         let (db, clock, egress) = (handles.db.clone(), handles.clock.clone(), handles.gateway.egress().clone());
         tasks.spawn(notices.run(db, clock, egress, stop.clone()));
     }
+    tasks.spawn(handles.upstreams.clone().run(stop.clone()));
     tasks.spawn(catalog::follow_changes(catalog.db().read.clone(), catalog.generations().clone(), stop.clone()));
 }
 

@@ -42,7 +42,7 @@ pub enum Identity {
         name: Arc<str>,
     },
     /// The program itself: seeding, background work.
-    System(&'static str),
+    System(Arc<str>),
 }
 
 /// A key as the actor's companion.
@@ -61,8 +61,8 @@ impl Actor {
 
     /// The program itself, allowed everything; `part` says which part of it.
     #[must_use]
-    pub fn system(part: &'static str) -> Self {
-        Self::of(Identity::System(part), vec![Grant::new(Role::Administrator, Scope::Instance)])
+    pub fn system(part: impl Into<Arc<str>>) -> Self {
+        Self::of(Identity::System(part.into()), vec![Grant::new(Role::Administrator, Scope::Instance)])
     }
 
     /// Somebody with these roles, in no group and without a key.
@@ -118,10 +118,10 @@ impl Actor {
     pub fn name(&self) -> Option<&str> {
         match &self.identity {
             Identity::Anonymous => None,
-            Identity::User { name, .. } | Identity::ServiceAccount { name, .. } | Identity::Key { name, .. } => {
-                Some(name)
-            }
-            Identity::System(part) => Some(part),
+            Identity::User { name, .. }
+            | Identity::ServiceAccount { name, .. }
+            | Identity::Key { name, .. }
+            | Identity::System(name) => Some(name),
         }
     }
 

@@ -16,6 +16,9 @@ pub enum KeyScope {
     Publish(Option<WorkspaceId>),
     /// `gateway:call`, or `gateway:call:` and the name of a route or `workspace/server`.
     Call(Option<String>),
+    /// `registry:publish:` and a name of the MCP registry, or the beginning of names and a star. It allows nothing by
+    /// itself: it narrows what else the key may publish to these names.
+    Name(String),
     /// `mcp:discover`: what the holder may see, over the discovery endpoint only.
     Discover,
 }
@@ -30,7 +33,9 @@ impl KeyScope {
             "gateway:call" => Self::Call(None),
             "mcp:discover" => Self::Discover,
             _ => {
-                if let Some(workspace) = text.strip_prefix("catalog:publish:") {
+                if let Some(name) = text.strip_prefix("registry:publish:").filter(|name| !name.is_empty()) {
+                    Self::Name(name.to_owned())
+                } else if let Some(workspace) = text.strip_prefix("catalog:publish:") {
                     Self::Publish(Some(workspace.parse().ok()?))
                 } else {
                     let target = text.strip_prefix("gateway:call:").filter(|target| !target.is_empty())?;
@@ -60,6 +65,7 @@ impl fmt::Display for KeyScope {
             Self::Publish(Some(workspace)) => write!(f, "catalog:publish:{workspace}"),
             Self::Call(None) => f.write_str("gateway:call"),
             Self::Call(Some(target)) => write!(f, "gateway:call:{target}"),
+            Self::Name(name) => write!(f, "registry:publish:{name}"),
             Self::Discover => f.write_str("mcp:discover"),
         }
     }
@@ -82,6 +88,27 @@ impl Actor {
                 KeyScope::Call(place) => place.as_deref().is_none_or(|place| place == target),
                 _ => false,
             })
+    }
+
+    /// Whether the actor's key may write what has this registry name; true for keys that are not narrowed to names.
+    #[must_use]
+    pub fn key_publishes(&self, name: &str) -> bool {
+        let names = self.published_names();
+        names.is_empty()
+            || names.iter().any(|pattern| match pattern.strip_suffix('*') {
+                Some(start) => name.starts_with(start),
+                None => name == *pattern,
+            })
+    }
+
+    /// The names, or their beginnings with a star, that the actor's key is narrowed to; empty: it is not.
+    #[must_use]
+    pub fn published_names(&self) -> Vec<&str> {
+        let name = |scope| match scope {
+            &KeyScope::Name(ref name) => Some(name.as_str()),
+            _ => None,
+        };
+        self.key_scopes().iter().filter_map(name).collect()
     }
 
     /// The actor as the discovery endpoint takes it: there a key for discovery sees what its holder may see.
@@ -109,12 +136,28 @@ mod tests {
             KeyScope::Call(None),
             KeyScope::Call(Some("payments/refunds".into())),
             KeyScope::Discover,
+            KeyScope::Name("com.example/*".into()),
         ] {
             assert_eq!(KeyScope::parse(&scope.to_string()), Some(scope));
         }
         for none in ["", "catalog", "catalog:publish:here", "gateway:call:", "everything"] {
             assert_eq!(KeyScope::parse(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_key_narrowed_to_names_publishes_no_others() {
+        let key = |scopes: Vec<KeyScope>| {
+            let id = crate::base::KeyId::new();
+            Actor::system("test").with_key(crate::auth::KeyRef { id, name: "ci".into() }, scopes)
+        };
+        let narrowed =
+            key(vec![KeyScope::Publish(None), KeyScope::Name("com.example/*".into()), KeyScope::Name("a.b/c".into())]);
+
+        assert!(narrowed.key_publishes("com.example/files") && narrowed.key_publishes("a.b/c"));
+        assert!(!narrowed.key_publishes("com.examples/files") && !narrowed.key_publishes("a.b/cd"));
+        assert!(key(vec![KeyScope::Publish(None)]).key_publishes("any.thing/else"));
+        assert!(!key(vec![KeyScope::Name("a.b/c".into())]).key_allows(Permission::WriteCatalog, Scope::Instance));
     }
 
     #[test]

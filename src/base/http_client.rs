@@ -72,7 +72,19 @@ impl HttpClient {
     /// 422 for an address that may not be fetched; 502 when the other side does not give the document, 504 when it takes
     /// too long. The text names what happened and no address that was found out.
     pub async fn fetch(&self, url: &str) -> Result<Fetched, Problem> {
-        match tokio::time::timeout(self.timeout, self.follow(url)).await {
+        self.in_time(url, REDIRECTS).await
+    }
+
+    /// The document at `url` itself: where it is proof of something, nobody else may give it.
+    ///
+    /// # Errors
+    /// As [`HttpClient::fetch`]; 502 for a redirect.
+    pub async fn fetch_there(&self, url: &str) -> Result<Fetched, Problem> {
+        self.in_time(url, 0).await
+    }
+
+    async fn in_time(&self, url: &str, redirects: usize) -> Result<Fetched, Problem> {
+        match tokio::time::timeout(self.timeout, self.follow(url, redirects)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(failed(504, format!("{url} did not answer within {} s.", self.timeout.as_secs_f32()))),
         }
@@ -155,9 +167,9 @@ impl HttpClient {
         self.client.as_ref().map_err(|reason| failed(502, format!("Nothing can be fetched here: {reason}.")))
     }
 
-    async fn follow(&self, url: &str) -> Result<Fetched, Problem> {
+    async fn follow(&self, url: &str, redirects: usize) -> Result<Fetched, Problem> {
         let mut url = Url::parse(url).map_err(|error| refused(url, &format!("is no URL ({error})")))?;
-        for _ in 0..=REDIRECTS {
+        for _ in 0..=redirects {
             self.judge(&url)?;
             let response = self.client()?.get(url.clone()).send().await.map_err(|error| self.failure(&url, &error))?;
             if response.status().is_redirection() {
@@ -172,7 +184,7 @@ impl HttpClient {
             }
             return self.read(url, response).await;
         }
-        Err(failed(502, format!("{url} was reached by more than {REDIRECTS} redirects.")))
+        Err(failed(502, format!("{url} was reached by more than {redirects} redirects.")))
     }
 
     async fn read(&self, url: Url, response: reqwest::Response) -> Result<Fetched, Problem> {

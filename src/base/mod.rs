@@ -26,7 +26,7 @@ pub use http_client::{Fetched, HttpClient, use_tls};
 pub use id::{
     AssetId, AuditId, BackendId, CredentialId, DefinitionId, DeliveryId, DeploymentId, EnvironmentId, GroupId, InvitationId, KeyId,
     MetadataSchemaId, Name, NoticeId, PolicyId, PoolId, PriceId, RoleAssignmentId, RouteId, ServiceAccountId,
-    SessionId, Slug, UserId, VersionId, WebhookId, WorkspaceId,
+    RegistryViewId, SessionId, Slug, UpstreamId, UpstreamRunId, UserId, VersionId, WebhookId, WorkspaceId,
 };
 pub use json::{JsonError, parse_strict};
 pub use nearest::nearest;

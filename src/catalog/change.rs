@@ -36,6 +36,12 @@ impl<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> for Mark {
     }
 }
 
+/// Tells all replicas, with the commit, that answers about this name are no longer true.
+pub(super) async fn tell(conn: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(name).execute(conn).await?;
+    Ok(())
+}
+
 /// Writes a line, queues what follows from it, and tells the replicas at commit.
 ///
 /// # Errors

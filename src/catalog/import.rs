@@ -92,6 +92,17 @@ fn of_server_json(text: String) -> NewAsset {
     NewAsset { definition: Some(definition), ..NewAsset::default() }
 }
 
+/// An entry of another registry, or a bare server.json.
+pub(super) fn entry_of_another_registry(text: &[u8]) -> Result<NewAsset, Error> {
+    let value = base::parse_strict(text)
+        .map_err(|error| Error::invalid(vec![FieldError::new(format!("column {}", error.column), error.message)]))?;
+    match value {
+        Value::Object(line) if line.get("server").is_some_and(Value::is_object) => registry_entry(text, &line),
+        Value::Object(line) if is_server_json(&line) => Ok(of_server_json(String::from_utf8_lossy(text).into_owned())),
+        _ => Err(Error::invalid_at("entry", "must be a registry entry or a server.json")),
+    }
+}
+
 /// The server's own bytes, and what the other registry recorded about it.
 fn registry_entry(text: &[u8], line: &Map<String, Value>) -> Result<NewAsset, Error> {
     #[derive(serde::Deserialize)]

@@ -20,8 +20,11 @@ mod import;
 mod input;
 mod kind;
 mod metadata;
+mod mirror;
+mod namespace;
 mod operation;
 mod registry_entry;
+mod registry_view;
 mod server_document;
 mod stage;
 mod verbs;
@@ -46,10 +49,14 @@ pub use import::{ImportLine, Imported};
 pub use input::{NewAsset, NewDefinition, NewDeployment, NewOperation, NewVersion};
 pub use kind::Kind;
 pub use metadata::{Carrier, MetadataSchema, MetadataSchemaInput};
+pub use mirror::{MirrorBatch, MirrorEntry, Mirrored};
+pub use namespace::{Namespace, NamespaceInput};
 pub use operation::schema as operation_schema;
 pub use registry_entry::{
-    MOST_VERSIONS, RegistryEntry, RegistryFilter, RegistryPlace, Settled, StatusChange, VersionFilter, VersionPlace,
+    MOST_VERSIONS, RegistryEntry, RegistryFilter, RegistryPlace, RegistryScope, Settled, StatusChange, VersionFilter,
+    VersionPlace,
 };
+pub use registry_view::{RegistryView, RegistryViewInput, ViewAccess, ViewFilter, generation_name};
 pub use stage::{Stage, Status, UnknownWord, Visibility};
 pub use verbs::{AssetDetail, Counts, DefinitionContent, Outcome, Registered, ToldAsset, VersionDetail};
 pub use version::{Version, VersionPatch};
@@ -67,12 +74,20 @@ pub struct Catalog {
     clock: Clock,
     generations: Generations,
     counted: verbs::Counted,
+    registered_namespaces_only: bool,
 }
 
 impl Catalog {
     #[must_use]
     pub fn new(db: Database, clock: Clock, generations: Generations) -> Self {
-        Self { db, clock, generations, counted: verbs::counted() }
+        Self { db, clock, generations, counted: verbs::counted(), registered_namespaces_only: false }
+    }
+
+    /// Whether names of namespaces that no workspace has are refused.
+    #[must_use]
+    pub fn with_registered_namespaces_only(mut self, only: bool) -> Self {
+        self.registered_namespaces_only = only;
+        self
     }
 
     /// The counters that say how long an answer stays true.

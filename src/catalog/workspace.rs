@@ -65,6 +65,17 @@ pub(super) async fn find(conn: &mut PgConnection, name: &str) -> Result<Option<W
     .await
 }
 
+pub(super) async fn find_by_id(conn: &mut PgConnection, id: WorkspaceId) -> Result<Option<Workspace>, sqlx::Error> {
+    sqlx::query_as(
+        "select workspace_id, name, title, description, default_visibility, revision, created_at, updated_at
+         from workspace
+         where workspace_id = $1 and deleted_at is null",
+    )
+    .bind(id)
+    .fetch_optional(conn)
+    .await
+}
+
 /// Those of which `sight` may see at least one asset, or belongs to; by name.
 pub(super) async fn list(conn: &mut PgConnection, sight: &Sight) -> Result<Vec<Workspace>, sqlx::Error> {
     sqlx::query_as(

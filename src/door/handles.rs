@@ -9,6 +9,7 @@ use crate::gateway::policy::Services;
 use crate::gateway::usage::{BudgetNotices, Ledger};
 use crate::search::Search;
 use crate::webhook::Webhooks;
+use crate::upstream::Upstreams;
 use axum::extract::FromRef;
 use std::sync::{
     Arc, Mutex,
@@ -26,6 +27,7 @@ pub struct Handles {
     pub catalog: Catalog,
     pub search: Search,
     pub webhooks: Webhooks,
+    pub upstreams: Upstreams,
     pub gateway: Gateway,
     /// What policies share: counters, the cache of answers.
     pub services: Services,

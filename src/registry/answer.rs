@@ -111,6 +111,8 @@ pub(super) enum Stamp {
     All(u64),
     /// On the one of this registry name.
     Server(Box<str>, u64),
+    /// On what the first name's generation says, and on another stamp.
+    Both(Box<str>, u64, Box<Self>),
 }
 
 impl Stamp {
@@ -122,10 +124,16 @@ impl Stamp {
         Self::Server(name.into(), generations.of_name(name))
     }
 
+    /// Itself, as long as this name's generation has not moved either.
+    pub fn and(self, name: &str, count: u64) -> Self {
+        Self::Both(name.into(), count, Box::new(self))
+    }
+
     fn holds(&self, generations: &Generations) -> bool {
         match self {
             Self::All(count) => *count == generations.of_all(),
             Self::Server(name, count) => *count == generations.of_name(name),
+            Self::Both(name, count, other) => *count == generations.of_name(name) && other.holds(generations),
         }
     }
 }
@@ -165,8 +173,13 @@ impl Answers {
 /// The key of an answer to those who see `sight`; none for the anonymous, whose key is the target itself.
 pub(super) fn key(sight: Option<&Sight>, target: &str) -> Option<String> {
     let sight = sight?;
-    let workspaces: String = sight.workspaces.iter().map(ToString::to_string).collect();
-    Some(format!("{}{}{workspaces}|{target}", u8::from(sight.everything), u8::from(sight.internal)))
+    let text = |ids: &mut dyn Iterator<Item = String>| ids.collect::<String>();
+    let workspaces = text(&mut sight.workspaces.iter().map(ToString::to_string));
+    let assets = text(&mut sight.assets.iter().map(ToString::to_string));
+    // Names of groups are of any characters: as JSON no two lists read alike.
+    let groups = if sight.groups.is_empty() { String::new() } else { serde_json::json!(sight.groups).to_string() };
+    let flags = (u8::from(sight.everything), u8::from(sight.internal));
+    Some(format!("{}{}{workspaces}.{assets}.{groups}|{target}", flags.0, flags.1))
 }
 
 #[cfg(test)]
@@ -232,9 +245,12 @@ mod tests {
         let all = Sight::of_everything();
         let one = Sight { internal: true, workspaces: vec![workspace], ..Sight::of_the_public() };
         let none = Sight { internal: true, ..Sight::of_the_public() };
+        let shared = Sight { groups: vec!["money".into()], ..none.clone() };
+        let single = Sight { assets: vec![crate::base::AssetId(workspace.0)], ..none.clone() };
 
-        let keys: std::collections::HashSet<_> = [all, one, none].iter().map(|sight| key(Some(sight), "/x")).collect();
-        assert_eq!(keys.len(), 3);
+        let sights = [all, one, none, shared, single];
+        let keys: std::collections::HashSet<_> = sights.iter().map(|sight| key(Some(sight), "/x")).collect();
+        assert_eq!(keys.len(), 5);
         assert_eq!(key(None, "/x"), None);
     }
 }

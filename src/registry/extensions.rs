@@ -12,13 +12,15 @@ use serde_json::{Map, Value, json};
 /// Most pages of the log that one request walks through in search of lines it may show.
 const PAGES_A_REQUEST: usize = 20;
 
+/// The extensions of a named view.
+pub(super) fn list_of_view() -> Answer {
+    told(&[managed_settings()])
+}
+
 /// Which extensions there are and how they are called.
 pub(super) fn list() -> Answer {
-    let extension = |name: &str, description: &str| {
-        json!({"name": format!("{NAMESPACE}/{name}"), "path": format!("/v0.1/x/{NAMESPACE}/{name}"),
-               "methods": ["GET"], "description": description})
-    };
     let extensions = [
+        managed_settings(),
         extension(
             "search",
             "Servers by words and by meaning: ?q=, narrowed by tag, owner, stage, environment, transport and workspace \
@@ -30,6 +32,23 @@ pub(super) fn list() -> Answer {
          to 100. A reader that goes from mark to mark misses nothing.",
         ),
     ];
+    told(&extensions)
+}
+
+fn managed_settings() -> Value {
+    extension(
+        "managed-settings",
+        "Settings of clients that allow exactly the servers of this registry: ?client=copilot (the default) gives the content \
+         of managed-settings.json, ?client=vscode the policies of VS Code.",
+    )
+}
+
+fn extension(name: &str, description: &str) -> Value {
+    json!({"name": format!("{NAMESPACE}/{name}"), "path": format!("/v0.1/x/{NAMESPACE}/{name}"),
+           "methods": ["GET"], "description": description})
+}
+
+fn told(extensions: &[Value]) -> Answer {
     let body = json!({"extensions": extensions, "metadata": {"count": extensions.len()}});
     Answer::json(StatusCode::OK, body.to_string().into_bytes())
 }

@@ -1,4 +1,5 @@
-//! The official MCP registry's API, `/v0.1` and `/v0`: at the root over all workspaces, below `/workspaces/{name}` of one.
+//! The official MCP registry's API, `/v0.1` and `/v0`: at the root over all workspaces, below `/workspaces/{name}` of one,
+//! below `/registries/{name}` of a named view.
 //!
 //! Editors, agents and other registries read servers here and publish them. Reads go through [`answer`]: what was
 //! answered once is kept as bytes until the catalog changes. The API's own rules stand in `wire::server_json` and in
@@ -9,19 +10,21 @@ mod answer;
 mod body;
 mod cors;
 mod extensions;
+mod managed_settings;
 mod path;
 mod problem;
 mod query;
 mod reading;
 mod render;
 mod search;
+mod token;
 mod writing;
 
 use crate::{
     auth::{Actor, Auth},
-    base::Problem,
-    catalog::Catalog,
-    door::{AsItIs, Handles, identify, writes_done_once},
+    base::{HttpClient, Problem},
+    catalog::{Catalog, RegistryScope, generation_name},
+    door::{AsItIs, Handles, PublicUrl, identify, writes_done_once},
     search::Search,
 };
 use answer::{Answer, Answers};
@@ -49,10 +52,18 @@ const ANSWER_BYTES: u64 = 64 << 20;
 pub fn router(handles: &Handles) -> Router<Handles> {
     let catalog = handles.catalog.clone();
     let answers = Answers::new(catalog.generations().clone(), ANSWER_BYTES);
-    let registry = Registry { catalog, auth: handles.auth.clone(), search: handles.search.clone(), answers };
+    let public_url = handles.public_url.clone();
+    let registry = Registry {
+        catalog,
+        auth: handles.auth.clone(),
+        search: handles.search.clone(),
+        answers,
+        public_url,
+        http: handles.http.clone(),
+    };
 
     let mut router = Router::new();
-    for prefix in ["", "/workspaces/{workspace}"] {
+    for prefix in ["", "/workspaces/{workspace}", "/registries/{registry}"] {
         for version in ["v0.1", "v0"] {
             for rest in ["", "/", "/{*rest}"] {
                 router = router.route(&format!("{prefix}/{version}{rest}"), any(serve));
@@ -73,6 +84,8 @@ struct Registry {
     auth: Auth,
     search: Search,
     answers: Answers,
+    public_url: PublicUrl,
+    http: HttpClient,
 }
 
 async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Response {
@@ -101,9 +114,20 @@ impl Registry {
             return Ok(kept);
         }
 
-        let Address { workspace, resource } = Address::parse(parts.uri.path())?;
+        let Address { workspace, view, resource } = Address::parse(parts.uri.path())?;
         let workspace = workspace.as_deref();
         let query = parts.uri.query();
+        if let Some(view) = view {
+            if !reading {
+                return Err(problem::method_not_allowed(&parts.method, "GET, HEAD, OPTIONS"));
+            }
+            let (answer, stamp) = self.read_view(&actor, &view, resource, query).await?;
+            let answer = Arc::new(answer);
+            if let Some(stamp) = stamp {
+                self.answers.put(key, stamp, answer.clone());
+            }
+            return Ok(answer);
+        }
         match (&parts.method, resource) {
             (&Method::GET | &Method::HEAD, resource) => {
                 let (answer, stamp) = self.read(&actor, workspace, resource, query).await?;
@@ -114,6 +138,9 @@ impl Registry {
                 Ok(answer)
             }
             (&Method::POST, Resource::Validate) => about::validate(parts, body).await.map(Arc::new),
+            (&Method::POST, Resource::Token { method }) => {
+                self.exchange(&actor, &method, parts, body).await.map(Arc::new)
+            }
             (&Method::POST, Resource::Publish) => self.publish(&actor, workspace, parts, body).await.map(Arc::new),
             (&Method::PUT, Resource::Version { server, version }) => {
                 self.edit(&actor, workspace, (&server, &version), parts, body).await.map(Arc::new)
@@ -139,9 +166,12 @@ impl Registry {
         query: Option<&str>,
     ) -> Result<(Answer, Option<answer::Stamp>), Problem> {
         match resource {
-            Resource::Servers => self.list(actor, workspace, query).await,
-            Resource::Versions { server } => self.versions(actor, workspace, &server, query).await,
-            Resource::Version { server, version } => self.version(actor, workspace, (&server, &version), query).await,
+            Resource::Servers => self.list(actor, workspace.into(), query).await,
+            Resource::Versions { server } => self.versions(actor, workspace.into(), &server, query).await,
+            Resource::Version { server, version } => {
+                self.version(actor, workspace.into(), (&server, &version), query).await
+            }
+            Resource::ManagedSettings => self.managed_settings(actor, workspace.into(), query).await,
             Resource::Health => Ok((about::health(), None)),
             Resource::Ping => Ok((about::ping(), None)),
             Resource::About => Ok((about::version(), None)),
@@ -150,6 +180,38 @@ impl Registry {
             Resource::Changes => self.changes(actor, workspace, query).await.map(|answer| (answer, None)),
             other => Err(problem::method_not_allowed(&Method::GET, other.methods())),
         }
+    }
+
+    /// The reads of a named view.
+    async fn read_view(
+        &self,
+        actor: &Actor,
+        view: &str,
+        resource: Resource,
+        query: Option<&str>,
+    ) -> Result<(Answer, Option<answer::Stamp>), Problem> {
+        let name = generation_name(view);
+        let generation = self.catalog.generations().of_name(&name);
+        let view = self.catalog.registry_view_to_serve(view).await?;
+        let scope = RegistryScope::View(&view);
+        // Before anything else: of a view that asks for a credential nothing is told without one.
+        view.sight(actor)?;
+        let (answer, stamp) = match resource {
+            Resource::Servers => self.list(actor, scope, query).await?,
+            Resource::Versions { server } => self.versions(actor, scope, &server, query).await?,
+            Resource::Version { server, version } => self.version(actor, scope, (&server, &version), query).await?,
+            Resource::ManagedSettings => self.managed_settings(actor, scope, query).await?,
+            Resource::Health => (about::health(), None),
+            Resource::Ping => (about::ping(), None),
+            Resource::About => (about::version(), None),
+            Resource::Extensions => (extensions::list_of_view(), None),
+            _ => {
+                return Err(Problem::not_found(
+                    "A named registry is read, and has its lists, its versions and x/managed-settings.",
+                ));
+            }
+        };
+        Ok((answer, stamp.map(|stamp| stamp.and(&name, generation))))
     }
 
     /// Whoever the request's key stands for; nobody without one.
@@ -164,7 +226,7 @@ impl Resource {
         match self {
             Self::Version { .. } => "GET, HEAD, PUT, DELETE, OPTIONS",
             Self::VersionStatus { .. } | Self::ServerStatus { .. } => "PATCH, OPTIONS",
-            Self::Publish | Self::Validate => "POST, OPTIONS",
+            Self::Publish | Self::Validate | Self::Token { .. } => "POST, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }

@@ -9,10 +9,20 @@ use percent_encoding::percent_decode_str;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Resource {
     Servers,
-    Versions { server: String },
-    Version { server: String, version: String },
-    VersionStatus { server: String, version: String },
-    ServerStatus { server: String },
+    Versions {
+        server: String,
+    },
+    Version {
+        server: String,
+        version: String,
+    },
+    VersionStatus {
+        server: String,
+        version: String,
+    },
+    ServerStatus {
+        server: String,
+    },
     Publish,
     Validate,
     Health,
@@ -21,13 +31,24 @@ pub(super) enum Resource {
     Extensions,
     Search,
     Changes,
+    ManagedSettings,
+    /// The exchange of another proof for a token, by the method's name.
+    Token {
+        method: String,
+    },
 }
+
+/// Which proofs can be exchanged for a token; without the official registry's
+/// `github-at`, which asks GitHub's own API, and `dns`, which needs a resolver of its own.
+const METHODS: [&str; 4] = ["oidc", "github-oidc", "http", "none"];
 
 /// A path taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     /// The workspace before the version prefix; none for the root, which shows all of them.
     pub workspace: Option<String>,
+    /// The named view before the version prefix.
+    pub view: Option<String>,
     pub resource: Resource,
 }
 
@@ -38,8 +59,12 @@ impl Address {
     /// 400 for a NUL or bytes that are no UTF-8; 404 with a hint for a path that means nothing.
     pub fn parse(path: &str) -> Result<Self, Problem> {
         let mut segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-        let mut workspace = None;
-        if segments.first() == Some(&"workspaces") && segments.len() > 1 {
+        let (mut workspace, mut view) = (None, None);
+        if segments.first() == Some(&"registries") && segments.len() > 1 {
+            view = Some(decode(segments[1])?);
+            segments.drain(..2);
+        }
+        if view.is_none() && segments.first() == Some(&"workspaces") && segments.len() > 1 {
             workspace = Some(decode(segments[1])?);
             segments.drain(..2);
         }
@@ -53,10 +78,12 @@ impl Address {
             ["version"] => Some(Resource::About),
             ["x"] => Some(Resource::Extensions),
             ["x", "search"] | ["x", super::NAMESPACE, "search"] => Some(Resource::Search),
+            ["x", "managed-settings"] | ["x", super::NAMESPACE, "managed-settings"] => Some(Resource::ManagedSettings),
+            ["auth", method] if METHODS.contains(&method) => Some(Resource::Token { method: method.to_owned() }),
             ["x", "changes"] | ["x", super::NAMESPACE, "changes"] => Some(Resource::Changes),
             _ => None,
         };
-        resource.map(|resource| Self { workspace, resource }).ok_or_else(|| nothing_here(&segments))
+        resource.map(|resource| Self { workspace, view, resource }).ok_or_else(|| nothing_here(&segments))
     }
 }
 
@@ -112,7 +139,7 @@ fn decode(segment: &str) -> Result<String, Problem> {
 
 fn nothing_here(segments: &[&str]) -> Problem {
     if segments.first() == Some(&"auth") {
-        return Problem::not_found("Endpoint not found: tokens are not exchanged here.")
+        return Problem::not_found("Endpoint not found: tokens are exchanged by oidc, github-oidc, http and none.")
             .with_help("Send a key of this catalog with every write: Authorization: Bearer whf_...");
     }
     let tail = segments.join("/");
@@ -146,12 +173,14 @@ mod tests {
         ] {
             assert_eq!(
                 Address::parse(path).unwrap(),
-                Address { workspace: None, resource: Resource::Servers },
+                Address { workspace: None, view: None, resource: Resource::Servers },
                 "{path}"
             );
         }
         let below = Address::parse("/workspaces/team-a/v0.1/v0.1/servers/").unwrap();
-        assert_eq!(below, Address { workspace: Some("team-a".into()), resource: Resource::Servers });
+        assert_eq!(below, Address { workspace: Some("team-a".into()), view: None, resource: Resource::Servers });
+        let named = Address::parse("/registries/approved/v0.1/v0.1/servers/").unwrap();
+        assert_eq!(named, Address { workspace: None, view: Some("approved".into()), resource: Resource::Servers });
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     auth::Actor,
     base::{Cursor, Problem},
-    catalog::{MOST_VERSIONS, RegistryFilter, VersionFilter, VersionPlace},
+    catalog::{MOST_VERSIONS, RegistryFilter, RegistryScope, VersionFilter, VersionPlace},
 };
 use http::StatusCode;
 
@@ -19,7 +19,7 @@ impl Registry {
     pub(super) async fn list(
         &self,
         actor: &Actor,
-        workspace: Option<&str>,
+        scope: RegistryScope<'_>,
         query: Option<&str>,
     ) -> Result<(Answer, Option<Stamp>), Problem> {
         let ListQuery { limit, mut filter, after } = ListQuery::parse(query)?;
@@ -32,7 +32,7 @@ impl Registry {
         }
 
         let wanted = RegistryFilter {
-            workspace,
+            scope,
             search: filter.search.as_deref(),
             version: version_filter(filter.version.as_deref()),
             updated_after: filter.updated_since,
@@ -57,7 +57,7 @@ impl Registry {
     pub(super) async fn versions(
         &self,
         actor: &Actor,
-        workspace: Option<&str>,
+        scope: RegistryScope<'_>,
         server: &str,
         query: Option<&str>,
     ) -> Result<(Answer, Option<Stamp>), Problem> {
@@ -75,7 +75,7 @@ impl Registry {
 
         let catalog = &self.catalog;
         let mut entries =
-            catalog.registry_versions(actor, workspace, server, with_deleted, after.as_ref(), limit + 1).await?;
+            catalog.registry_versions(actor, scope, server, with_deleted, after.as_ref(), limit + 1).await?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = entries.len() > limit;
         entries.truncate(limit);
@@ -91,14 +91,14 @@ impl Registry {
     pub(super) async fn version(
         &self,
         actor: &Actor,
-        workspace: Option<&str>,
+        scope: RegistryScope<'_>,
         (server, version): (&str, &str),
         query: Option<&str>,
     ) -> Result<(Answer, Option<Stamp>), Problem> {
         let with_deleted = Parameters::parse(query)?.flag("include_deleted")?.unwrap_or(false);
         let stamp = Stamp::of_server(self.catalog.generations(), server);
         let version = version_filter(Some(version));
-        let entry = self.catalog.registry_entry(actor, workspace, server, version, with_deleted).await?;
+        let entry = self.catalog.registry_entry(actor, scope, server, version, with_deleted).await?;
         let answer = match entry {
             None => not_found(),
             Some(entry) => Answer::json(StatusCode::OK, render::one(&entry)),

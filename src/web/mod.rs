@@ -20,9 +20,11 @@ mod problem;
 mod problem_kinds;
 mod register;
 mod sign_in;
+mod registries;
 mod static_files;
 mod suggest;
 mod theme;
+mod upstreams;
 mod ways_in;
 mod webhooks;
 pub mod words;
@@ -56,6 +58,10 @@ pub fn router() -> Router<Handles> {
         .route("/workspaces", get(workspace::list))
         .route("/workspaces/{workspace}", get(workspace::show))
         .route("/workspaces/{workspace}/webhooks", get(webhooks::show).post(webhooks::change))
+        .route("/workspaces/{workspace}/upstreams", get(upstreams::show).post(upstreams::create))
+        .route("/workspaces/{workspace}/upstreams/{upstream}/{deed}", post(upstreams::act))
+        .route("/registries", get(registries::list).post(registries::create))
+        .route("/registries/{registry}", get(registries::show).post(registries::change))
         .route("/workspaces/{workspace}/feed.atom", get(changes::feed_of_workspace))
         .route("/gateway/usage", get(gateway::show_usage))
         .route("/feed.atom", get(changes::feed))

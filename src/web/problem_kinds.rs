@@ -246,6 +246,12 @@ const KINDS: &[Kind] = &[
         help: "Choose another name, add a version to what has it, or restore what was deleted.",
     },
     Kind {
+        name: "namespace-refused",
+        status: 403,
+        meaning: "The name belongs to a namespace that another workspace publishes, or that the key is not for.",
+        help: "Choose a name in a namespace of your workspace, which GET /api/v1/namespaces lists, or ask an administrator for it.",
+    },
+    Kind {
         name: "not-acceptable",
         status: 406,
         meaning: "None of the forms the client accepts can be answered.",

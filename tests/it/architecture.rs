@@ -16,15 +16,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("audit_trail", &["base", "audit", "auth"]),
     ("catalog", &["base", "wire", "queue", "audit", "notify", "auth"]),
     ("search", &["base", "wire", "queue", "embed", "auth", "catalog"]),
+    ("upstream", &["base", "wire", "audit", "auth", "catalog"]),
     // Traffic, beside the search; neither knows the other. Its own door stands on the floor of the doors.
     ("gateway", &["base", "wire", "queue", "embed", "audit", "notify", "auth", "catalog"]),
     ("webhook", &["base", "audit", "notify", "auth", "catalog"]),
-    ("door", &["base", "wire", "audit_trail", "webhook", "audit", "auth", "catalog", "search", "gateway", "embed"]),
-    ("api", &["base", "wire", "audit_trail", "webhook", "door", "audit", "auth", "catalog", "search", "gateway"]),
+    ("door", &["base", "wire", "audit_trail", "webhook", "audit", "auth", "catalog", "search", "upstream", "gateway", "embed"]),
+    ("api", &["base", "wire", "audit_trail", "webhook", "door", "audit", "auth", "catalog", "search", "upstream", "gateway"]),
     ("registry", &["base", "wire", "door", "auth", "catalog", "search"]),
     (
         "web",
-        &["base", "wire", "audit_trail", "webhook", "notify", "door", "audit", "auth", "catalog", "search", "gateway"],
+        &["base", "wire", "audit_trail", "webhook", "notify", "door", "audit", "auth", "catalog", "search", "upstream", "gateway"],
     ),
     ("mcp", &["base", "wire", "door", "auth", "catalog", "search"]),
 ];

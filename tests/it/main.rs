@@ -21,5 +21,7 @@ mod search;
 mod server_json;
 mod starting;
 mod support;
+mod upstream;
+mod views;
 mod web;
 mod webhooks;

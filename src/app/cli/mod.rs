@@ -8,6 +8,7 @@ mod import;
 mod key;
 mod search;
 mod user;
+mod sync;
 
 use super::start;
 use crate::api;
@@ -53,6 +54,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// List, invite and disable people, and explain what somebody may do.
     User(user::UserArgs),
+    /// Read another registry that a workspace takes servers over from, now.
+    Sync(sync::SyncArgs),
     /// Rebuild the search index from the catalog while the service runs.
     Reindex(Service),
 }
@@ -103,6 +106,7 @@ async fn perform(cli: Cli) -> Result<ExitCode> {
         Command::Export(args) => export::run(args).await?,
         Command::Search(args) => search::run(args).await?,
         Command::Audit(args) => return audit::run(args).await,
+        Command::Sync(args) => sync::run(args).await?,
         Command::Key(args) => key::run(args).await?,
         Command::Rewrap(service) => {
             let client = client::Client::new(&service)?;

@@ -135,6 +135,9 @@ settings! {
         /// The admin key to create on the first start, for automation: at least 16 characters, better `whf_` and 48 random ones.
         /// Unset: one is made and printed once.
         admin_key: Option<Sealed<String>> = "";
+        /// Whether names of the MCP registry may be published only in namespaces that an administrator gave to a workspace.
+        /// Otherwise names of no registered namespace are free.
+        registered_namespaces_only: bool = "false";
     }
 
     /// How people sign in, and how long a session lasts.

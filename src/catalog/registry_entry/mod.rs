@@ -10,7 +10,7 @@ mod writing;
 
 pub use writing::StatusChange;
 
-use super::{Error, Stage, Status, Visibility};
+use super::{Error, RegistryView, Stage, Status, Visibility};
 use crate::base::{AssetId, FieldError, Problem, VersionId};
 use crate::wire::{Icon, Licence};
 use http::StatusCode;
@@ -107,14 +107,29 @@ pub struct VersionPlace {
 /// Which entries to list; all conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RegistryFilter<'a> {
-    /// Only of this workspace; none: of all, each name once.
-    pub workspace: Option<&'a str>,
+    pub scope: RegistryScope<'a>,
     /// Part of the name, the title or the description, in whatever case.
     pub search: Option<&'a str>,
     pub version: VersionFilter<'a>,
     pub updated_after: Option<OffsetDateTime>,
     pub updated_until: Option<OffsetDateTime>,
     pub with_deleted: bool,
+}
+
+/// Of which part of the catalog; each name once.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum RegistryScope<'a> {
+    /// All workspaces.
+    #[default]
+    All,
+    Workspace(&'a str),
+    View(&'a RegistryView),
+}
+
+impl<'a> From<Option<&'a str>> for RegistryScope<'a> {
+    fn from(workspace: Option<&'a str>) -> Self {
+        workspace.map_or(Self::All, Self::Workspace)
+    }
 }
 
 /// Which versions of each server.

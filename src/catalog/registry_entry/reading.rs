@@ -1,6 +1,6 @@
 //! Reading entries, always within what the actor may see.
 
-use super::{RegistryEntry, RegistryFilter, RegistryPlace, Settled, VersionFilter, VersionPlace};
+use super::{RegistryEntry, RegistryFilter, RegistryPlace, RegistryScope, Settled, VersionFilter, VersionPlace};
 use crate::auth::Actor;
 use crate::base::AssetId;
 use crate::catalog::{Catalog, Error, Sight};
@@ -30,8 +30,7 @@ impl Catalog {
         limit: i64,
     ) -> Result<Vec<RegistryEntry>, Error> {
         let mut conn = self.db.read.acquire().await?;
-        let sight = actor.sight();
-        self.known_registry(actor, &mut conn, filter.workspace).await?;
+        let sight = self.registry_sight(actor, &mut conn, filter.scope).await?;
         let after = match after {
             Some(place) => Some(located(&mut conn, &sight, filter, place).await?),
             None => None,
@@ -46,12 +45,12 @@ impl Catalog {
     pub async fn registry_entry(
         &self,
         actor: &Actor,
-        workspace: Option<&str>,
+        scope: impl Into<RegistryScope<'_>>,
         server: &str,
         version: VersionFilter<'_>,
         with_deleted: bool,
     ) -> Result<Option<RegistryEntry>, Error> {
-        let filter = RegistryFilter { workspace, version, with_deleted, ..RegistryFilter::default() };
+        let filter = RegistryFilter { scope: scope.into(), version, with_deleted, ..RegistryFilter::default() };
         Ok(self.of_server(actor, &filter, server, None, 1).await?.pop())
     }
 
@@ -62,13 +61,13 @@ impl Catalog {
     pub async fn registry_versions(
         &self,
         actor: &Actor,
-        workspace: Option<&str>,
+        scope: impl Into<RegistryScope<'_>>,
         server: &str,
         with_deleted: bool,
         after: Option<&VersionPlace>,
         limit: i64,
     ) -> Result<Vec<RegistryEntry>, Error> {
-        let filter = RegistryFilter { workspace, with_deleted, ..RegistryFilter::default() };
+        let filter = RegistryFilter { scope: scope.into(), with_deleted, ..RegistryFilter::default() };
         self.of_server(actor, &filter, server, after, limit).await
     }
 
@@ -82,7 +81,8 @@ impl Catalog {
         workspace: Option<&str>,
         ids: &[AssetId],
     ) -> Result<Vec<RegistryEntry>, Error> {
-        let filter = RegistryFilter { workspace, version: VersionFilter::Latest, ..RegistryFilter::default() };
+        let filter =
+            RegistryFilter { scope: workspace.into(), version: VersionFilter::Latest, ..RegistryFilter::default() };
         let sight = actor.sight();
         let mut query = selection(&sight, &filter, None);
         query.push(" and a.asset_id = any(").push_bind(ids).push(")");
@@ -109,17 +109,22 @@ impl Catalog {
         Ok(Settled { until, writes_open: oldest.is_some() })
     }
 
-    /// That the actor may know of the workspace. Of `default` everybody may: clients are set to it before it has anything.
-    async fn known_registry(
+    /// What is seen there; the workspace must be one the actor may know of. Of `default` everybody may: clients are set to
+    /// it before it has anything.
+    async fn registry_sight(
         &self,
         actor: &Actor,
         conn: &mut PgConnection,
-        workspace: Option<&str>,
-    ) -> Result<(), Error> {
-        match workspace {
-            None | Some("default") => Ok(()),
-            Some(workspace) => self.known_workspace(actor, conn, workspace).await.map(|_| ()),
+        scope: RegistryScope<'_>,
+    ) -> Result<Sight, Error> {
+        match scope {
+            RegistryScope::All | RegistryScope::Workspace("default") => {}
+            RegistryScope::Workspace(workspace) => {
+                self.known_workspace(actor, conn, workspace).await?;
+            }
+            RegistryScope::View(view) => return Ok(view.sight(actor)?),
         }
+        Ok(actor.sight())
     }
 
     async fn of_server(
@@ -131,8 +136,7 @@ impl Catalog {
         limit: i64,
     ) -> Result<Vec<RegistryEntry>, Error> {
         let mut conn = self.db.read.acquire().await?;
-        let sight = actor.sight();
-        self.known_registry(actor, &mut conn, filter.workspace).await?;
+        let sight = self.registry_sight(actor, &mut conn, filter.scope).await?;
         let mut query = selection(&sight, filter, None);
         query.push(" and a.registry_name = ").push_bind(server);
         if let Some(after) = after {
@@ -167,7 +171,7 @@ async fn located(
         RegistryPlace::Named { name, version: Some(version) } => (name, version),
     };
     let one = RegistryFilter {
-        workspace: filter.workspace,
+        scope: filter.scope,
         version: VersionFilter::Named(version),
         with_deleted: true,
         ..RegistryFilter::default()
@@ -217,11 +221,17 @@ fn selection(sight: &Sight, filter: &RegistryFilter<'_>, from: Option<&str>) -> 
     sight.push_asset_visible(&mut query, "a");
     query.push(" and ");
     sight.push_version_visible(&mut query, "v", "a");
-    match filter.workspace {
-        Some(workspace) => {
+    if let RegistryScope::View(view) = filter.scope {
+        view.push_shown(&mut query, "a", "w");
+        if !view.filter.unapproved {
+            query.push(" and v.is_approved");
+        }
+    }
+    match filter.scope {
+        RegistryScope::Workspace(workspace) => {
             query.push(" and w.name = ").push_bind(workspace.to_owned());
         }
-        None => {
+        RegistryScope::All | RegistryScope::View(_) => {
             query.push(
                 " and not exists (
                     select from asset b join workspace x on x.workspace_id = b.workspace_id
@@ -231,6 +241,9 @@ fn selection(sight: &Sight, filter: &RegistryFilter<'_>, from: Option<&str>) -> 
                         < (a.deleted_at is not null, w.name <> 'default', w.name, a.asset_id) and ",
             );
             sight.push_asset_visible(&mut query, "b");
+            if let RegistryScope::View(view) = filter.scope {
+                view.push_shown(&mut query, "b", "x");
+            }
             if let Some(from) = from {
                 query.push(" and b.registry_name >= ").push_bind(from.to_owned());
             }

@@ -44,6 +44,7 @@ impl Catalog {
             None => self.workspace_to_publish_in(actor, &mut tx, name).await?,
         };
         let workspace = self.workspace_for(actor, &mut tx, &workspace, Permission::WriteCatalog).await?;
+        self.permit_name(actor, &mut tx, workspace.workspace_id, name).await?;
         let mut draft = draft(document)?;
         if let Some(known) = asset_name(&mut tx, workspace.workspace_id, name).await? {
             draft.name = known;
@@ -228,6 +229,12 @@ impl Catalog {
         if let Some(place) = places.into_iter().find(|place| may(place.workspace_id)) {
             return Ok(place.workspace);
         }
+        if let Some((namespace, _)) = server.split_once('/')
+            && let Some(found) = self.publisher_of_namespace(namespace).await?
+            && may(found.workspace_id)
+        {
+            return Ok(found.workspace);
+        }
         let sight = actor.sight();
         if sight.everything {
             return Ok("default".to_owned());
@@ -248,7 +255,8 @@ impl Catalog {
 
     async fn entry_of(&self, actor: &Actor, asset: &Asset, version: &str) -> Result<RegistryEntry, Error> {
         let version = VersionFilter::Named(version);
-        let found = self.registry_entry(actor, Some(&asset.workspace), &asset.registry_name, version, true).await?;
+        let found =
+            self.registry_entry(actor, Some(asset.workspace.as_str()), &asset.registry_name, version, true).await?;
         found.ok_or_else(no_version)
     }
 }

@@ -17,6 +17,7 @@ pub use register::{Outcome, Registered};
 pub use telling::ToldAsset;
 pub(super) use register::{held, insert_version, replace_version};
 
+use super::namespace::permit_by_key;
 use super::{Asset, Catalog, Error, Workspace, asset, change, workspace};
 use crate::audit;
 use crate::auth::{Actor, Permission, Scope};
@@ -75,6 +76,7 @@ impl Catalog {
         let missing = || Error::AssetNotFound { workspace: workspace.to_owned(), name: name.to_owned() };
         let seen = asset::find(&mut *conn, &actor.sight(), workspace, name, with_deleted).await?.ok_or_else(missing)?;
         actor.require(Permission::WriteCatalog, seen.scope())?;
+        permit_by_key(actor, &seen.registry_name)?;
         let held = asset::lock(conn, seen.workspace_id, &seen.name).await?.ok_or_else(missing)?;
         if held.deleted_at.is_some() && !with_deleted { Err(missing()) } else { Ok(held) }
     }

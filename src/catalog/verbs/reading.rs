@@ -232,6 +232,7 @@ impl Catalog {
         }
         let asset = visible(&mut conn, &actor.sight(), workspace, name).await?;
         actor.require(Permission::WriteCatalog, asset.scope())?;
+        crate::catalog::namespace::permit_by_key(actor, &asset.registry_name)?;
         let before: Option<i64> = match cursor {
             None => None,
             Some(cursor) => Some(cursor.place().map_err(|bad| Error::invalid_at("query.cursor", bad.to_string()))?),

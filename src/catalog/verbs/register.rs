@@ -7,7 +7,7 @@ use crate::catalog::draft::{DefinitionDraft, DeploymentDraft, Draft, VersionDraf
 use crate::catalog::metadata::{self, Carrier, MetadataSchema};
 use crate::catalog::{
     Asset, Catalog, Error, Kind, NewAsset, NewDefinition, Stage, Version, Workspace, asset, definition, deployment,
-    environment, operation, server_document::server_document, version,
+    environment, operation, registry_name, server_document::server_document, version,
 };
 use crate::wire::Finding;
 use serde_json::{Map, Value, json};
@@ -44,6 +44,7 @@ impl Catalog {
         let mut tx = self.begin().await?;
         let workspace = self.workspace_for(actor, &mut tx, workspace, Permission::WriteCatalog).await?;
         let draft = Draft::of(new)?;
+        self.permit_name(actor, &mut tx, workspace.workspace_id, &registry_name(&workspace.name, &draft.name)).await?;
         let schemas = metadata::list(&mut tx, workspace.workspace_id).await?;
         check_metadata(&schemas, &draft.metadata, &draft.version.deployments)?;
         known_groups(&mut tx, draft.shared_with.as_deref()).await?;
@@ -84,6 +85,7 @@ impl Catalog {
     ) -> Result<Registered, Error> {
         let mut tx = self.begin().await?;
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
+        self.permit_name(actor, &mut tx, asset.workspace_id, &asset.registry_name).await?;
         let draft = VersionDraft::of(&asset.name, asset.kind, new)?;
         let schemas = metadata::list(&mut tx, asset.workspace_id).await?;
         check_metadata(&schemas, &Map::new(), &draft.deployments).or_else(only_deployments)?;
@@ -158,6 +160,8 @@ impl Catalog {
         schemas: &[MetadataSchema],
         draft: &Draft,
     ) -> Result<(Outcome, String), Error> {
+        let name = registry_name(&workspace.name, &draft.name);
+        self.permit_name(actor, &mut *conn, workspace.workspace_id, &name).await?;
         check_metadata(schemas, &draft.metadata, &draft.version.deployments)?;
         known_groups(&mut *conn, draft.shared_with.as_deref()).await?;
         let now = self.clock.now();

@@ -7,6 +7,7 @@ mod listing;
 mod publishing;
 mod sight;
 mod status;
+mod tokens;
 mod validating;
 
 use crate::support::{Answer, Person, TestApp};

@@ -1,0 +1,87 @@
+//! `wharfinger sync`: read an upstream now, and tell what came of it.
+
+use super::{Service, client::Client, print};
+use anyhow::{Result, bail};
+use clap::Args;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Args)]
+pub(super) struct SyncArgs {
+    /// The upstream; without one, the upstreams of the workspace are listed.
+    upstream: Option<String>,
+    /// Whose upstream it is.
+    #[arg(long, default_value = "default")]
+    workspace: String,
+    /// Ask for everything again, and not only for what changed.
+    #[arg(long)]
+    everything: bool,
+    /// How many seconds to wait for the run's end; 0 does not wait.
+    #[arg(long, default_value_t = 600)]
+    wait: u64,
+    #[command(flatten)]
+    service: Service,
+}
+
+pub(super) async fn run(args: SyncArgs) -> Result<()> {
+    let client = Client::new(&args.service)?;
+    let base = format!("/api/v1/workspaces/{}/upstreams", crate::door::segment(&args.workspace));
+    let Some(name) = &args.upstream else {
+        for one in client.get(&base, &[]).await?["items"].as_array().into_iter().flatten() {
+            let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+            let fields =
+                [text(&one["name"]), text(&one["lastRun"]["state"]), text(&one["nextRunAt"]), text(&one["url"])];
+            print(&fields.join("\t"));
+        }
+        return Ok(());
+    };
+    let path = format!("{base}/{}", crate::door::segment(name));
+    let runs = format!("{path}/runs");
+    let newest = |listed: &Value| listed["items"][0].clone();
+    let before = newest(&client.get(&runs, &[]).await?)["id"].clone();
+    let body = json!({"everything": args.everything});
+    client.send(client.request(Method::POST, &format!("{path}/sync")).json(&body)).await?;
+    if args.wait == 0 {
+        print("Due now; its runs tell what comes of it.");
+        return Ok(());
+    }
+    let begun = Instant::now();
+    loop {
+        let run = newest(&client.get(&runs, &[]).await?);
+        if run["id"] != before && run["state"] != "running" && !run.is_null() {
+            return tell(&run);
+        }
+        if begun.elapsed() > Duration::from_secs(args.wait) {
+            bail!("it has not ended yet; its runs tell what comes of it");
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+fn tell(run: &Value) -> Result<()> {
+    let count = |member: &str| run[member].as_i64().unwrap_or_default();
+    print(&format!(
+        "{} seen: {} registered, {} updated, {} deleted, {} unchanged, {} passed over, {} rejected; {} wait for approval.",
+        count("seen"),
+        count("registered"),
+        count("updated"),
+        count("deleted"),
+        count("unchanged"),
+        count("passedOver"),
+        count("rejected"),
+        count("waiting"),
+    ));
+    for rejected in run["rejections"].as_array().into_iter().flatten().take(10) {
+        let text = |member: &str| rejected[member].as_str().unwrap_or_default();
+        print(&format!("rejected {} {}: {}", text("name"), text("version"), text("reason")));
+    }
+    if run["state"] != "succeeded" {
+        bail!(
+            "the run {}: {}",
+            run["state"].as_str().unwrap_or("ended"),
+            run["error"].as_str().unwrap_or("it goes on by itself")
+        );
+    }
+    Ok(())
+}

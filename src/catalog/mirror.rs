@@ -1,0 +1,263 @@
+//! Taking over entries of another registry: a batch in one transaction, together with where its reader stands.
+
+use super::draft::Draft;
+use super::import::entry_of_another_registry;
+use super::metadata::{self, MetadataSchema};
+use super::{Catalog, Error, Outcome, Status, StatusChange, Workspace, asset, version, workspace};
+use crate::auth::{Actor, Permission, Scope};
+use crate::base::{AssetId, Problem, UpstreamId, VersionId, WorkspaceId};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
+
+/// An entry of another registry, understood.
+#[derive(Clone, Debug)]
+pub struct MirrorEntry {
+    draft: Draft,
+}
+
+/// What came of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mirrored {
+    /// A new asset.
+    Registered,
+    /// A new version, or new contents or another status of one that was here.
+    Updated,
+    /// Deleted there, and now here too.
+    Deleted,
+    Unchanged,
+    /// Not for us: deleted there before it ever came here, or deleted here by somebody.
+    PassedOver,
+}
+
+/// A batch under way; nothing of it is stored before [`MirrorBatch::commit`].
+pub struct MirrorBatch<'a> {
+    catalog: &'a Catalog,
+    actor: &'a Actor,
+    upstream: UpstreamId,
+    tx: Transaction<'static, Postgres>,
+    workspace: Workspace,
+    schemas: Vec<MetadataSchema>,
+    changed: Vec<String>,
+}
+
+impl MirrorEntry {
+    /// Reads an entry, `{"server": ..., "_meta": ...}`, or a bare server.json. Pure.
+    ///
+    /// When the other registry last changed the entry is not taken over: who syncs from us asks when it changed here.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the place and the reason.
+    pub fn read(text: &[u8]) -> Result<Self, Error> {
+        let mut new = entry_of_another_registry(text)?;
+        if let Some(version) = &mut new.version {
+            version.updated_at = None;
+        }
+        Ok(Self { draft: Draft::of(new)? })
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.draft.name.as_str()
+    }
+
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.draft.version.name
+    }
+}
+
+impl Catalog {
+    /// Begins a batch of entries of one upstream for one workspace.
+    ///
+    /// # Errors
+    /// 403 for who may not write there, 404 when the workspace is gone.
+    pub async fn begin_mirroring<'a>(
+        &'a self,
+        actor: &'a Actor,
+        workspace: WorkspaceId,
+        upstream: UpstreamId,
+    ) -> Result<MirrorBatch<'a>, Error> {
+        actor.require(Permission::WriteCatalog, Scope::Workspace(workspace))?;
+        let mut tx = self.begin().await?;
+        let workspace = workspace::find_by_id(&mut tx, workspace)
+            .await?
+            .ok_or_else(|| Error::WorkspaceNotFound(workspace.to_string()))?;
+        let schemas = metadata::list(&mut tx, workspace.workspace_id).await?;
+        Ok(MirrorBatch { catalog: self, actor, upstream, tx, workspace, schemas, changed: Vec::new() })
+    }
+
+    /// The versions that came from an upstream and are not deleted: registry name and version.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn mirrored_versions(&self, upstream: UpstreamId) -> Result<Vec<(String, String)>, Error> {
+        let rows = sqlx::query_as(
+            "select a.registry_name, v.name
+             from upstream_asset u join asset a using (asset_id) join version v using (asset_id)
+             where u.upstream_id = $1 and a.deleted_at is null and v.status <> 'deleted'",
+        );
+        Ok(rows.bind(upstream).fetch_all(&self.db.read).await?)
+    }
+
+    /// Sets a version that is no longer in a file to deleted.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn mirror_deletion(
+        &self,
+        actor: &Actor,
+        workspace: WorkspaceId,
+        path: (&str, &str),
+    ) -> Result<(), Error> {
+        let workspace = workspace::find_by_id(&mut *self.db.read.acquire().await?, workspace).await?;
+        let Some(workspace) = workspace else { return Ok(()) };
+        let change = StatusChange { status: Status::Deleted, message: None };
+        self.registry_set_status(actor, Some(workspace.name.as_str()), path, &change).await?;
+        Ok(())
+    }
+}
+
+impl MirrorBatch<'_> {
+    /// The transaction of the batch, for what must be stored with it or not at all.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+
+    /// Takes one entry over. `approved` says whether its contents need nobody's approval.
+    ///
+    /// # Errors
+    /// What is wrong with the entry; the batch goes on without it. [`Error::Database`] with 503 when the database went
+    /// away: the batch is lost.
+    pub async fn take(&mut self, entry: &MirrorEntry, approved: bool) -> Result<(Mirrored, bool), Error> {
+        let mut part = Connection::begin(&mut *self.tx).await?;
+        let place = (self.workspace.clone(), self.schemas.as_slice());
+        match take(self.catalog, self.actor, &mut part, place, self.upstream, &entry.draft, approved).await {
+            Ok((mirrored, waits, changed)) => {
+                part.commit().await?;
+                self.changed.extend(changed);
+                Ok((mirrored, waits))
+            }
+            Err(error) => {
+                part.rollback().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Stores the batch.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer; then none of it is stored.
+    pub async fn commit(self) -> Result<(), Error> {
+        self.tx.commit().await?;
+        self.changed.iter().for_each(|name| self.catalog.generations.changed(name));
+        Ok(())
+    }
+}
+
+async fn take(
+    catalog: &Catalog,
+    actor: &Actor,
+    conn: &mut PgConnection,
+    (workspace, schemas): (Workspace, &[MetadataSchema]),
+    upstream: UpstreamId,
+    draft: &Draft,
+    approved: bool,
+) -> Result<(Mirrored, bool, Option<String>), Error> {
+    let passed = Ok((Mirrored::PassedOver, false, None));
+    let is_deleted = draft.version.status == Status::Deleted;
+    let known = asset::lock(&mut *conn, workspace.workspace_id, &draft.name).await?;
+    let mut same_contents = true;
+    match &known {
+        None if is_deleted => return passed,
+        None => {}
+        Some(asset) if origin(&mut *conn, asset.asset_id).await? != Some(upstream) => {
+            let detail =
+                format!("{} is registered here by others than this upstream; it is not overwritten", draft.name);
+            return Err(Error::Problem(Problem::conflict("name-taken", detail)));
+        }
+        Some(asset) if asset.deleted_at.is_some() => return passed,
+        Some(asset) => match version::find_any(&mut *conn, asset.asset_id, &draft.version.name).await? {
+            None if is_deleted => return passed,
+            None => same_contents = false,
+            Some(stored) => same_contents = has_contents(&mut *conn, stored.version_id, draft).await?,
+        },
+    }
+
+    let (outcome, registry_name) = catalog.put(actor, &mut *conn, &workspace, schemas, draft).await?;
+    let mut waits = false;
+    match (outcome, &known) {
+        (Outcome::Unchanged, _) => return Ok((Mirrored::Unchanged, false, None)),
+        (_, None) => {
+            let asset = asset::lock(&mut *conn, workspace.workspace_id, &draft.name).await?;
+            let asset = asset.ok_or_else(|| Error::WorkspaceNotFound(workspace.name.to_string()))?;
+            sqlx::query("insert into upstream_asset (asset_id, upstream_id, since) values ($1, $2, $3)")
+                .bind(asset.asset_id)
+                .bind(upstream)
+                .bind(catalog.clock.now())
+                .execute(&mut *conn)
+                .await?;
+            if !approved {
+                waits = true;
+                ask_for_approval(catalog, actor, conn, asset.asset_id, None).await?;
+            }
+        }
+        (_, Some(asset)) => {
+            // What the asset waits for covers its versions.
+            if !approved && !same_contents && !is_deleted && asset.is_approved {
+                waits = true;
+                let version = version::find_any(&mut *conn, asset.asset_id, &draft.version.name).await?;
+                let version = version.map(|version| version.version_id);
+                ask_for_approval(catalog, actor, conn, asset.asset_id, version).await?;
+            }
+        }
+    }
+    let mirrored = match outcome {
+        Outcome::Registered => Mirrored::Registered,
+        _ if is_deleted => Mirrored::Deleted,
+        _ => Mirrored::Updated,
+    };
+    Ok((mirrored, waits, Some(registry_name)))
+}
+
+/// Hides an asset, or one version of an asset that is shown already, until somebody approved it.
+async fn ask_for_approval(
+    catalog: &Catalog,
+    _actor: &Actor,
+    conn: &mut PgConnection,
+    asset: AssetId,
+    version: Option<VersionId>,
+) -> Result<(), Error> {
+    match version {
+        None => {
+            sqlx::query("update asset set is_approved = false where asset_id = $1").bind(asset).execute(conn).await?;
+        }
+        Some(version) => {
+            sqlx::query("update version set is_approved = false where version_id = $1")
+                .bind(version)
+                .execute(&mut *conn)
+                .await?;
+            version::choose_latest(conn, asset, catalog.clock.now()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Which upstream an asset came from; none when people registered it.
+async fn origin(conn: &mut PgConnection, asset: AssetId) -> Result<Option<UpstreamId>, sqlx::Error> {
+    sqlx::query_scalar("select upstream_id from upstream_asset where asset_id = $1")
+        .bind(asset)
+        .fetch_optional(conn)
+        .await
+}
+
+/// Whether the stored version has the document of the draft: then only its status is another.
+async fn has_contents(conn: &mut PgConnection, version: VersionId, draft: &Draft) -> Result<bool, sqlx::Error> {
+    let Some(definition) = &draft.version.definition else { return Ok(false) };
+    sqlx::query_scalar(
+        "select exists (select from definition where version_id = $1 and replaced_at is null and digest = $2)",
+    )
+    .bind(version)
+    .bind(definition.digest())
+    .fetch_one(conn)
+    .await
+}
