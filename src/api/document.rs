@@ -196,6 +196,13 @@ fn path_parameter(name: &str) -> Value {
         "account" => ("The service account's name.", person(), "deploy-pipeline"),
         "assignment" => ("The role assignment's id.", json!({"type": "string", "format": "uuid"}), ""),
         "session" => ("The session's id.", json!({"type": "string", "format": "uuid"}), ""),
+        "upstream" => ("The upstream's name.", slug(), "official"),
+        "registry" => ("The registry's name.", slug(), "approved"),
+        "namespace" => (
+            "A reversed domain name.",
+            json!({"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"}),
+            "com.example",
+        ),
         "field" => ("The field's name.", slug(), "cost-centre"),
         "operation" => ("The operation's name; a slash as `%2F`.", json!({"type": "string", "minLength": 1}), "getPet"),
         "tool" => ("The tool's name; a slash as `%2F`.", json!({"type": "string", "minLength": 1}), "search"),
