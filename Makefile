@@ -14,7 +14,7 @@ check:
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 
 bench: setup-bench
-	cargo build --release
+	cargo build --release --bins --example mock_vendor
 	bench/bench.py
 
 setup: setup-run

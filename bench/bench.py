@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the release build against the figures the project promises; standard library, wrk and nginx only.
 
-    bench/bench.py [registry] [search] [import] [start]        all four when none is named
+    bench/bench.py [registry] [search] [import] [start] [gateway]        all five when none is named
 
 Each part starts the program with a data folder of its own, on loopback, for a bounded time. Where a peer is at hand the
 figure is a ratio taken in the same run. Real data is taken from the folder WHARFINGER_SHARED (or ../shared) when it is
@@ -293,12 +293,106 @@ def start():
     say("stop", f"{time.perf_counter() - began:.2f} s", "")
 
 
+GATEWAY = """
+backends:
+  - {{name: mock, provider: compatible, url: "http://127.0.0.1:{port}/v1"}}
+pools:
+  - {{name: mock, members: [{{backend: mock}}]}}
+policies:
+  - name: tokens
+    reach: all
+    rule: {{tokenLimit: {{counterKey: "{{key}}", tokensPerMinute: 4000000000, requestsPerMinute: 4000000000}}}}
+routes:
+  - {{name: mock, serves: {{models: [gpt-4o]}}, pool: mock, callers: everyone}}
+"""
+
+
+def proxy(port):
+    """nginx with `proxy_pass`, a check of the key and kept connections: the peer of the gateway."""
+    home = Path(tempfile.mkdtemp(prefix="whf-nginx-", dir="/tmp"))
+    os.chmod(home, 0o755)
+    own = free_port()
+    (home / "nginx.conf").write_text(
+        f"worker_processes 2; daemon off; pid {home}/pid; error_log {home}/error.log;\n"
+        "events { worker_connections 1024; }\n"
+        "http { access_log off; keepalive_requests 1000000000;\n"
+        f' map $http_authorization $known {{ default 0; "Bearer {ADMIN}" 1; }}\n'
+        f" upstream mock {{ server 127.0.0.1:{port}; keepalive 64; keepalive_requests 1000000000; }}\n"
+        f" server {{ listen 127.0.0.1:{own}; location / {{ if ($known = 0) {{ return 401; }} proxy_pass http://mock;\n"
+        '  proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; } } }\n')
+    process = subprocess.Popen(["nginx", "-c", home / "nginx.conf"], stderr=subprocess.DEVNULL)
+    time.sleep(0.5)
+    return process, own, home
+
+
+def family_cpu(pid):
+    """Seconds of CPU of a process and its children, which nginx works in."""
+    total, tick = 0, os.sysconf("SC_CLK_TCK")
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(entry.parent.name) == pid or int(fields[1]) == pid:
+            total += int(fields[11]) + int(fields[12])
+    return total / tick
+
+
+def post(url, body, seconds, connections=32):
+    """Requests answered in about so many seconds, how many were not, and the latencies p50 and p99 in ms."""
+    script = tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False)
+    script.write(f"wrk.method='POST' wrk.body={json.dumps(body)}\n"
+                 f"wrk.headers['Authorization']='Bearer {ADMIN}' wrk.headers['Content-Type']='application/json'\n"
+                 "done=function(s,l,r) io.write(string.format('RESULT %d %d %f %f\\n',s.requests,"
+                 "s.errors.status+s.errors.connect+s.errors.read+s.errors.timeout,l:percentile(50)/1000,l:percentile(99)/1000)) end\n")
+    script.close()
+    out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, url],
+                         capture_output=True, text=True, check=True).stdout
+    os.unlink(script.name)
+    done, errors, p50, p99 = next(line for line in out.splitlines() if line.startswith("RESULT")).split()[1:]
+    return int(done), int(errors), float(p50), float(p99)
+
+
+def gateway():
+    port = free_port()
+    mock = subprocess.Popen([BINARY.parent / "examples/mock_vendor", str(port), "900"])
+    service = Service(model=False)
+    service.env["WHARFINGER_GATEWAY_ALLOWED_HOSTS"] = "127.0.0.1"
+    service.start()
+    settings = service.data / "gateway.yaml"
+    settings.write_text(GATEWAY.format(port=port))
+    subprocess.run([BINARY, "apply", "-f", settings, "--yes"], env=service.env, check=True, stdout=subprocess.DEVNULL)
+    time.sleep(1.5)
+    nginx, nginx_port, home = proxy(port)
+    words = " ".join(random.Random(5).choice(WORDS) for _ in range(110))
+    for what, stream, bar in (("1 KiB chat", False, 2.2), ("100-event stream", True, 2.5)):
+        body = json.dumps({"model": "gpt-4o", "stream": stream, "max_tokens": 200,
+                           "messages": [{"role": "user", "content": words}]}, separators=(",", ":"))
+        if stream:  # What the gateway would ask for is asked by both, so that both pass on the same bytes.
+            body = body[:-1] + ',"stream_options":{"include_usage":true}}'
+        figures = {}
+        for name, base, pid in (("nginx", f"http://127.0.0.1:{nginx_port}/v1", nginx.pid),
+                                ("ours", f"{service.url}/llm/v1", service.process.pid)):
+            post(f"{base}/chat/completions", body, 2)
+            before = family_cpu(pid) if name == "nginx" else service.cpu()
+            done, errors, p50, p99 = post(f"{base}/chat/completions", body, 8)
+            used = (family_cpu(pid) if name == "nginx" else service.cpu()) - before
+            figures[name] = used / max(done, 1) * 1000
+            say(f"{what}, {name}", f"{figures[name]:.4f} s/1k", f"{done / 8:,.0f}/s, p50 {p50:.2f} ms, p99 {p99:.2f} ms, {errors} errors")
+        say(f"{what}, CPU against nginx", f"{figures['ours'] / figures['nginx']:.2f} x", f"goal: at most {bar}")
+    say("memory after that", f"{service.memory():.0f} MB", "")
+    nginx.terminate()
+    mock.terminate()
+    service.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
 def say(what, figure, note):
     print(f"{what:<44} {figure:>14}   {note}", flush=True)
 
 
 if __name__ == "__main__":
-    parts = {"registry": registry, "search": search, "import": importing, "start": start}
+    parts = {"registry": registry, "search": search, "import": importing, "start": start, "gateway": gateway}
     wanted = sys.argv[1:] or list(parts)
     for tool in ("wrk", "nginx"):
         if not shutil.which(tool):

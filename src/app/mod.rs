@@ -14,8 +14,8 @@ use crate::base::{Clock, Config, Database, HttpClient, KeyRing, SealError};
 use crate::catalog::{Catalog, Generations};
 use crate::door::{self, Handles, Liveness, ProblemPage, PublicUrl};
 use crate::embed::Embedder;
-use crate::gateway::Gateway;
 use crate::gateway::policy::Services;
+use crate::gateway::{Gateway, Traffic};
 use crate::mcp;
 use crate::registry;
 use crate::search::Search;
@@ -51,8 +51,10 @@ pub fn assemble(
     let http = HttpClient::new(&config.fetch);
     let webhooks = Webhooks::new(&catalog, &auth, &http, &keys, public_url);
     let half_the_connections = (config.storage.database_connections as usize / 2).max(1);
+    let config = Arc::new(config);
+    let traffic = Traffic::new(gateway.clone(), auth.clone(), clock.clone(), config.clone(), services.clone());
     Ok(Handles {
-        config: Arc::new(config),
+        config,
         clock,
         auth,
         audit_trail,
@@ -61,6 +63,7 @@ pub fn assemble(
         search,
         webhooks,
         gateway,
+        traffic,
         services,
         ledger,
         http,
@@ -82,7 +85,12 @@ pub fn key_ring(config: &Config) -> Result<KeyRing, SealError> {
     KeyRing::load(config.gateway.encryption_keys.as_ref(), file)
 }
 
-/// All doors of the process as one service.
+/// All ways into the process.
+pub fn doors(handles: Handles) -> server::Doors {
+    server::Doors { traffic: Some(handles.traffic.clone()), router: router(handles) }
+}
+
+/// All doors of the process as one service, but for the gateway's own.
 pub fn router(handles: Handles) -> Router {
     let doors = Router::new()
         .merge(health::router())

@@ -1,6 +1,6 @@
 //! A start from nothing to serving, and the way back: the steps in their order.
 
-use super::{assemble, router, seed, server, worker};
+use super::{assemble, doors, seed, server, worker};
 use crate::api;
 use crate::auth::Auth;
 use crate::base::config::default_data_dir;
@@ -65,7 +65,7 @@ async fn serve_with(config: Config, storage: &Storage, listener: TcpListener, st
     worker::start(&handles, &tasks, &end_tasks);
     announce(&public_url, made.as_deref());
 
-    server::serve(listener, router(handles.clone()), handles.config.clone(), &handles.liveness, stop).await;
+    server::serve(listener, doors(handles.clone()), handles.config.clone(), &handles.liveness, stop).await;
 
     tracing::info!("Stopping");
     end_tasks.cancel();

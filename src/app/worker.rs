@@ -20,6 +20,7 @@ pub fn start(handles: &Handles, tasks: &TaskTracker, stop: &CancellationToken) {
     tasks.spawn(forget_old_sign_ins(handles.auth.clone(), stop.clone()));
     tasks.spawn(handles.search.clone().run(stop.clone()));
     tasks.spawn(handles.gateway.clone().follow(stop.clone()));
+    tasks.spawn(handles.traffic.clone().run(stop.clone()));
     tasks.spawn(handles.ledger.clone().run(stop.clone()));
     tasks.spawn(handles.services.clone().run(stop.clone()));
     let notices = handles.budget_notices.lock().expect("no holder of this lock can panic").take();

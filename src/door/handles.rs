@@ -4,7 +4,7 @@ use crate::audit_trail::AuditTrail;
 use crate::auth::Auth;
 use crate::base::{Clock, Config, Database, HttpClient};
 use crate::catalog::Catalog;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Traffic};
 use crate::gateway::policy::Services;
 use crate::gateway::usage::{BudgetNotices, Ledger};
 use crate::search::Search;
@@ -29,6 +29,7 @@ pub struct Handles {
     pub webhooks: Webhooks,
     pub upstreams: Upstreams,
     pub gateway: Gateway,
+    pub traffic: Traffic,
     /// What policies share: counters, the cache of answers.
     pub services: Services,
     pub ledger: Ledger,

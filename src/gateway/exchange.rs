@@ -4,7 +4,7 @@ use super::policy::Held;
 use super::settings::OnDisconnect;
 use super::snapshot::{Backend, Route, Snapshot};
 use crate::auth::Actor;
-use crate::wire::call::Call;
+use crate::wire::call::{Call, Dialect};
 use crate::wire::usage::Usage;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -208,6 +208,19 @@ impl Exchange {
         self.call().map_or("", |call| &call.model)
     }
 
+    /// The vendor's name of the model, once one was asked; else the alias.
+    #[must_use]
+    pub fn vendor_model(&self) -> &str {
+        if self.reply.vendor_model.is_empty() { self.model() } else { &self.reply.vendor_model }
+    }
+
+    /// Counts the prompt, where no policy did and nobody reported it.
+    pub(super) fn count_prompt(&mut self) {
+        if let (None, Asked::Model(call)) = (self.prompt_tokens, &self.asked) {
+            self.prompt_tokens = Some(super::tokens::estimate(call.dialect, self.vendor_model(), &self.body).input);
+        }
+    }
+
     /// Whether the answer is a stream of events.
     #[must_use]
     pub fn is_stream(&self) -> bool {
@@ -227,10 +240,24 @@ impl Exchange {
         Ok(())
     }
 
+    /// Notes that a request is away at this backend, for the case that nobody is there to see it return; gives how many
+    /// attempts there were before.
+    pub(super) fn given_up_at(&mut self, backend: &Arc<Backend>) -> usize {
+        let before = self.attempts.len();
+        let (result, took) = (AttemptResult::GivenUp, Duration::ZERO);
+        self.attempts.push(Attempt { backend: backend.clone(), result, took });
+        before
+    }
+
     /// Whether the answer is read on when the client has left.
     #[must_use]
     pub fn drains(&self) -> bool {
         self.reply.backend.as_ref().is_some_and(|backend| backend.settings.on_disconnect == OnDisconnect::Drain)
+    }
+
+    /// Counting tokens and calling REST APIs uses none.
+    fn is_charged(&self) -> bool {
+        self.call().is_some_and(|call| call.dialect != Dialect::CountTokens)
     }
 
     /// What it is settled with when it ends so: what the vendor reported, else what was counted.
@@ -247,7 +274,7 @@ impl Exchange {
                 (reported, UsageSource::Reported)
             }
             Some(reported) => (Usage { input: reported.input, ..reported.with(counted) }, UsageSource::Counted),
-            None if !went_out || is_error || self.call().is_none() => (Usage::default(), UsageSource::Nothing),
+            None if !went_out || is_error || !self.is_charged() => (Usage::default(), UsageSource::Nothing),
             None if self.prompt_tokens.is_none() => (counted, UsageSource::Estimated),
             None => (counted, UsageSource::Counted),
         };

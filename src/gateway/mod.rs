@@ -8,19 +8,24 @@ mod admin;
 pub mod balance;
 pub mod cache;
 mod credential;
+pub mod door;
 pub mod exchange;
 pub mod limit;
 mod masking;
 pub mod policy;
+pub mod provider;
 pub mod settings;
 mod snapshot;
 mod store;
 pub mod tokens;
+mod traffic;
+pub mod upstream;
 pub mod usage;
 
 pub use admin::{Applied, Applying, Import, Imported, Put, Source, Stored};
 pub use credential::{Credential, CredentialError, Secret};
 pub use snapshot::{Backend, Parts, Policy, Pool, PoolMember, Route, Snapshot, asset_of};
+pub use traffic::{LiveMember, ReplyBody, Traffic};
 
 use crate::base::{Clock, Config, Database, Egress, KeyRing, SealError};
 use arc_swap::ArcSwap;

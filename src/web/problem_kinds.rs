@@ -66,6 +66,30 @@ const KINDS: &[Kind] = &[
         help: "Call from an allowed network, or ask who keeps the policy; the body names it.",
     },
     Kind {
+        name: "backends-broken",
+        status: 502,
+        meaning: "Every backend that was asked broke off or answered what is no answer; `tried` says which.",
+        help: "Try again; if it stays, give the request id to the operator.",
+    },
+    Kind {
+        name: "backends-busy",
+        status: 429,
+        meaning: "Every backend of the route has no room now; `tried` says what each answered.",
+        help: "Wait for the time in `Retry-After`, the earliest at which one may have room.",
+    },
+    Kind {
+        name: "backends-out",
+        status: 503,
+        meaning: "No backend of the route is available: they failed, or are left alone for a while because they did.",
+        help: "Wait for the time in `Retry-After`; the operator sees the state of the pool on the gateway's page.",
+    },
+    Kind {
+        name: "backends-timed-out",
+        status: 504,
+        meaning: "Every backend that was asked took longer than it may.",
+        help: "Try again, or let the operator raise the backend's timeouts.",
+    },
+    Kind {
         name: "bad-if-match",
         status: 400,
         meaning: "The If-Match header is no entity tag of ours.",
@@ -106,6 +130,12 @@ const KINDS: &[Kind] = &[
         status: 413,
         meaning: "The body is longer than is taken here.",
         help: "Send less at once; many assets go through POST /api/v1/import, one a line.",
+    },
+    Kind {
+        name: "body-unreadable",
+        status: 400,
+        meaning: "The body is no request of this kind; the text says where.",
+        help: "Mend the field that is named.",
     },
     Kind {
         name: "budget-reached",
@@ -228,6 +258,12 @@ const KINDS: &[Kind] = &[
         help: "Try again in a few seconds.",
     },
     Kind {
+        name: "loop-detected",
+        status: 508,
+        meaning: "The request passed through gateways that lead to one another.",
+        help: "Let the operator look at which backends point back at a gateway.",
+    },
+    Kind {
         name: "method-not-allowed",
         status: 405,
         meaning: "The thing is there, but is not asked this way.",
@@ -238,6 +274,12 @@ const KINDS: &[Kind] = &[
         status: 403,
         meaning: "A policy of the gateway does not allow this model.",
         help: "Ask for one of the models that the help names.",
+    },
+    Kind {
+        name: "model-unknown",
+        status: 404,
+        meaning: "There is no model of this name that this caller may use.",
+        help: "`GET /llm/v1/models` lists those that there are.",
     },
     Kind {
         name: "name-taken",
@@ -264,6 +306,18 @@ const KINDS: &[Kind] = &[
         help: "Look at the name; with a key of its workspace more may be seen.",
     },
     Kind {
+        name: "not-served",
+        status: 400,
+        meaning: "The route, or every backend of it, does not serve requests of this kind.",
+        help: "Ask another model, or in another dialect.",
+    },
+    Kind {
+        name: "not-translatable",
+        status: 400,
+        meaning: "The request holds something that cannot be told to the vendor that serves the model.",
+        help: "Leave out what is named, or ask another model.",
+    },
+    Kind {
         name: "other-origin",
         status: 403,
         meaning: "The request came from a page of another site.",
@@ -288,6 +342,12 @@ const KINDS: &[Kind] = &[
         help: "Wait for the next period, or have the quota raised; the body names the policy and the time of the reset.",
     },
     Kind {
+        name: "refused-by-vendor",
+        status: 400,
+        meaning: "The vendor refused the request; the text is the vendor's.",
+        help: "Mend the request as the vendor says.",
+    },
+    Kind {
         name: "registry-refused",
         status: 400,
         meaning: "The MCP registry API refuses what was published: a server.json that breaks a rule of the format.",
@@ -298,6 +358,12 @@ const KINDS: &[Kind] = &[
         status: 413,
         meaning: "A policy of the gateway allows no request of this size.",
         help: "Send a shorter body or prompt; the body names the policy and its bound.",
+    },
+    Kind {
+        name: "route-disabled",
+        status: 503,
+        meaning: "The route is switched off.",
+        help: "Ask the owner of the route.",
     },
     Kind {
         name: "session-over",
@@ -388,6 +454,12 @@ const KINDS: &[Kind] = &[
         status: 415,
         meaning: "A body of this type is not taken here.",
         help: "The detail names the types that are; see also the Content-Type header you sent.",
+    },
+    Kind {
+        name: "upstream-broke-off",
+        status: 502,
+        meaning: "The backend broke off in the middle of a stream; what came before was passed on.",
+        help: "Ask again; what was received was charged.",
     },
     Kind {
         name: "url-refused",

@@ -1,7 +1,7 @@
 //! `Call`: what we act on in a request to a model, in whichever dialect it is written. All else stays where it lies and
 //! passes through.
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::{borrow::Cow, ops::Range};
 
@@ -281,39 +281,30 @@ fn usage_asked(call: &Call, body: &[u8]) -> Edit {
 /// The text of a reply's piece: the values of the keys that carry text, found without reading the rest.
 ///
 /// A key within a text cannot be mistaken for one: its quotes would be escaped.
-pub fn each_text(json: &[u8], mut each: impl FnMut(&str)) {
-    const KEYS: &[&[u8]] =
-        &[b"content\":", b"text\":", b"arguments\":", b"partial_json\":", b"thinking\":", b"delta\":", b"refusal\":"];
-    for key in KEYS {
+pub fn each_text(dialect: Dialect, json: &[u8], mut each: impl FnMut(&str)) {
+    let keys: &[&[u8]] = match dialect {
+        Dialect::Messages => &[b"text\":", b"partial_json\":", b"thinking\":"],
+        Dialect::Responses => &[b"\"delta\":"],
+        // `reasoning_content` ends like `content`.
+        _ => &[b"content\":", b"arguments\":", b"refusal\":"],
+    };
+    for key in keys {
         for at in memchr::memmem::find_iter(json, key) {
             let value = json[at + key.len()..].trim_ascii_start();
             if value.first() != Some(&b'"') {
                 continue;
             }
             let mut reader = serde_json::Deserializer::from_slice(value).into_iter::<TextOrElse<'_>>();
-            if let Some(Ok(TextOrElse(Some(text)))) = reader.next() {
+            if let Some(Ok(TextOrElse(text))) = reader.next() {
                 each(&text);
             }
         }
     }
 }
 
-struct TextOrElse<'a>(Option<Cow<'a, str>>);
-
-impl<'de> Deserialize<'de> for TextOrElse<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Either<'a> {
-            Text(#[serde(borrow)] Cow<'a, str>),
-            Else(IgnoredAny),
-        }
-        Ok(match Either::deserialize(deserializer)? {
-            Either::Text(text) => Self(Some(text)),
-            Either::Else(IgnoredAny) => Self(None),
-        })
-    }
-}
+/// A text, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct TextOrElse<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
@@ -394,15 +385,16 @@ mod tests {
 
     #[test]
     fn texts_are_found_without_reading_the_rest() {
-        let collect = |json: &str| {
+        for (dialect, json, expected) in [
+            (Dialect::Chat, r#"{"choices":[{"delta":{"content":"a\"content\":\"b\n"}}]}"#, "a\"content\":\"b\n"),
+            (Dialect::Chat, r#"{"delta":{"tool_calls":[{"function":{"arguments": "{\"a\""}}]}}"#, "{\"a\""),
+            (Dialect::Chat, r#"{"choices":[{"delta":{"content":null}}]}"#, ""),
+            (Dialect::Messages, r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"hey"}}"#, "hey"),
+            (Dialect::Responses, r#"{"type":"response.output_text.delta","delta":"hey"}"#, "hey"),
+        ] {
             let mut all = String::new();
-            each_text(json.as_bytes(), |text| all.push_str(text));
-            all
-        };
-        assert_eq!(collect(r#"{"choices":[{"delta":{"content":"a\"content\":\"b\n"}}]}"#), "a\"content\":\"b\n");
-        assert_eq!(collect(r#"{"delta":{"tool_calls":[{"function":{"arguments": "{\"a\""}}]}}"#), "{\"a\"");
-        assert_eq!(collect(r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"hey"}}"#), "hey");
-        assert_eq!(collect(r#"{"type":"response.output_text.delta","delta":"hey"}"#), "hey");
-        assert_eq!(collect(r#"{"choices":[{"delta":{"content":null}}]}"#), "");
+            each_text(dialect, json.as_bytes(), |text| all.push_str(text));
+            assert_eq!(all, expected, "{json}");
+        }
     }
 }

@@ -18,6 +18,7 @@ pub mod server_json;
 pub mod sse;
 mod text;
 mod tidy;
+pub mod translate;
 pub mod usage;
 pub mod yaml;
 

@@ -8,10 +8,12 @@ mod guarded;
 use crate::{
     base::{Config, Problem},
     door::Liveness,
+    gateway::{self, ReplyBody, Traffic},
 };
-use axum::{Router, body::Body, extract::ConnectInfo};
+use axum::{BoxError, Router, body::Body, extract::ConnectInfo};
 use bytes::Bytes;
 use caps::{Caps, Full, Place};
+use futures::future::Either;
 use guarded::{Guarded, InFlight, InFlightGuard};
 use http::Request;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -21,6 +23,7 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use std::{
+    convert::Infallible,
     io,
     net::SocketAddr,
     pin::Pin,
@@ -39,9 +42,22 @@ pub struct Stop {
     pub now: CancellationToken,
 }
 
+/// What is served: the gateway's traffic, which passes no layer but its own, and everything else.
+#[derive(Clone)]
+pub struct Doors {
+    pub traffic: Option<Traffic>,
+    pub router: Router,
+}
+
+impl From<Router> for Doors {
+    fn from(router: Router) -> Self {
+        Self { traffic: None, router }
+    }
+}
+
 /// What the connections of a process share.
 struct Server {
-    router: Router,
+    doors: Doors,
     builder: Builder<TokioExecutor>,
     config: Arc<Config>,
     caps: Caps,
@@ -55,9 +71,15 @@ struct Server {
 ///
 /// Stopping takes four steps: `/readyz` answers 503 for the drain delay; the listener closes; connections finish the
 /// requests they have; after the drain timeout the rest is cut.
-pub async fn serve(listener: TcpListener, router: Router, config: Arc<Config>, liveness: &Liveness, stop: &Stop) {
+pub async fn serve(
+    listener: TcpListener,
+    doors: impl Into<Doors>,
+    config: Arc<Config>,
+    liveness: &Liveness,
+    stop: &Stop,
+) {
     let server = Arc::new(Server {
-        router,
+        doors: doors.into(),
         builder: builder(&config),
         caps: Caps::new(&config),
         drain: CancellationToken::new(),
@@ -180,13 +202,25 @@ async fn connection(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, pl
     }
     let in_flight = InFlight::default();
     let stream = Guarded::new(stream, &server.config.limits, in_flight.clone());
-    let router = server.router.clone();
+    let doors = server.doors.clone();
     let requests = in_flight.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let guard = requests.begin();
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = router.clone().call(request.map(Body::new));
-        async move { answer.await.map(|response| response.map(|body| Counted { body, _guard: guard })) }
+        let answer = match &doors.traffic {
+            Some(traffic) if gateway::door::is_ours(request.uri().path()) => {
+                let traffic = traffic.clone();
+                Either::Left(async move { gateway::door::serve(&traffic, request, peer).await.map(Answer::Traffic) })
+            }
+            _ => {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                let answer = doors.router.clone().call(request.map(Body::new));
+                Either::Right(async move {
+                    let Ok(response) = answer.await;
+                    response.map(Answer::Routed)
+                })
+            }
+        };
+        async move { Ok::<_, Infallible>(answer.await.map(|body| Counted { body, _guard: guard })) }
     });
     let conversation = server.builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(conversation);
@@ -236,23 +270,37 @@ async fn idle_for(in_flight: &InFlight, span: Duration) {
 
 /// A body that counts as work until it is sent or given up.
 struct Counted {
-    body: Body,
+    body: Answer,
     _guard: InFlightGuard,
+}
+
+enum Answer {
+    Traffic(ReplyBody),
+    Routed(Body),
 }
 
 impl HttpBody for Counted {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.body {
+            Answer::Traffic(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Answer::Routed(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.body {
+            Answer::Traffic(body) => body.is_end_stream(),
+            Answer::Routed(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.body {
+            Answer::Traffic(body) => body.size_hint(),
+            Answer::Routed(body) => body.size_hint(),
+        }
     }
 }

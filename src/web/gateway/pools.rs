@@ -1,10 +1,10 @@
 //! `/gateway/pools`: what each pool's members do now, why breakers opened, and the way to take one out by hand.
 
 use super::{anchor, capacity, workspace};
-use crate::base::{Clock, Problem};
+use crate::base::{Clock, PoolId, Problem};
 use crate::door::{Failure, PublicUrl};
-use crate::gateway::Gateway;
 use crate::gateway::settings::{Affinity, Book, Owner, PoolSettings, Section, Serves, Settings, Strategy, Thing};
+use crate::gateway::{Gateway, LiveMember, Traffic};
 use crate::web::layout::{Layout, Place, page};
 use crate::web::{same_origin, words};
 use askama::Template;
@@ -69,13 +69,15 @@ impl Pools {
 pub async fn show(
     layout: Layout,
     State(gateway): State<Gateway>,
+    State(traffic): State<Traffic>,
     State(clock): State<Clock>,
 ) -> Result<Response, Failure> {
     let book = gateway.readable(&layout.actor).await?;
     let may_drain = |owner: &Owner| Gateway::may_manage(&layout.actor, owner);
     let pools: Vec<Row> = book
         .pools()
-        .map(|(thing, settings)| Row {
+        .map(|(thing, settings)| (thing, settings, traffic.live(PoolId(thing.id)).unwrap_or_default()))
+        .map(|(thing, settings, live)| Row {
             anchor: anchor(&thing.owner, &thing.name),
             name: thing.name.clone(),
             workspace: workspace(&thing.owner),
@@ -86,7 +88,11 @@ pub async fn show(
                 .iter()
                 .map(|member| {
                     let backend = book.named(Section::Backend, &thing.owner, &member.backend);
-                    member_row(member, backend, &may_drain)
+                    let row = member_row(member, backend, &may_drain);
+                    match live.iter().find(|one| one.backend == member.backend) {
+                        Some(live) => row.with(live),
+                        None => row,
+                    }
                 })
                 .collect(),
         })
@@ -94,6 +100,29 @@ pub async fn show(
     let may_drain = pools.iter().flat_map(|pool| &pool.members).any(|member| member.may_drain);
     let left_out = if Gateway::may_manage(&layout.actor, &Owner::Instance) { gateway.left_out() } else { Vec::new() };
     page(&Pools { layout: layout.at(Place::Gateway), pools, left_out, may_drain, now: clock.now() })
+}
+
+impl MemberRow {
+    /// What it does now, on this replica.
+    fn with(mut self, live: &LiveMember) -> Self {
+        let seconds = |span: std::time::Duration| format!("{:.0} s", span.as_secs_f64().ceil());
+        match live.state {
+            "open" => {
+                let wait = live.opens_in.map(seconds).unwrap_or_default();
+                (self.class, self.state) = ("bad", format!("left alone for {wait}"));
+            }
+            "half-open" => (self.class, self.state) = ("warn", "being tried".to_owned()),
+            _ => {}
+        }
+        if let Some((why, ago)) = live.last_trip.as_ref().filter(|_| self.reason.is_empty()) {
+            self.reason = format!("it {why}, {} ago", seconds(*ago));
+        }
+        self.busy = live.busy.to_string();
+        if !live.latency.is_zero() {
+            self.latency = format!("{} ms", live.latency.as_millis());
+        }
+        self
+    }
 }
 
 fn member_row(

@@ -4,6 +4,7 @@ mod browser;
 mod identity_provider;
 mod postgres;
 mod program;
+pub mod vendor;
 
 pub use browser::{Browser, Seen};
 pub use identity_provider::IdentityProvider;
@@ -78,7 +79,7 @@ impl TestApp {
         let admin_key = admin_key.reveal().to_owned();
 
         let stop = Stop::default();
-        let router = wharfinger::app::router(handles.clone());
+        let router = wharfinger::app::doors(handles.clone());
         let (config, liveness, ends) = (handles.config.clone(), handles.liveness.clone(), stop.clone());
         tokio::spawn(async move { serve(listener, router, config, &liveness, &ends).await });
         tokio::spawn(handles.auth.clone().follow_changes(stop.now.clone()));

@@ -1,0 +1,76 @@
+//! The body of a request, read once, within the bounds of the settings.
+
+use crate::base::Problem;
+use crate::base::config::Limits;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode, header};
+use http_body::Body;
+use http_body_util::BodyExt;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// # Errors
+/// 413 when it is too long, before it is read where it says so; 408 when it is too slow; 400 when it breaks off; 415 when
+/// it is packed.
+pub(super) async fn read<B>(mut body: B, headers: &HeaderMap, limits: &Limits) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let most = limits.max_body;
+    let too_long = || {
+        let words = format!("The body is longer than {most}, the most that is taken here.");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-long", "Body too long", words).with("limit", most.0)
+    };
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        let words = "The body is packed; send it plain.";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Packed body", words));
+    }
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > most.0) {
+        return Err(too_long());
+    }
+    let until = Instant::now() + limits.body_timeout;
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = next(&mut body, until, limits.body_idle_timeout).await? {
+        let Ok(data) = frame.into_data() else { continue };
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+            continue;
+        }
+        if rest.is_empty() {
+            let length = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+            rest.reserve(length.max(first.len() + data.len()));
+            rest.extend_from_slice(&first);
+        }
+        if (rest.len() + data.len()) as u64 > most.0 {
+            return Err(too_long());
+        }
+        rest.extend_from_slice(&data);
+    }
+    if first.len() as u64 > most.0 {
+        return Err(too_long());
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+async fn next<B>(body: &mut B, until: Instant, idle: Duration) -> Result<Option<http_body::Frame<Bytes>>, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    if body.is_end_stream() {
+        return Ok(None);
+    }
+    let by = until.min(Instant::now() + idle);
+    match timeout_at(by, body.frame()).await {
+        Err(_) => {
+            let words = "The request was given up: its body came too slowly.";
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", "Body too slow", words))
+        }
+        Ok(Some(Err(_))) => {
+            Err(Problem::bad_request("The body broke off, or its framing is wrong.").with_kind("body-incomplete"))
+        }
+        Ok(Some(Ok(frame))) => Ok(Some(frame)),
+        Ok(None) => Ok(None),
+    }
+}

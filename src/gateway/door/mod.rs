@@ -1,0 +1,277 @@
+//! The way in: `/llm/...` and `/rest/...`. It reads the body once, finds the caller and the route, and tells errors in the
+//! dialect of whoever asks. Everything else is [`Traffic`]'s.
+//!
+//! It stands before the router and its layers: what they do for pages and the register costs more than a request through
+//! the gateway may.
+
+mod body;
+mod error;
+mod path;
+
+use super::exchange::{Asked, Exchange, Reply};
+use super::settings;
+use super::tokens::estimate_aside;
+use super::traffic::{ReplyBody, Traffic};
+use crate::auth::Actor;
+use crate::base::Problem;
+use crate::wire::call::{Call, CallError, Dialect};
+use crate::wire::{anthropic, openai};
+use bytes::Bytes;
+use error::Voice;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use path::Target;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use path::is_ours;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A request that passed so many gateways of ours goes in a circle.
+const MOST_HOPS: u32 = 5;
+
+/// How many gateways of ours a request has passed.
+pub(super) fn hops(headers: &HeaderMap) -> u32 {
+    headers.get("x-wharfinger-hops").and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
+}
+
+/// Answers a request whose path [`is_ours`].
+pub async fn serve<B>(traffic: &Traffic, request: Request<B>, peer: SocketAddr) -> Response<ReplyBody>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: std::error::Error + 'static,
+{
+    let begun = Instant::now();
+    let (head, body) = request.into_parts();
+    let trusted = is_trusted(traffic, peer.ip());
+    let id = request_id(&head.headers, trusted);
+    let target = Target::of(head.uri.path(), head.uri.query());
+    let voice = target.as_ref().map_or(Voice::Problem, |target| Voice::of(target));
+    let asking = Asking { traffic, id: &id, begun, ip: client_ip(traffic, &head.headers, peer.ip(), trusted) };
+    let outcome = match target {
+        Some(target) => asking.answer(target, head.method, head.headers, body).await,
+        None => Err((Box::new(path::unknown(head.uri.path())), HeaderMap::new())),
+    };
+    let mut response = outcome.unwrap_or_else(|(problem, headers)| voice.render(&problem, headers, &id));
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    response
+}
+
+type Refused = (Box<Problem>, HeaderMap);
+
+fn plainly(problem: Problem) -> Refused {
+    (Box::new(problem), HeaderMap::new())
+}
+
+/// A request that is being answered.
+struct Asking<'a> {
+    traffic: &'a Traffic,
+    id: &'a Arc<str>,
+    begun: Instant,
+    ip: IpAddr,
+}
+
+impl Asking<'_> {
+    async fn answer<B>(
+        &self,
+        target: Target,
+        method: Method,
+        mut headers: HeaderMap,
+        body: B,
+    ) -> Result<Response<ReplyBody>, Refused>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+        B::Error: std::error::Error + 'static,
+    {
+        target.check_method(&method).map_err(plainly)?;
+        let caller = self.caller(&headers).await.map_err(plainly)?;
+        if hops(&headers) >= MOST_HOPS {
+            let words = "The request went in a circle: it passed through gateways that lead to one another.";
+            let status = StatusCode::LOOP_DETECTED;
+            return Err(plainly(Problem::new(status, "loop-detected", "Loop detected", words)));
+        }
+        for name in ["authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"] {
+            headers.remove(name);
+        }
+        let snapshot = self.traffic.snapshot();
+        let (route, asked, body) = match target {
+            Target::Models { anthropic, model } => {
+                return models(&snapshot.models(&caller), anthropic, model).map_err(plainly);
+            }
+            Target::Call { dialect, model } => {
+                let body = body::read(body, &headers, &self.traffic.config().limits).await.map_err(plainly)?;
+                let call = Call::read(dialect, &body, model.as_deref()).map_err(|error| plainly(unreadable(error)))?;
+                let route =
+                    snapshot.route_for_model(&caller, &call.model).ok_or_else(|| plainly(no_model(&call.model)))?;
+                check_dialect(route, dialect).map_err(plainly)?;
+                (route.clone(), Asked::Model(call), body)
+            }
+            Target::Rest { workspace, asset, path } => {
+                let route = snapshot.route_for_rest(&caller, &workspace, &asset).cloned();
+                let missing = || Problem::not_found(format!("No API {workspace}/{asset} can be called here by you."));
+                let route = route.ok_or_else(|| plainly(missing()))?;
+                let body = body::read(body, &headers, &self.traffic.config().limits).await.map_err(plainly)?;
+                (route, Asked::Rest { method, path }, body)
+            }
+        };
+        if route.settings.disabled {
+            let words = format!("The route {} is switched off.", route.name);
+            let problem = Problem::unavailable(words).with_kind("route-disabled");
+            return Err(plainly(problem.with_help("Ask the owner of the route.")));
+        }
+        let counts = matches!(&asked, Asked::Model(call) if call.dialect == Dialect::CountTokens);
+        let exchange = Exchange {
+            id: self.id.clone(),
+            begun: self.begun,
+            at: self.traffic.clock().now(),
+            caller,
+            ip: self.ip,
+            headers,
+            snapshot: snapshot.clone(),
+            route,
+            asked,
+            body,
+            prompt_tokens: None,
+            upstream_headers: Vec::new(),
+            answer_headers: Vec::new(),
+            filters: Vec::new(),
+            keep_reply: 0,
+            attempts: Vec::new(),
+            reply: Reply::default(),
+            held: Vec::new(),
+            refused_by: None,
+        };
+        if counts && !self.traffic.counts_upstream(&exchange) {
+            return Ok(counted(&exchange).await);
+        }
+        self.traffic.answer(exchange).await
+    }
+
+    async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Actor>, Problem> {
+        let credential = credential(headers)?;
+        let missing = || Problem::unauthenticated("The gateway is called with a key.");
+        self.traffic.identify(credential.ok_or_else(missing)?).await
+    }
+}
+
+/// The key a request carries, in whichever header its client sends it.
+fn credential(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let wrong = || Problem::unauthenticated("The Authorization header is not of the form `Bearer <key>`.");
+    let mut found: Option<&str> = None;
+    for name in ["authorization", "api-key", "x-api-key"] {
+        let Some(value) = headers.get(name) else { continue };
+        let text = value.to_str().map_err(|_| wrong())?.trim();
+        let text = match name {
+            "authorization" => {
+                let (scheme, rest) = text.split_once(' ').ok_or_else(wrong)?;
+                if !scheme.eq_ignore_ascii_case("bearer") || rest.trim().is_empty() {
+                    return Err(wrong());
+                }
+                rest.trim()
+            }
+            _ => text,
+        };
+        if found.is_some_and(|other| other != text) {
+            return Err(Problem::unauthenticated("The request carries two different credentials."));
+        }
+        found = Some(text);
+    }
+    Ok(found)
+}
+
+/// What the actor may not call is not there, in the same words.
+fn no_model(model: &str) -> Problem {
+    Problem::not_found(format!("There is no model {model} here that you may call."))
+        .with_kind("model-unknown")
+        .with_help("GET /llm/v1/models lists those you may.")
+}
+
+fn unreadable(error: CallError) -> Problem {
+    let problem = Problem::bad_request(error.message.clone()).with_kind("body-unreadable");
+    match error.field {
+        Some(field) => problem.with_errors(vec![crate::base::FieldError::new(format!("body.{field}"), error.message)]),
+        None => problem,
+    }
+}
+
+fn check_dialect(route: &super::Route, dialect: Dialect) -> Result<(), Problem> {
+    let as_set = match dialect {
+        Dialect::Chat => settings::Dialect::OpenaiChat,
+        Dialect::Responses => settings::Dialect::OpenaiResponses,
+        Dialect::Embeddings => settings::Dialect::OpenaiEmbeddings,
+        Dialect::Messages | Dialect::CountTokens => settings::Dialect::AnthropicMessages,
+    };
+    let dialects = &route.settings.dialects;
+    if dialects.is_empty() || dialects.contains(&as_set) {
+        return Ok(());
+    }
+    let names: Vec<_> = dialects.iter().map(|dialect| dialect.as_str()).collect();
+    let words = format!("The route {} is not called in this way, only as {}.", route.name, names.join(", "));
+    Err(Problem::bad_request(words).with_kind("not-served"))
+}
+
+/// The tokens of a prompt, counted here because no backend of the route counts them.
+async fn counted(exchange: &Exchange) -> Response<ReplyBody> {
+    let estimate = estimate_aside(Dialect::Messages, exchange.model(), &exchange.body).await;
+    json(&serde_json::json!({"input_tokens": estimate.input}))
+}
+
+fn models(
+    models: &[(&str, &Arc<super::Route>)],
+    is_anthropic: bool,
+    one: Option<String>,
+) -> Result<Response<ReplyBody>, Problem> {
+    let wanted = models.iter().filter(|(name, _)| one.as_deref().is_none_or(|one| one == *name)).map(|(name, _)| *name);
+    let list = match is_anthropic {
+        true => anthropic::models(wanted.map(|name| (name.to_owned(), "1970-01-01T00:00:00Z".to_owned()))),
+        false => openai::models(wanted.map(|name| (name, 0))),
+    };
+    match &one {
+        None => Ok(json(&list)),
+        Some(name) => list["data"].get(0).map(json).ok_or_else(|| no_model(name)),
+    }
+}
+
+fn json(value: &serde_json::Value) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::whole(value.to_string().into()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn is_trusted(traffic: &Traffic, peer: IpAddr) -> bool {
+    traffic.config().server.trusted_proxies.iter().any(|network| network.contains(peer))
+}
+
+/// The id a trusted proxy gave, where it is plain; else a new one.
+fn request_id(headers: &HeaderMap, trusted: bool) -> Arc<str> {
+    let given = headers.get(&REQUEST_ID).filter(|_| trusted).and_then(|value| value.to_str().ok());
+    let is_plain = |id: &&str| {
+        (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+    };
+    match given.filter(is_plain) {
+        Some(id) => id.into(),
+        None => {
+            let mut buffer = uuid::Uuid::encode_buffer();
+            let id: &str = uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
+            id.into()
+        }
+    }
+}
+
+/// The client's address: the last of `X-Forwarded-For` that is no trusted proxy's, where the peer is one.
+fn client_ip(traffic: &Traffic, headers: &HeaderMap, peer: IpAddr, trusted: bool) -> IpAddr {
+    if !trusted {
+        return peer;
+    }
+    let mut named: Vec<IpAddr> = Vec::new();
+    for value in headers.get_all("x-forwarded-for") {
+        named.extend(
+            value.to_str().unwrap_or_default().split(',').filter_map(|text| text.trim().parse::<IpAddr>().ok()),
+        );
+    }
+    named.into_iter().rev().find(|ip| !is_trusted(traffic, *ip)).unwrap_or(peer)
+}

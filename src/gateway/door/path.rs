@@ -1,0 +1,149 @@
+//! Which request a path asks for.
+
+use crate::base::Problem;
+use crate::wire::call::Dialect;
+use http::{Method, StatusCode};
+use percent_encoding::percent_decode_str;
+
+/// What a path leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A model; named by the path where Azure's clients do.
+    Call { dialect: Dialect, model: Option<String> },
+    /// The list of models, or one of it.
+    Models { anthropic: bool, model: Option<String> },
+    /// A REST API; the rest of the path with the query.
+    Rest { workspace: String, asset: String, path: String },
+}
+
+/// Whether the gateway answers this path.
+#[must_use]
+pub fn is_ours(path: &str) -> bool {
+    path.starts_with("/llm/") || path.starts_with("/rest/")
+}
+
+impl Target {
+    pub(super) fn of(path: &str, query: Option<&str>) -> Option<Self> {
+        if let Some(rest) = path.strip_prefix("/rest/") {
+            return rest_api(rest, query);
+        }
+        let path = path.strip_prefix("/llm/")?.trim_end_matches('/');
+        if let Some(rest) = path.strip_prefix("anthropic/v1/") {
+            return match rest {
+                "messages" => Some(call(Dialect::Messages, None)),
+                "messages/count_tokens" => Some(call(Dialect::CountTokens, None)),
+                _ => models(rest, true),
+            };
+        }
+        if let Some(rest) = path.strip_prefix("openai/deployments/") {
+            let (model, tail) = rest.split_once('/')?;
+            let model = percent_decode_str(model).decode_utf8().ok()?.into_owned();
+            return openai(tail).map(|dialect| call(dialect, Some(model)));
+        }
+        let rest = ["v1/", "openai/v1/", "openai/"].iter().find_map(|start| path.strip_prefix(start))?;
+        openai(rest).map(|dialect| call(dialect, None)).or_else(|| models(rest, false))
+    }
+
+    pub(super) fn check_method(&self, method: &Method) -> Result<(), Problem> {
+        let (expected, word) = match self {
+            Self::Call { .. } => (Method::POST, "POST"),
+            Self::Models { .. } => (Method::GET, "GET"),
+            Self::Rest { .. } => return Ok(()),
+        };
+        if *method == expected {
+            return Ok(());
+        }
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Err(Problem::new(status, "method-not-allowed", "Method not allowed", format!("This is asked for by {word}.")))
+    }
+}
+
+fn call(dialect: Dialect, model: Option<String>) -> Target {
+    Target::Call { dialect, model }
+}
+
+fn openai(tail: &str) -> Option<Dialect> {
+    match tail {
+        "chat/completions" => Some(Dialect::Chat),
+        "responses" => Some(Dialect::Responses),
+        "embeddings" => Some(Dialect::Embeddings),
+        _ => None,
+    }
+}
+
+fn models(rest: &str, anthropic: bool) -> Option<Target> {
+    if rest == "models" {
+        return Some(Target::Models { anthropic, model: None });
+    }
+    let model = percent_decode_str(rest.strip_prefix("models/")?).decode_utf8().ok()?.into_owned();
+    Some(Target::Models { anthropic, model: Some(model) })
+}
+
+/// `{workspace}/{asset}/...`; the slash within an asset's name is percent-encoded.
+fn rest_api(rest: &str, query: Option<&str>) -> Option<Target> {
+    let (workspace, rest) = rest.split_once('/')?;
+    let (asset, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let asset = percent_decode_str(asset).decode_utf8().ok()?.into_owned();
+    // Dots that climb are refused here: what they lead to would be another API's.
+    let climbs = |segment: &str| {
+        let plain = percent_decode_str(segment).decode_utf8_lossy();
+        plain == ".." || plain == "." || plain.contains(['/', '\\']) && plain.contains("..")
+    };
+    if path.split('/').any(climbs) || asset.is_empty() {
+        return None;
+    }
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    Some(Target::Rest { workspace: workspace.to_owned(), asset, path: format!("/{path}{query}") })
+}
+
+/// What a path that leads nowhere is told.
+pub(super) fn unknown(path: &str) -> Problem {
+    let detail = if path.starts_with("/rest/") {
+        "An API is called at /rest/{workspace}/{asset}/ and its own path; a slash in the asset's name is written %2F."
+    } else {
+        "The gateway answers at /llm/v1/ (chat/completions, responses, embeddings, models), \
+         /llm/openai/deployments/{model}/, /llm/openai/v1/ and /llm/anthropic/v1/ (messages, models)."
+    };
+    Problem::not_found(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_client_finds_its_path() {
+        let named = |model: &str| Some(model.to_owned());
+        for (path, expected) in [
+            ("/llm/v1/chat/completions", Some(call(Dialect::Chat, None))),
+            ("/llm/v1/responses", Some(call(Dialect::Responses, None))),
+            ("/llm/v1/models", Some(Target::Models { anthropic: false, model: None })),
+            ("/llm/v1/models/team%2Ffast", Some(Target::Models { anthropic: false, model: named("team/fast") })),
+            ("/llm/openai/v1/embeddings", Some(call(Dialect::Embeddings, None))),
+            ("/llm/openai/deployments/gpt-4o/chat/completions", Some(call(Dialect::Chat, named("gpt-4o")))),
+            ("/llm/openai/deployments/a%2Fb/embeddings", Some(call(Dialect::Embeddings, named("a/b")))),
+            ("/llm/openai/responses", Some(call(Dialect::Responses, None))),
+            ("/llm/anthropic/v1/messages", Some(call(Dialect::Messages, None))),
+            ("/llm/anthropic/v1/messages/count_tokens", Some(call(Dialect::CountTokens, None))),
+            ("/llm/v1/images", None),
+            ("/llm/", None),
+        ] {
+            assert_eq!(Target::of(path, None), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_rest_path_goes_on_as_it_is_and_never_climbs() {
+        let of = |path, query| Target::of(path, query);
+        let rest = |asset: &str, path: &str| {
+            Some(Target::Rest { workspace: "shop".into(), asset: asset.into(), path: path.into() })
+        };
+        assert_eq!(of("/rest/shop/orders/v1/a%20b", Some("x=1&y")), rest("orders", "/v1/a%20b?x=1&y"));
+        assert_eq!(of("/rest/shop/com.example%2Forders", None), rest("com.example/orders", "/"));
+        for path in
+            ["/rest/shop/orders/../x", "/rest/shop/orders/%2e%2e/x", "/rest/shop/orders/a%2f..%2fx", "/rest/shop"]
+        {
+            assert_eq!(of(path, None), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! One attempt at one backend, up to the first byte of its answer.
+
+use super::outgoing::Outgoing;
+use super::plan::PlannedMember;
+use crate::base::Problem;
+use crate::gateway::balance::{Taken, breaker::Verdict};
+use crate::gateway::exchange::{AttemptResult, Exchange};
+use crate::gateway::provider::Outcome;
+use crate::gateway::upstream::{AnswerBody, Answered, SendError};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, Method, StatusCode, header, response::Parts};
+use serde::de::IgnoredAny;
+use std::future::poll_fn;
+use std::time::{Duration, Instant};
+use time::OffsetDateTime;
+
+/// The longest answer that is no stream.
+const WHOLE: usize = 32 * 1024 * 1024;
+/// The longest refusal that is passed on.
+const REFUSAL: usize = 1024 * 1024;
+
+/// What came of it.
+pub(super) enum Tried {
+    /// An answer that goes on piece by piece. The first is there where it was waited for.
+    Stream { answered: Answered, first: Option<Bytes>, outgoing: Outgoing, taken: Taken },
+    /// An answer that is there as a whole, a refusal of the vendor's among them.
+    Whole { head: Parts, body: Bytes, outgoing: Outgoing, taken: Taken },
+    /// Another backend may do better.
+    Failed { result: AttemptResult, wait: Option<Duration> },
+    /// No backend would: the request cannot be sent.
+    Impossible(Box<Problem>),
+}
+
+/// Tries one backend; `taken` is the place there.
+pub(super) async fn attempt(
+    member: &PlannedMember,
+    exchange: &Exchange,
+    mut taken: Taken,
+    now: OffsetDateTime,
+) -> Tried {
+    let begun = Instant::now();
+    let mut outgoing = match Outgoing::of(member, exchange) {
+        Ok(outgoing) => outgoing,
+        Err(problem) => return Tried::Impossible(Box::new(problem)),
+    };
+    if let Err(reason) = outgoing.complete(member, exchange).await {
+        tracing::error!(request.id = %exchange.id, backend.name = %member.backend.name, reason, "No credential");
+        return Tried::Failed { result: AttemptResult::NoCredential(reason), wait: None };
+    }
+    let timeouts = &member.backend.settings.timeouts;
+    let left = timeouts.total.0.saturating_sub(exchange.begun.elapsed());
+    let first_byte = timeouts.first_byte.0.min(left);
+    // A connection that closed under our hands may be tried again where a second call does no harm.
+    let again = outgoing.spoken.is_some() || is_idempotent(&outgoing.method);
+    let sent = member.origin.send(|| outgoing.request(), again, timeouts.connect.0, first_byte).await;
+    let mut answered = match sent {
+        Ok(answered) => answered,
+        Err(error) => return failed(member, exchange, taken, result_of(error)),
+    };
+
+    let head = &answered.head;
+    let status = head.status;
+    match member.provider.outcome(status, &head.headers, now) {
+        Outcome::Busy(wait) | Outcome::Failed(wait) => {
+            let counts = member.backend.settings.breaker.statuses.iter().any(|range| range.contains(status.as_u16()));
+            let verdict = match (counts, wait) {
+                // Only those who ask to be left alone are.
+                (false, None) => Verdict::Good,
+                (_, wait) => Verdict::Bad { wait },
+            };
+            taken.judge(verdict, None, || reason(status, wait));
+            // What a vendor says of our credential is not for callers, and what it says of its health is told in our words.
+            tracing::warn!(
+                request.id = %exchange.id, backend.name = %member.backend.name, status = status.as_u16(),
+                "A backend did not serve a request"
+            );
+            let is_rest = outgoing.spoken.is_none();
+            if is_rest && !is_idempotent(&outgoing.method) {
+                return Tried::Stream { answered, first: None, outgoing, taken };
+            }
+            return Tried::Failed { result: AttemptResult::Answered(status), wait };
+        }
+        Outcome::Served | Outcome::Refused => {}
+    }
+
+    if outgoing.spoken.is_none() {
+        taken.judge(Verdict::Good, Some(begun.elapsed()), String::new);
+        return Tried::Stream { answered, first: None, outgoing, taken };
+    }
+    if head.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        let why = "it packed its answer, which was not asked for".to_owned();
+        return failed(member, exchange, taken, AttemptResult::Broken(why));
+    }
+    let is_events = head.headers.get(header::CONTENT_TYPE).is_some_and(is_event_stream);
+    let left = first_byte.saturating_sub(begun.elapsed());
+    if exchange.is_stream() && is_events && status.is_success() {
+        let first = tokio::time::timeout(left, poll_fn(|cx| answered.body.poll_piece(cx))).await;
+        return match first {
+            Err(_) => failed(member, exchange, taken, AttemptResult::TimedOut("first byte")),
+            Ok(None) => failed(member, exchange, taken, AttemptResult::Broken("its stream was empty".into())),
+            Ok(Some(Err(error))) => failed(member, exchange, taken, AttemptResult::Broken(error.to_string())),
+            Ok(Some(Ok(first))) => {
+                taken.judge(Verdict::Good, Some(begun.elapsed()), String::new);
+                Tried::Stream { answered, first: Some(first), outgoing, taken }
+            }
+        };
+    }
+    let Answered { head, body } = answered;
+    let most = if status.is_success() { WHOLE } else { REFUSAL };
+    let left = timeouts.total.0.saturating_sub(exchange.begun.elapsed());
+    let body = match tokio::time::timeout(left, whole(body, most, timeouts.idle.0)).await {
+        Err(_) => return failed(member, exchange, taken, AttemptResult::TimedOut("total")),
+        Ok(Err(result)) => return failed(member, exchange, taken, result),
+        Ok(Ok(body)) => body,
+    };
+    if status.is_success() && !is_json_object(&body) {
+        return failed(member, exchange, taken, AttemptResult::Broken("its answer is no JSON object".into()));
+    }
+    taken.judge(Verdict::Good, Some(begun.elapsed()), String::new);
+    Tried::Whole { head, body, outgoing, taken }
+}
+
+fn failed(member: &PlannedMember, exchange: &Exchange, mut taken: Taken, result: AttemptResult) -> Tried {
+    taken.judge(Verdict::Bad { wait: None }, None, || result.words());
+    tracing::warn!(request.id = %exchange.id, backend.name = %member.backend.name, ?result, "An attempt failed");
+    Tried::Failed { result, wait: None }
+}
+
+fn result_of(error: SendError) -> AttemptResult {
+    match error {
+        SendError::NotConnected(why) => AttemptResult::NotConnected(why),
+        SendError::ConnectTimedOut => AttemptResult::TimedOut("connect"),
+        SendError::FirstByteTimedOut => AttemptResult::TimedOut("first byte"),
+        SendError::Broken(why) => AttemptResult::Broken(why),
+    }
+}
+
+fn reason(status: StatusCode, wait: Option<Duration>) -> String {
+    match wait {
+        Some(wait) => format!("answered {}, asking to wait {} s", status.as_u16(), wait.as_secs_f64().ceil()),
+        None => format!("answered {}", status.as_u16()),
+    }
+}
+
+/// The whole of an answer that is no stream.
+async fn whole(mut body: AnswerBody, most: usize, idle: Duration) -> Result<Bytes, AttemptResult> {
+    let too_long = || AttemptResult::Broken(format!("its answer is longer than {most} bytes"));
+    if body.announced().is_some_and(|length| length > most as u64) {
+        return Err(too_long());
+    }
+    let mut next = async || tokio::time::timeout(idle, poll_fn(|cx| body.poll_piece(cx))).await;
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    loop {
+        let piece = match next().await {
+            Err(_) => return Err(AttemptResult::TimedOut("idle")),
+            Ok(Some(Err(error))) => return Err(AttemptResult::Broken(error.to_string())),
+            Ok(Some(Ok(piece))) => piece,
+            Ok(None) if rest.is_empty() => return Ok(first),
+            Ok(None) => return Ok(rest.freeze()),
+        };
+        if first.is_empty() && rest.is_empty() {
+            first = piece;
+            continue;
+        }
+        if rest.is_empty() {
+            rest.extend_from_slice(&first);
+        }
+        rest.extend_from_slice(&piece);
+        if rest.len() > most {
+            return Err(too_long());
+        }
+    }
+}
+
+fn is_json_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'{') && serde_json::from_slice::<IgnoredAny>(body).is_ok()
+}
+
+fn is_event_stream(value: &HeaderValue) -> bool {
+    value.as_bytes().get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+/// RFC 9110, 9.2.2.
+pub(super) fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+}

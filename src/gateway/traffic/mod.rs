@@ -1,0 +1,152 @@
+//! `Traffic`: takes requests through the gateway. One exchange, from its body to its settling:
+//!
+//! 1. the door reads the body once, within bounds, and finds the caller (from memory) and the route (from the snapshot);
+//! 2. the policies of the route admit it, answer it, or refuse it ([`crate::gateway::policy`]);
+//! 3. the pool's members are put in order: broken, full and drained ones are left out ([`order`]);
+//! 4. the request is made ready for a member's vendor, with our credential there, and sent ([`attempt`]);
+//! 5. what fails before the first byte goes to the next member, within the retry budget of the pool ([`answer`]);
+//! 6. the answer goes on as it comes, with a side view of what it says ([`stream`]);
+//! 7. at its end, however it comes, the exchange is settled, exactly once ([`running`]).
+
+mod answer;
+mod attempt;
+mod callers;
+mod live;
+mod order;
+mod outgoing;
+mod plan;
+mod running;
+mod stream;
+mod watch;
+
+pub use answer::ReplyBody;
+pub use live::LiveMember;
+
+use super::balance::States;
+use super::policy::Services;
+use super::upstream::Origins;
+use super::{Gateway, Route, Snapshot};
+use crate::auth::{Actor, Auth};
+use crate::base::{BackendId, Clock, Config, Problem};
+use arc_swap::ArcSwapOption;
+use callers::Callers;
+use moka::sync::Cache;
+use plan::{Plan, PlannedRoute};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long it is remembered which backend gave a response.
+const CONVERSATION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The traffic of this process; cheap to clone.
+#[derive(Clone)]
+pub struct Traffic {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    gateway: Gateway,
+    config: Arc<Config>,
+    clock: Clock,
+    callers: Arc<Callers>,
+    services: Services,
+    states: States,
+    origins: Origins,
+    plan: ArcSwapOption<Plan>,
+    planning: Mutex<()>,
+    /// Which backend gave a response that a later request goes on from.
+    responses: Cache<String, BackendId>,
+    tasks: TaskTracker,
+    draws: AtomicU64,
+}
+
+impl Traffic {
+    #[must_use]
+    pub fn new(gateway: Gateway, auth: Auth, clock: Clock, config: Arc<Config>, services: Services) -> Self {
+        let tasks = TaskTracker::new();
+        let origins = Origins::new(gateway.egress().clone());
+        let responses = Cache::builder().max_capacity(100_000).time_to_live(CONVERSATION).build();
+        Self {
+            inner: Arc::new(Inner {
+                gateway,
+                config,
+                clock,
+                callers: Arc::new(Callers::new(auth, tasks.clone())),
+                services,
+                states: States::default(),
+                origins,
+                plan: ArcSwapOption::empty(),
+                planning: Mutex::default(),
+                responses,
+                tasks,
+                draws: AtomicU64::new(uuid::Uuid::new_v4().as_u128() as u64),
+            }),
+        }
+    }
+
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// The settings as they are now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.inner.gateway.snapshot()
+    }
+
+    /// The actor behind a credential; without the database where it was seen before.
+    ///
+    /// # Errors
+    /// 401 when it does not hold; 503 when that cannot be found out.
+    pub async fn identify(&self, credential: &str) -> Result<Arc<Actor>, Problem> {
+        self.inner.callers.identify(credential).await
+    }
+
+    /// Closes idle connections until `stop`, and returns when what was left behind is settled.
+    pub async fn run(self, stop: CancellationToken) {
+        const SWEEP: Duration = Duration::from_secs(15);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(SWEEP) => self.inner.origins.sweep(),
+                () = stop.cancelled() => break,
+            }
+        }
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    /// What has to be finished although its client has left.
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.inner.tasks
+    }
+
+    /// The route as it is planned in this snapshot; made when a snapshot is first used.
+    fn planned(&self, snapshot: &Arc<Snapshot>, route: &Route) -> Option<Arc<PlannedRoute>> {
+        let inner = &self.inner;
+        let current = inner.plan.load();
+        if let Some(plan) = current.as_ref().filter(|plan| Arc::ptr_eq(&plan.snapshot, snapshot)) {
+            return plan.route(route).cloned();
+        }
+        let _one_at_a_time = inner.planning.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = inner.plan.load_full().filter(|plan| Arc::ptr_eq(&plan.snapshot, snapshot));
+        let plan = made.unwrap_or_else(|| {
+            let plan = Arc::new(Plan::of(snapshot.clone(), &inner.states, &inner.origins, &inner.services));
+            inner.plan.store(Some(plan.clone()));
+            plan
+        });
+        plan.route(route).cloned()
+    }
+
+    /// A number that nobody foresees, for choosing among backends.
+    fn draw(&self) -> u64 {
+        super::balance::mixed(self.inner.draws.fetch_add(1, Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,165 @@
+//! The request as it goes to a backend. The caller's own credential never goes along, and ours goes nowhere else.
+
+use super::order::alias;
+use super::plan::PlannedMember;
+use crate::base::Problem;
+use crate::gateway::exchange::{Asked, Exchange};
+use crate::gateway::provider;
+use crate::wire::call::{Dialect, rewritten};
+use crate::wire::translate;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body_util::Full;
+
+/// How many gateways of ours a request has passed.
+pub(in crate::gateway) const HOPS: HeaderName = HeaderName::from_static("x-wharfinger-hops");
+
+/// Of a model's caller, these go on; what else a client sends is between it and us.
+const FORWARDED: [HeaderName; 8] = [
+    header::ACCEPT_LANGUAGE,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("anthropic-version"),
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("idempotency-key"),
+];
+
+/// Of a REST caller, these stay here: they belong to this connection, or to us.
+const KEPT: &[&str] = &[
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "host",
+    "content-length",
+    "expect",
+    "authorization",
+    "api-key",
+    "x-api-key",
+    "cookie",
+    "accept-encoding",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
+/// A request made ready for one backend.
+pub(super) struct Outgoing {
+    pub(super) method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+    /// The dialect the vendor is spoken to in; none of a REST API.
+    pub(super) spoken: Option<Dialect>,
+    pub(super) vendor_model: String,
+    /// Whether usage was asked for on our own account.
+    pub(super) asked_usage: bool,
+}
+
+impl Outgoing {
+    /// # Errors
+    /// 400 when the request cannot be told in the vendor's dialect.
+    pub(super) fn of(member: &PlannedMember, exchange: &Exchange) -> Result<Self, Problem> {
+        let settings = &member.backend.settings;
+        match &exchange.asked {
+            Asked::Rest { method, path } => {
+                let mut headers = exchange.headers.clone();
+                let named: Vec<HeaderName> = headers
+                    .get_all(header::CONNECTION)
+                    .iter()
+                    .filter_map(|value| value.to_str().ok())
+                    .flat_map(|value| value.split(','))
+                    .filter_map(|name| name.trim().parse().ok())
+                    .collect();
+                KEPT.iter().for_each(|name| drop(headers.remove(*name)));
+                named.iter().for_each(|name| drop(headers.remove(name)));
+                let uri = uri(&member.base, path)?;
+                let (spoken, vendor_model) = (None, String::new());
+                let method = method.clone();
+                let body = exchange.body.clone();
+                Ok(Self { method, uri, headers, body, spoken, vendor_model, asked_usage: false })
+            }
+            Asked::Model(call) => {
+                let unserved = || Problem::bad_request("This backend does not serve requests of this kind.");
+                let spoken = member.provider.dialect(call.dialect).ok_or_else(unserved)?;
+                let alias = alias(&call.model, &settings.models);
+                let model = settings.vendor_model(alias).ok_or_else(unserved)?;
+                let asked_usage = call.stream && !call.wants_usage && spoken == Dialect::Chat;
+                let body = if spoken == call.dialect {
+                    match rewritten(call, &exchange.body, Some(model), asked_usage) {
+                        Some(body) => body.into(),
+                        None => exchange.body.clone(),
+                    }
+                } else {
+                    translate::request(call.dialect, spoken, &exchange.body, model)
+                        .map_err(|error| Problem::bad_request(error.to_string()).with_kind("not-translatable"))?
+                        .into()
+                };
+                let mut headers = HeaderMap::with_capacity(16);
+                for name in FORWARDED {
+                    for value in exchange.headers.get_all(&name) {
+                        headers.append(name.clone(), value.clone());
+                    }
+                }
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                let accept = if call.stream { "text/event-stream" } else { "application/json" };
+                headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+                let path = member.provider.path(settings, spoken, model);
+                let uri = uri(&member.base, &path)?;
+                let (method, vendor_model) = (Method::POST, model.to_owned());
+                Ok(Self { method, uri, headers, body, spoken: Some(spoken), vendor_model, asked_usage })
+            }
+        }
+    }
+
+    /// Adds what is ours: the vendor's wishes, the settings' headers, the policies', and last our credential, which
+    /// nothing may replace.
+    pub(super) async fn complete(&mut self, member: &PlannedMember, exchange: &Exchange) -> Result<(), String> {
+        const AGENT: HeaderValue = HeaderValue::from_static(concat!("wharfinger/", env!("CARGO_PKG_VERSION")));
+        let headers = &mut self.headers;
+        member.provider.complete(headers);
+        for (name, value) in &member.backend.settings.headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                headers.insert(name, value);
+            }
+        }
+        for change in &exchange.upstream_headers {
+            change.apply(headers);
+        }
+        headers.insert(header::HOST, member.origin.authority.clone());
+        headers.entry(header::USER_AGENT).or_insert(AGENT);
+        // What is packed would have to be unpacked to be read, and can unpack to anything.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let hops = crate::gateway::door::hops(&exchange.headers) + 1;
+        headers.insert(HOPS, HeaderValue::from(hops));
+        if let Ok(id) = HeaderValue::from_str(&exchange.id) {
+            headers.insert(HeaderName::from_static("x-request-id"), id);
+        }
+        if let Some(credential) = &member.backend.credential {
+            let secret = credential.secret().await.map_err(|error| error.to_string())?;
+            provider::inject(member.provider, &secret, headers)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn request(&self) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
+fn uri(base: &str, path: &str) -> Result<Uri, Problem> {
+    format!("{base}{path}").parse().map_err(|_| Problem::bad_request("The path cannot be sent on."))
+}

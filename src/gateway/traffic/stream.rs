@@ -1,0 +1,412 @@
+//! `Metered`: the body of an answer on its way to the client. Pieces go on as they come; what they say is read beside.
+
+use super::running::Running;
+use super::watch::Watch;
+use crate::gateway::balance::Taken;
+use crate::gateway::exchange::{Ending, Exchange};
+use crate::gateway::settings::Timeouts;
+use crate::gateway::upstream::AnswerBody;
+use crate::wire::call::Dialect;
+use crate::wire::sse;
+use crate::wire::translate::StreamTranslator;
+use crate::wire::usage::{may_report, reported};
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::time::Sleep;
+
+/// What is done with the pieces.
+pub(super) enum Handling {
+    /// Nothing: they are no events.
+    Pass,
+    /// Events, looked at as they pass.
+    Events(Watch),
+    /// As `Events`, and the event that holds the usage we asked for is kept from a client that did not ask.
+    WithoutUsage(Watch, Partial),
+    /// Events of another dialect, told anew.
+    Translated(Watch, Partial, Box<dyn StreamTranslator>),
+}
+
+/// The begin of an event whose end has not come.
+#[derive(Default)]
+pub(super) struct Partial(BytesMut);
+
+/// The body.
+pub struct Metered {
+    flow: Option<Box<Flow>>,
+    /// Told after the last piece.
+    failure: Option<io::Error>,
+}
+
+struct Flow {
+    running: Running,
+    taken: Taken,
+    body: AnswerBody,
+    first: Option<Bytes>,
+    handling: Handling,
+    idle: Duration,
+    last: Instant,
+    until: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Nothing more comes.
+    is_over: bool,
+}
+
+/// A step of the flow.
+enum Step {
+    Piece(Bytes),
+    End(Bytes),
+    Broken(Bytes, io::Error),
+}
+
+impl Metered {
+    pub(super) fn new(
+        running: Running,
+        taken: Taken,
+        body: AnswerBody,
+        first: Option<Bytes>,
+        handling: Handling,
+        timeouts: &Timeouts,
+    ) -> Self {
+        let until = running.exchange().begun + timeouts.total.0;
+        let (idle, last) = (timeouts.idle.0, Instant::now());
+        let flow = Flow { running, taken, body, first, handling, idle, last, until, timer: None, is_over: false };
+        Self { flow: Some(Box::new(flow)), failure: None }
+    }
+}
+
+impl Body for Metered {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = &mut *self;
+        if let Some(failure) = this.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
+        let Some(flow) = &mut this.flow else { return Poll::Ready(None) };
+        loop {
+            let (bytes, ending) = match ready!(flow.step(cx)) {
+                Step::Piece(bytes) if bytes.is_empty() => continue,
+                Step::Piece(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Step::End(bytes) => (bytes, Ending::Served),
+                Step::Broken(bytes, error) => {
+                    this.failure = Some(error);
+                    (bytes, Ending::Failed)
+                }
+            };
+            if let Some(flow) = this.flow.take() {
+                flow.finish(ending);
+            }
+            if !bytes.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            return Poll::Ready(this.failure.take().map(Err));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.flow.is_none() && self.failure.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let announced = match &self.flow {
+            Some(flow) if matches!(flow.handling, Handling::Pass) && flow.running.exchange().filters.is_empty() => {
+                let first = flow.first.as_ref().map_or(0, |first| first.len() as u64);
+                flow.body.announced().map(|rest| rest + first)
+            }
+            _ => None,
+        };
+        announced.map(SizeHint::with_exact).unwrap_or_default()
+    }
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        if let Some(flow) = self.flow.take() {
+            flow.abandoned();
+        }
+    }
+}
+
+impl Flow {
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if self.is_over {
+            return Poll::Ready(Step::End(Bytes::new()));
+        }
+        let next = match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => self.body.poll_piece(cx),
+        };
+        let outcome = match next {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => {
+                let what = ready!(self.poll_timer(cx));
+                let words = format!("The backend sent nothing more in time ({what}).");
+                return Poll::Ready(self.broken(io::Error::new(io::ErrorKind::TimedOut, what), &words));
+            }
+        };
+        Poll::Ready(match outcome {
+            Some(Ok(piece)) => self.passed(piece),
+            None => self.ended(),
+            Some(Err(error)) => self.broken(io::Error::other(error), "The backend broke off its answer."),
+        })
+    }
+
+    fn passed(&mut self, piece: Bytes) -> Step {
+        self.last = Instant::now();
+        if self.last >= self.until {
+            let error = io::Error::new(io::ErrorKind::TimedOut, "total");
+            return self.broken(error, "The backend's answer took longer than it may (total).");
+        }
+        let exchange = self.running.exchange_mut();
+        if exchange.reply.first_byte.is_none() {
+            exchange.reply.first_byte = Some(exchange.begun.elapsed());
+        }
+        match handle(&mut self.handling, exchange, piece) {
+            Ok(bytes) => Step::Piece(through_filters(exchange, bytes)),
+            Err(error) => self.broken(io::Error::other(error), "The backend's stream cannot be read."),
+        }
+    }
+
+    /// The timer runs to the nearer of both ends, and is looked at only when nothing comes.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
+        loop {
+            let (at, what) = match self.last + self.idle {
+                idle if idle < self.until => (idle, "idle"),
+                _ => (self.until, "total"),
+            };
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at.into())));
+            ready!(timer.as_mut().poll(cx));
+            if at <= Instant::now() {
+                return Poll::Ready(what);
+            }
+            timer.as_mut().reset(at.into());
+        }
+    }
+
+    fn ended(&mut self) -> Step {
+        let exchange = self.running.exchange_mut();
+        let mut out = Vec::new();
+        let mut was_cut = false;
+        if let Some(watch) = self.handling.watch() {
+            watch.end(exchange.vendor_model());
+            was_cut = !watch.saw_end() && !watch.saw_error();
+        }
+        if was_cut {
+            return self.broken(io::ErrorKind::UnexpectedEof.into(), "The backend's stream stopped before its end.");
+        }
+        match &mut self.handling {
+            Handling::Pass | Handling::Events(_) => {}
+            Handling::WithoutUsage(_, partial) => out.extend_from_slice(&partial.0),
+            Handling::Translated(_, _, translator) => translator.end(&mut out),
+        }
+        exchange.reply.is_complete = true;
+        self.is_over = true;
+        let mut last = through_filters(exchange, out.into());
+        let held_back: Vec<Bytes> = exchange.filters.iter_mut().map(|filter| filter.end()).collect();
+        for piece in held_back.into_iter().filter(|piece| !piece.is_empty()) {
+            last = [last, piece].concat().into();
+        }
+        Step::End(last)
+    }
+
+    /// Ends the stream as broken: the client gets an event that says so, and never an end that looks whole.
+    fn broken(&mut self, error: io::Error, words: &str) -> Step {
+        self.is_over = true;
+        self.taken.spoil(|| words.to_owned());
+        let exchange = self.running.exchange();
+        tracing::warn!(
+            request.id = %exchange.id,
+            backend.name = exchange.reply.backend.as_ref().map(|backend| backend.name.as_str()),
+            error = %error,
+            "{words}"
+        );
+        let out = match (&self.handling, exchange.call()) {
+            (Handling::Pass, _) | (_, None) => Bytes::new(),
+            (_, Some(call)) => error_event(call.dialect, words, &exchange.id),
+        };
+        Step::Broken(out, error)
+    }
+
+    fn finish(mut self: Box<Self>, ending: Ending) {
+        let exchange = self.running.exchange_mut();
+        if let Some(watch) = self.handling.watch() {
+            let alias = exchange.vendor_model().to_owned();
+            watch.end(&alias);
+            exchange.reply.reported = watch.reported();
+            if !exchange.reply.is_complete || exchange.reply.reported.is_none() {
+                exchange.reply.counted_output = watch.counted(&alias);
+                exchange.count_prompt();
+            }
+        }
+        let Self { running, taken, .. } = *self;
+        taken.used(running.exchange().settlement(ending).usage.total());
+        drop(taken);
+        running.finish(ending);
+    }
+
+    /// The client has left: the answer is read on where its backend's settings say so, else given up.
+    fn abandoned(mut self: Box<Self>) {
+        let drain = match &self.running.exchange().reply.backend {
+            Some(backend) if self.running.exchange().drains() => backend.settings.drain,
+            _ => return self.finish(Ending::ClientLeft),
+        };
+        let state = self.taken.state().clone();
+        if state.draining.fetch_add(1, Ordering::Relaxed) >= drain.at_once {
+            state.draining.fetch_sub(1, Ordering::Relaxed);
+            return self.finish(Ending::ClientLeft);
+        }
+        self.until = self.until.min(Instant::now() + drain.time.0);
+        self.timer = None;
+        let tasks = self.running.traffic().tasks().clone();
+        tasks.spawn(async move {
+            let mut left = drain.bytes;
+            while let Step::Piece(piece) = std::future::poll_fn(|cx| self.step(cx)).await {
+                match left.checked_sub(piece.len() as u64) {
+                    Some(rest) => left = rest,
+                    None => break,
+                }
+            }
+            state.draining.fetch_sub(1, Ordering::Relaxed);
+            self.finish(Ending::ClientLeft);
+        });
+    }
+}
+
+impl Handling {
+    fn watch(&mut self) -> Option<&mut Watch> {
+        match self {
+            Self::Pass => None,
+            Self::Events(watch) | Self::WithoutUsage(watch, _) | Self::Translated(watch, ..) => Some(watch),
+        }
+    }
+}
+
+fn handle(handling: &mut Handling, exchange: &mut Exchange, piece: Bytes) -> Result<Bytes, super::watch::TooLong> {
+    if let Some(watch) = handling.watch() {
+        if watch.see(&piece, exchange.vendor_model())? {
+            exchange.reply.counted_output = watch.so_far();
+            crate::gateway::policy::grow(exchange);
+        }
+    }
+    Ok(match handling {
+        Handling::Pass | Handling::Events(_) => piece,
+        // Whole events without usage, which is what nearly all pieces are, go on untouched.
+        Handling::WithoutUsage(_, partial) if partial.0.is_empty() && ends_an_event(&piece) && !may_report(&piece) => {
+            piece
+        }
+        Handling::WithoutUsage(_, partial) => without_usage(partial, &piece),
+        Handling::Translated(_, partial, translator) => {
+            partial.0.extend_from_slice(&piece);
+            let mut out = Vec::new();
+            while let Some(end) = sse::event_end(&partial.0) {
+                let event = partial.0.split_to(end);
+                if let Some(data) = sse::data(&event) {
+                    translator.event(&data, &mut out);
+                }
+            }
+            out.into()
+        }
+    })
+}
+
+/// An event is of use only whole, so holding back its begin delays nothing.
+fn without_usage(partial: &mut Partial, piece: &[u8]) -> Bytes {
+    partial.0.extend_from_slice(piece);
+    let mut out = BytesMut::new();
+    while let Some(end) = sse::event_end(&partial.0) {
+        let event = partial.0.split_to(end);
+        if !is_usage_alone(&event) {
+            out.extend_from_slice(&event);
+        }
+    }
+    out.freeze()
+}
+
+/// OpenAI's chunk with the usage has no choices; one that has them says more than usage.
+fn is_usage_alone(event: &[u8]) -> bool {
+    sse::data(event).is_some_and(|data| {
+        let has_no_choices = memchr::memmem::find(&data, b"\"choices\":").is_some_and(|at| {
+            let rest = data[at + b"\"choices\":".len()..].trim_ascii_start();
+            rest.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().first() == Some(&b']'))
+        });
+        has_no_choices && reported(&data).is_some()
+    })
+}
+
+fn ends_an_event(piece: &[u8]) -> bool {
+    piece.ends_with(b"\n\n") || piece.ends_with(b"\r\n\r\n")
+}
+
+fn through_filters(exchange: &mut Exchange, mut bytes: Bytes) -> Bytes {
+    for filter in &mut exchange.filters {
+        bytes = filter.piece(bytes);
+    }
+    if exchange.keep_reply > 0 && !bytes.is_empty() {
+        match exchange.keep_reply.checked_sub(bytes.len()) {
+            Some(room) => {
+                exchange.keep_reply = room;
+                exchange.reply.kept.push(bytes.clone());
+            }
+            None => {
+                exchange.keep_reply = 0;
+                exchange.reply.kept.clear();
+            }
+        }
+    }
+    bytes
+}
+
+/// The event that tells of a stream's failure, in the client's dialect.
+fn error_event(dialect: Dialect, words: &str, id: &str) -> Bytes {
+    let status = http::StatusCode::BAD_GATEWAY;
+    let problem = crate::base::Problem::new(status, "upstream-broke-off", "The backend broke off", words);
+    let mut out = Vec::new();
+    let (name, body) = match dialect {
+        Dialect::Messages | Dialect::CountTokens => (Some("error"), crate::wire::anthropic::error(&problem, id)),
+        Dialect::Responses => {
+            let code = "upstream_broke_off";
+            (Some("error"), serde_json::json!({"type": "error", "code": code, "message": words, "param": null}))
+        }
+        Dialect::Chat | Dialect::Embeddings => (None, crate::wire::openai::error(&problem, id)),
+    };
+    sse::write(&mut out, name, body.to_string().as_bytes());
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usage_we_asked_for_is_taken_out_wherever_the_pieces_are_cut() {
+        let before = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":null}\n\n";
+        let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\n";
+        let after = "data: [DONE]\n\n";
+        let whole = format!("{before}{usage}{after}");
+
+        for size in 1..whole.len() {
+            let mut partial = Partial::default();
+            let mut out = Vec::new();
+            for piece in whole.as_bytes().chunks(size) {
+                out.extend_from_slice(&without_usage(&mut partial, piece));
+            }
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{before}{after}"), "{size}");
+            assert!(partial.0.is_empty());
+        }
+    }
+
+    #[test]
+    fn usage_that_comes_with_something_else_stays() {
+        let with_choice = b"data: {\"choices\":[{\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1}}\n\n";
+        assert!(!is_usage_alone(with_choice));
+        assert!(!is_usage_alone(b"data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n"));
+        assert!(is_usage_alone(b"data: {\"choices\": [ ],\"usage\": {\"prompt_tokens\":1}}\r\n\r\n"));
+    }
+}

@@ -1,0 +1,178 @@
+//! `Watch`: a side view of an answer: what the vendor reports, what was said, and whether it came to its end.
+//!
+//! Pieces are only laid aside as they pass; they are looked at together, some thousand bytes at a time, because looking at
+//! each would cost more than passing it on.
+
+use crate::gateway::tokens;
+use crate::wire::call::{Dialect, each_text};
+use crate::wire::sse;
+use crate::wire::usage::{Usage, reported};
+use memchr::memmem;
+
+/// How much is laid aside before it is looked at.
+const LOOK_AT: usize = 4 * 1024;
+/// The longest event of a stream.
+pub(super) const LONGEST_EVENT: usize = 4 * 1024 * 1024;
+/// Text that waits to be counted: counting in small parts would count a word cut in two as more tokens.
+const COUNT_AT: usize = 8 * 1024;
+
+/// An event longer than [`LONGEST_EVENT`].
+#[derive(Debug, thiserror::Error)]
+#[error("an event of the stream is longer than {LONGEST_EVENT} bytes")]
+pub(super) struct TooLong;
+
+pub(super) struct Watch {
+    dialect: Dialect,
+    aside: Vec<u8>,
+    text: String,
+    counted: u64,
+    reported: Option<Usage>,
+    saw_end: bool,
+    saw_error: bool,
+}
+
+impl Watch {
+    /// `dialect` is the vendor's.
+    pub(super) fn new(dialect: Dialect) -> Self {
+        let (aside, text) = (Vec::new(), String::new());
+        Self { dialect, aside, text, counted: 0, reported: None, saw_end: false, saw_error: false }
+    }
+
+    /// Lays a piece aside; tells whether what was laid aside has now been looked at.
+    pub(super) fn see(&mut self, piece: &[u8], model: &str) -> Result<bool, TooLong> {
+        self.aside.extend_from_slice(piece);
+        if self.aside.len() < LOOK_AT {
+            return Ok(false);
+        }
+        // Whole events only.
+        let whole = memmem::rfind(&self.aside, b"\n\n").map(|at| at + 2);
+        let whole = whole.or_else(|| memmem::rfind(&self.aside, b"\r\n\r\n").map(|at| at + 4));
+        match whole {
+            Some(end) => {
+                let mut events = std::mem::take(&mut self.aside);
+                self.look(&events[..end], model);
+                events.drain(..end);
+                self.aside = events;
+                Ok(true)
+            }
+            None if self.aside.len() > LONGEST_EVENT => Err(TooLong),
+            None => Ok(false),
+        }
+    }
+
+    /// What is left is looked at too.
+    pub(super) fn end(&mut self, model: &str) {
+        let rest = std::mem::take(&mut self.aside);
+        self.look(&rest, model);
+    }
+
+    pub(super) fn reported(&self) -> Option<Usage> {
+        self.reported
+    }
+
+    /// About how many tokens were said so far: a token is some four bytes. Exact counting waits until it is needed.
+    pub(super) fn so_far(&self) -> u64 {
+        self.counted + self.text.len() as u64 / 4
+    }
+
+    /// Tokens of all that was said so far; for when nothing was reported.
+    pub(super) fn counted(&mut self, model: &str) -> u64 {
+        if !self.text.is_empty() {
+            self.counted += tokens::count_text(model, &self.text);
+            self.text.clear();
+        }
+        self.counted
+    }
+
+    /// Whether the vendor said that this is all: a stream that merely stops was cut.
+    pub(super) fn saw_end(&self) -> bool {
+        self.saw_end
+    }
+
+    /// Whether the vendor itself told of an error in the stream.
+    pub(super) fn saw_error(&self) -> bool {
+        self.saw_error
+    }
+
+    fn look(&mut self, events: &[u8], model: &str) {
+        let mut rest = events;
+        while !rest.is_empty() {
+            let end = sse::event_end(rest).unwrap_or(rest.len());
+            let event = &rest[..end];
+            rest = &rest[end..];
+            let Some(data) = sse::data(event) else { continue };
+            if let Some(usage) = reported(&data) {
+                self.reported = Some(self.reported.map_or(usage, |before| before.with(usage)));
+            }
+            self.look_for_end(&data);
+            let text = &mut self.text;
+            each_text(self.dialect, &data, |piece| text.push_str(piece));
+        }
+        if self.text.len() >= COUNT_AT {
+            let cut = self.text.rfind(char::is_whitespace).unwrap_or(self.text.len());
+            self.counted += tokens::count_text(model, &self.text[..cut]);
+            self.text.drain(..cut);
+        }
+    }
+
+    fn look_for_end(&mut self, data: &[u8]) {
+        let has = |needle: &[u8]| memmem::find(data, needle).is_some();
+        self.saw_end |= match self.dialect {
+            Dialect::Chat => {
+                data.trim_ascii() == b"[DONE]" || has(b"\"finish_reason\":\"") || has(b"\"finish_reason\": \"")
+            }
+            Dialect::Messages => has(b"message_stop"),
+            Dialect::Responses => {
+                has(b"\"response.completed\"") || has(b"\"response.incomplete\"") || has(b"\"response.failed\"")
+            }
+            Dialect::Embeddings | Dialect::CountTokens => false,
+        };
+        self.saw_error |= data.starts_with(b"{\"error\"") || data.starts_with(b"{\"type\":\"error\"");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_and_reported_does_not_depend_on_the_pieces() {
+        let mut stream = String::new();
+        for word in 0..400 {
+            let chunk = format!(r#"{{"choices":[{{"delta":{{"content":" word{word}"}}}}],"usage":null}}"#);
+            stream.push_str(&format!("data: {chunk}\n\n"));
+        }
+        let text: String = (0..400).map(|word| format!(" word{word}")).collect();
+        let usage = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":800}}"#;
+        stream.push_str(&format!("data: {usage}\n\ndata: [DONE]\n\n"));
+        let expected = tokens::count_text("gpt-4o", &text);
+
+        for size in [1, 7, 100, 5_000, 100_000] {
+            let mut watch = Watch::new(Dialect::Chat);
+            for piece in stream.as_bytes().chunks(size) {
+                watch.see(piece, "gpt-4o").unwrap();
+            }
+            watch.end("gpt-4o");
+            assert_eq!(watch.reported().map(|usage| usage.output), Some(800), "{size}");
+            assert!(watch.saw_end());
+            let counted = watch.counted("gpt-4o");
+            assert!(counted.abs_diff(expected) * 100 <= expected, "{size}: {counted} for {expected}");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_merely_stops_has_no_end() {
+        let mut watch = Watch::new(Dialect::Chat);
+        let chunk = br#"{"choices":[{"delta":{"content":"a"},"finish_reason":null}]}"#;
+        watch.see(&[b"data: ", &chunk[..], b"\n\n"].concat(), "gpt-4o").unwrap();
+        watch.end("gpt-4o");
+        assert!(!watch.saw_end());
+    }
+
+    #[test]
+    fn an_event_without_end_is_not_kept() {
+        let mut watch = Watch::new(Dialect::Chat);
+        let piece = vec![b'a'; 1024 * 1024];
+        assert!((0..6).map(|_| watch.see(&piece, "gpt-4o")).any(|outcome| outcome.is_err()));
+    }
+}

@@ -1,0 +1,63 @@
+//! What the stories of traffic share: the program with a gateway of its own settings, and vendors that do as told.
+
+use crate::support::TestApp;
+use crate::support::vendor::Vendor;
+use wharfinger::embed::Embedder;
+use wharfinger::gateway::settings::{
+    BackendSettings, BreakerSettings, Callers, CredentialSettings, Member, PoolSettings, Provider, RouteSettings,
+    Serves, Span,
+};
+use wharfinger::gateway::{Parts, Snapshot};
+
+/// The key that vendors are given, and that nobody else may see.
+pub const VENDOR_KEY: &str = "sk-CANARY-of-the-vendor";
+
+/// The program, allowed to reach vendors on this machine.
+pub async fn house() -> (TestApp, Vendor) {
+    let settings = [("WHARFINGER_GATEWAY_ALLOWED_HOSTS", "127.0.0.1"), ("WHARFINGER_DRAIN_TIMEOUT", "10s")];
+    let app = TestApp::start_with(&settings, Embedder::hashed()).await;
+    (app, Vendor::start().await)
+}
+
+/// A backend of this provider in this mood, quick to give up.
+pub fn backend(vendor: &Vendor, provider: Provider, mood: &str) -> BackendSettings {
+    let end = if matches!(provider, Provider::AzureOpenai | Provider::Rest) { "" } else { "/v1" };
+    let mut settings = BackendSettings::new(provider, format!("{}{end}", vendor.url(mood)));
+    settings.credential = Some("vendor".into());
+    settings.timeouts.connect = Span::millis(500);
+    settings.timeouts.first_byte = Span::millis(700);
+    settings.timeouts.idle = Span::millis(700);
+    settings.timeouts.total = Span::seconds(10);
+    settings.breaker = BreakerSettings { count: None, trip: Span::millis(400), ..BreakerSettings::default() };
+    settings
+}
+
+/// Settings with the vendor's credential.
+pub fn parts() -> Parts {
+    let key = CredentialSettings::ApiKey { value: VENDOR_KEY.into(), header: None };
+    Parts::default().with_credential("vendor", key)
+}
+
+/// These backends in one pool, each in a priority group of its own, behind a route for one model.
+pub fn route(parts: Parts, model: &str, backends: &[(&str, BackendSettings)]) -> Parts {
+    let members = backends.iter().zip(1..).map(|((name, _), priority)| Member { priority, ..Member::new(*name) });
+    let pool = PoolSettings { members: members.collect(), ..PoolSettings::default() };
+    let settings = RouteSettings {
+        title: String::new(),
+        serves: Serves::Models(vec![model.to_owned()]),
+        pool: model.to_owned(),
+        asset: None,
+        dialects: Vec::new(),
+        policies: Vec::new(),
+        callers: Callers::Everyone,
+        disabled: false,
+    };
+    let with = backends.iter().fold(parts, |parts, (name, settings)| parts.with_backend(name, settings.clone()));
+    with.with_pool(model, pool).with_route(model, settings)
+}
+
+pub fn install(app: &TestApp, parts: Parts) {
+    let (snapshot, wrong) = Snapshot::from_parts(parts);
+    assert!(wrong.is_empty(), "{wrong:?}");
+    app.handles.gateway.install(snapshot);
+}
