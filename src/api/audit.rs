@@ -101,9 +101,8 @@ pub struct AuditExportQuery {
 
 fn time(name: &str, text: Option<String>) -> Result<Option<OffsetDateTime>, Problem> {
     let Some(text) = text else { return Ok(None) };
-    let read = OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| {
-        Problem::invalid_field(format!("query.{name}"), "must be a time like 2026-01-31T00:00:00Z")
-    })?;
+    let read = OffsetDateTime::parse(&text, &Rfc3339)
+        .map_err(|_| Problem::invalid_field(format!("query.{name}"), "must be a time like 2026-01-31T00:00:00Z"))?;
     Ok(Some(read))
 }
 

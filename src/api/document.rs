@@ -225,7 +225,7 @@ fn refusals(path: &str, writes: bool, has_body: bool, conditional: bool) -> Vec<
         ("500", "Our fault; the request id leads to the cause."),
         ("503", "A part that is needed does not answer now; `Retry-After` says when to come back."),
     ];
-    if path.contains('{') || path.ends_with("/export") || path.ends_with("/keys") {
+    if path.contains('{') || path.ends_with("/export") || path.contains("/gateway/") || path.ends_with("/keys") {
         all.push(("404", "There is nothing here that you may see."));
     }
     let guarded = ["/gateway/", "/audit", "/webhooks"].iter().any(|part| path.contains(part));

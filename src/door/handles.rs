@@ -8,8 +8,8 @@ use crate::gateway::{Gateway, Traffic};
 use crate::gateway::policy::Services;
 use crate::gateway::usage::{BudgetNotices, Ledger};
 use crate::search::Search;
-use crate::webhook::Webhooks;
 use crate::upstream::Upstreams;
+use crate::webhook::Webhooks;
 use axum::extract::FromRef;
 use std::sync::{
     Arc, Mutex,

@@ -93,7 +93,7 @@ pub struct ExportQuery {
 #[utoipa::path(
     get, path = "/api/v1/gateway/export", operation_id = "exportGateway", tag = "gateway", params(ExportQuery),
     security(("bearer" = [])),
-    responses((status = 200, description = "The file.", content((String = "application/yaml"), (Object = "application/json")))),
+    responses((status = 200, description = "The file.", content((Object = "application/yaml"), (Object = "application/json")))),
 )]
 pub async fn export(
     State(gateway): State<Gateway>,

@@ -7,8 +7,8 @@ mod export;
 mod import;
 mod key;
 mod search;
-mod user;
 mod sync;
+mod user;
 
 use super::start;
 use crate::api;

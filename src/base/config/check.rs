@@ -99,7 +99,10 @@ impl Config {
             "redis_away: must be `share` or `refuse`",
         );
         refuse(
-            self.shared.redis_url.as_ref().is_some_and(|url| !url.expose().starts_with("redis://") && !url.expose().starts_with("redis+unix://")),
+            self.shared
+                .redis_url
+                .as_ref()
+                .is_some_and(|url| !url.expose().starts_with("redis://") && !url.expose().starts_with("redis+unix://")),
             "redis_url: must begin with redis://",
         );
         refuse(self.usage.usage_sync.is_zero(), "usage_sync: must be longer than nothing");

@@ -14,8 +14,8 @@ pub use counting::Counts;
 pub(super) use counting::{Counted, counted};
 pub use reading::{AssetDetail, DefinitionContent, VersionDetail};
 pub use register::{Outcome, Registered};
-pub use telling::ToldAsset;
 pub(super) use register::{held, insert_version, replace_version};
+pub use telling::ToldAsset;
 
 use super::namespace::permit_by_key;
 use super::{Asset, Catalog, Error, Workspace, asset, change, workspace};

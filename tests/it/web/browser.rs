@@ -217,7 +217,9 @@ async fn pages_behind_a_sign_in_are_whole_too() {
     app.person("anna.smith-with-a-long-name@harbour.example").await;
     app.group("payments-team-of-the-harbour", &["ben", "anna"]).await;
     let admin = app.admin();
-    admin.post("/api/v1/service-accounts", &json!({"name": "deploy-pipeline", "description": "Publishes what is built"})).await;
+    admin
+        .post("/api/v1/service-accounts", &json!({"name": "deploy-pipeline", "description": "Publishes what is built"}))
+        .await;
     admin
         .post(
             "/api/v1/role-assignments",
