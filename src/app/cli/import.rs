@@ -1,11 +1,13 @@
 //! `wharfinger import`: files, folders, URLs and other registries, sent as lines a few hundred at a time.
 
+mod names;
 mod source;
 
 use super::{Service, client::Client, print};
 use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use names::Names;
 use reqwest::Method;
 use serde::Deserialize;
 use source::{Line, Source};
@@ -21,7 +23,8 @@ const SHOWN: usize = 50;
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
     /// Files (JSON lines, OpenAPI in JSON or YAML, server.json, agent cards), folders of them, URLs of documents, or the
-    /// address of another MCP registry.
+    /// address of another MCP registry. A document takes its name from its title; another version of it in another file
+    /// is a version of the same asset, and another API of the same title is named by its file too.
     #[arg(required = true, num_args = 1..)]
     sources: Vec<String>,
     /// Where things go that name no workspace.
@@ -70,6 +73,7 @@ impl Rejected {
 pub(super) async fn run(args: ImportArgs) -> Result<ExitCode> {
     let client = Client::new(&args.service)?;
     let mut run = Run { client, args, total: Report::default(), progress: progress(), sent: 0 };
+    let mut names = Names::default();
     for place in run.args.sources.clone() {
         let mut source = Source::open(&place).await.with_context(|| place.clone())?;
         run.progress.set_length(run.sent + source.remaining().unwrap_or(0));
@@ -80,6 +84,7 @@ pub(super) async fn run(args: ImportArgs) -> Result<ExitCode> {
                 run.send(std::mem::take(&mut batch)).await?;
                 size = 0;
             }
+            let line = names.told_apart(line);
             size += line.text.len();
             batch.push(line);
         }

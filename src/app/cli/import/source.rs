@@ -147,12 +147,22 @@ fn lines_of(bytes: Vec<u8>, place: &str) -> VecDeque<Line> {
 impl Line {
     /// The same document under the name of its file, for one that does not say its own; none for other lines.
     pub(super) fn named_by_file(&self) -> Option<Self> {
+        self.named(&self.file_name()?)
+    }
+
+    /// The name of its file, as a name of an asset could be written.
+    pub(super) fn file_name(&self) -> Option<String> {
+        let stem = Path::new(&self.place).file_stem()?.to_str()?.to_ascii_lowercase();
+        let plain: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+        Some(plain.trim_matches(['-', '.']).to_owned())
+    }
+
+    /// The same document under this name; none for lines that are no bare document.
+    pub(super) fn named(&self, name: &str) -> Option<Self> {
         let mut line: Value = serde_json::from_slice(&self.text).ok()?;
         let members =
             line.as_object_mut().filter(|members| members.len() == 1 && members.contains_key("definition"))?;
-        let stem = Path::new(&self.place).file_stem()?.to_str()?.to_ascii_lowercase();
-        let plain: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
-        members.insert("name".to_owned(), plain.trim_matches(['-', '.']).into());
+        members.insert("name".to_owned(), name.into());
         Some(Self { text: line.to_string().into(), place: self.place.clone() })
     }
 }
