@@ -40,13 +40,14 @@ use axum::Router;
 use axum::routing::MethodRouter;
 use bytes::Bytes;
 use serde_json::Value;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 /// The routes below `/api`.
 pub fn router(handles: &Handles) -> Router<Handles> {
-    build(|route| guarded_writes(route, handles)).router.merge(docs::router())
+    let handles = Arc::new(handles.clone());
+    build(|route| guarded_writes(route, &handles)).router.merge(docs::router())
 }
 
 /// The JSON Schema of the gateway's file; `id` is its address.

@@ -12,7 +12,7 @@ use crate::audit_trail::AuditTrail;
 use crate::auth::Auth;
 use crate::base::{Clock, Config, Database, HttpClient, KeyRing, SealError};
 use crate::catalog::{Catalog, Generations};
-use crate::door::{self, Handles, Liveness, ProblemPage, PublicUrl};
+use crate::door::{self, Front, Handles, Liveness, ProblemPage, PublicUrl};
 use crate::embed::Embedder;
 use crate::gateway::policy::Services;
 use crate::gateway::{Gateway, Traffic};
@@ -91,14 +91,15 @@ pub fn doors(handles: Handles) -> server::Doors {
 }
 
 /// All doors of the process as one service, but for the gateway's own.
-pub fn router(handles: Handles) -> Router {
+pub fn router(handles: Handles) -> Front {
+    let (registry, ready) = registry::router(&handles);
     let doors = Router::new()
         .merge(health::router())
         .merge(api::router(&handles))
         .merge(web::router())
-        .merge(registry::router(&handles))
+        .merge(registry)
         .merge(mcp::router(&handles));
-    door::apply(doors, &handles, Some(problem_page(&handles)))
+    Front::new(door::apply(doors, &handles, Some(problem_page(&handles))), ready, &handles)
 }
 
 /// Problems as the pages show them.

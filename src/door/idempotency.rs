@@ -22,7 +22,7 @@ use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use time::OffsetDateTime;
 
 pub const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -33,7 +33,7 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 const KEPT_HEADERS: [HeaderName; 3] = [header::CONTENT_TYPE, header::LOCATION, header::ETAG];
 
 /// The layer: passes on what carries no key, does the rest once.
-pub async fn once(State(handles): State<Handles>, request: Request, next: Next) -> Response {
+pub async fn once(State(handles): State<Arc<Handles>>, request: Request, next: Next) -> Response {
     if !writes(request.method()) || !request.headers().contains_key(&HEADER) {
         return next.run(request).await;
     }

@@ -21,7 +21,13 @@ use axum::{
 };
 use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use metrics::{Histogram, Label};
+use std::{
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tower_http::compression::{
     CompressionLayer,
     predicate::{DefaultPredicate, Predicate, SizeAbove},
@@ -38,7 +44,7 @@ impl RequestId {
     }
 }
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Paths whose bodies are read piece by piece and may be long.
 const LONG_BODIES: &[&str] = &["/api/v1/import"];
@@ -49,33 +55,36 @@ const COMPRESS_ABOVE: u64 = 1024;
 /// Paths on which problems are always JSON, whoever asks.
 const JSON_ONLY: &[&str] = &["/api/v1/", "/v0/", "/v0.1/", "/mcp", "/healthz", "/readyz", "/metrics"];
 
+/// Cloned for every request, so one pointer.
 #[derive(Clone)]
-struct Front {
+struct Outer(Arc<Shared>);
+
+struct Shared {
     handles: Handles,
     page: Option<ProblemPage>,
 }
 
 /// Puts the layers around all routes. `page` renders problems for browsers; without it they get JSON too.
 pub fn apply(router: Router<Handles>, handles: &Handles, page: Option<ProblemPage>) -> Router {
-    let front = Front { handles: handles.clone(), page };
+    let outer = Outer(Arc::new(Shared { handles: handles.clone(), page }));
     let compression =
         CompressionLayer::new().gzip(true).compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_ABOVE)));
     router
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(middleware::from_fn_with_state(handles.clone(), forgery::guard))
-        .layer(middleware::from_fn_with_state(handles.clone(), bound))
+        .layer(middleware::from_fn_with_state(outer.clone(), bound))
         .layer(compression)
         .layer(middleware::from_fn(catch_panic))
-        .layer(middleware::from_fn_with_state(front, finish))
+        .layer(middleware::from_fn_with_state(outer, finish))
         .with_state(handles.clone())
 }
 
 /// Gives the request its id, keeps the record of it, and renders what went wrong.
-async fn finish(State(front): State<Front>, mut request: Request, next: Next) -> Response {
+async fn finish(State(outer): State<Outer>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-    let id = request_id(request.headers(), front.trusts(peer));
-    let trusted = &front.handles.config.server.trusted_proxies;
+    let id = request_id(request.headers(), trusts(&outer.0.handles, peer));
+    let trusted = &outer.0.handles.config.server.trusted_proxies;
     let address = peer.map(|peer| ClientAddress::of(peer.ip(), request.headers(), trusted));
     let asker = Asker::default();
     request.extensions_mut().insert(id.clone());
@@ -85,7 +94,7 @@ async fn finish(State(front): State<Front>, mut request: Request, next: Next) ->
     }
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
     // What a page of a problem needs to know; copying all headers of every request would be wasted on most.
     let kept = [header::ACCEPT, header::COOKIE].into_iter().filter_map(|name| {
         let value = request.headers().get(&name)?.clone();
@@ -96,26 +105,27 @@ async fn finish(State(front): State<Front>, mut request: Request, next: Next) ->
     let mut response = next.run(request).await;
 
     let (path, request_id) = (&context.path, id.as_str());
-    let asked = Asked { method: &method, route: route.as_deref(), path, request_id, address, asker: &asker };
+    let route_name = route.as_ref().map(MatchedPath::as_str);
+    let asked = Asked { method: &method, route: route_name, path, request_id, address, asker: &asker };
     if let Some(refusal) = asked.refused_by(&response) {
-        front.handles.audit_trail.refused(refusal);
+        outer.0.handles.audit_trail.refused(refusal);
     }
-    response = front.rendered(response, &context, &method);
-    finish_headers(response.headers_mut(), front.handles.public_url.is_secure());
+    response = outer.rendered(response, &context, &method);
+    finish_headers(response.headers_mut(), outer.0.handles.public_url.is_secure());
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    record(&method, route.as_deref(), &context, response.status(), begun);
+    record(&method, route_name, &context, response.status(), begun);
     response
 }
 
-impl Front {
-    /// Whether what this peer says about the client is believed.
-    fn trusts(&self, peer: Option<SocketAddr>) -> bool {
-        let trusted = &self.handles.config.server.trusted_proxies;
-        peer.is_some_and(|peer| trusted.iter().any(|network| network.contains(peer.ip())))
-    }
+/// Whether what this peer says about the client is believed.
+pub(super) fn trusts(handles: &Handles, peer: Option<SocketAddr>) -> bool {
+    let trusted = &handles.config.server.trusted_proxies;
+    peer.is_some_and(|peer| trusted.iter().any(|network| network.contains(peer.ip())))
+}
 
+impl Outer {
     fn rendered(&self, response: Response, context: &ProblemContext, method: &Method) -> Response {
         if response.extensions().get::<AsItIs>().is_some() {
             return response;
@@ -127,7 +137,8 @@ impl Front {
         };
         let json_only =
             JSON_ONLY.iter().any(|start| context.path.starts_with(start)) || context.path.contains("/v0.1/");
-        let mut response = problem_page::render(&problem, response, context, self.page.as_ref().filter(|_| !json_only));
+        let mut response =
+            problem_page::render(&problem, response, context, self.0.page.as_ref().filter(|_| !json_only));
         if problem.status == StatusCode::REQUEST_TIMEOUT || problem.status == StatusCode::PAYLOAD_TOO_LARGE {
             // What is left of the body is not waited for.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -147,7 +158,7 @@ fn is_bare_error(response: &Response) -> bool {
 }
 
 /// The id a trusted proxy gave, where it is plain; else a new one.
-fn request_id(headers: &HeaderMap, trusted: bool) -> RequestId {
+pub(super) fn request_id(headers: &HeaderMap, trusted: bool) -> RequestId {
     let given = headers.get(&REQUEST_ID).filter(|_| trusted).and_then(|value| value.to_str().ok());
     let plain = |id: &&str| {
         (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
@@ -159,7 +170,7 @@ fn request_id(headers: &HeaderMap, trusted: bool) -> RequestId {
 }
 
 /// Headers that guard pages; an answer that set one of them itself knows better.
-fn finish_headers(headers: &mut HeaderMap, secure: bool) {
+pub(super) fn finish_headers(headers: &mut HeaderMap, secure: bool) {
     const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; \
                        connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
     let mut set = |name: HeaderName, value: &'static str| {
@@ -179,23 +190,29 @@ fn finish_headers(headers: &mut HeaderMap, secure: bool) {
 fn record(method: &Method, route: Option<&str>, context: &ProblemContext, status: StatusCode, begun: Instant) {
     let elapsed = begun.elapsed();
     // Routes, not paths, and known methods only: strangers must not be able to make new series.
-    let method = if ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&method.as_str()) {
-        method.to_string()
-    } else {
-        "other".to_owned()
-    };
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    let method = KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other");
+    request_seconds(method, route.unwrap_or("none"), status.as_str()).record(elapsed.as_secs_f64());
+    log(&context.request_id, method, &context.path, status, elapsed);
+}
+
+/// Where the durations of such requests are kept.
+pub(super) fn request_seconds(method: &'static str, route: &str, status: &str) -> Histogram {
     let labels = [
-        ("method", method.clone()),
-        ("route", route.unwrap_or("none").to_owned()),
-        ("status", status.as_str().to_owned()),
+        Label::from_static_parts("method", method),
+        Label::new("route", route.to_owned()),
+        Label::new("status", status.to_owned()),
     ];
-    metrics::histogram!("wharfinger_http_request_seconds", &labels).record(elapsed.as_secs_f64());
+    metrics::histogram!("wharfinger_http_request_seconds", labels.iter())
+}
+
+/// The log line of a request.
+pub(super) fn log(id: &str, method: &str, path: &str, status: StatusCode, elapsed: Duration) {
     let duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    let (id, path) = (&context.request_id, &context.path);
     if status.is_server_error() {
-        tracing::warn!(request.id = %id, %method, path, status = status.as_u16(), duration_ms, "A request failed");
+        tracing::warn!(request.id = %id, method, path, status = status.as_u16(), duration_ms, "A request failed");
     } else {
-        tracing::debug!(request.id = %id, %method, path, status = status.as_u16(), duration_ms, "Answered a request");
+        tracing::debug!(request.id = %id, method, path, status = status.as_u16(), duration_ms, "Answered a request");
     }
 }
 
@@ -216,11 +233,11 @@ async fn catch_panic(request: Request, next: Next) -> Response {
 }
 
 /// Refuses targets that cannot be decoded and bodies announced too long, and bounds the reading of the rest.
-async fn bound(State(handles): State<Handles>, request: Request, next: Next) -> Response {
+async fn bound(State(outer): State<Outer>, request: Request, next: Next) -> Response {
     if let Err(problem) = check_target(request.uri()).and_then(|()| check_host(&request)) {
         return render_problem(&problem);
     }
-    let bounds = body_bounds(&handles.config.limits, request.uri().path());
+    let bounds = body_bounds(&outer.0.handles.config.limits, request.uri().path());
     let announced =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > bounds.length.0) {
@@ -231,7 +248,7 @@ async fn bound(State(handles): State<Handles>, request: Request, next: Next) -> 
 
 /// An HTTP/1.1 request names its host once, as a host (RFC 9112, 3.2). HTTP/2 has it in the target; a request that came
 /// over no connection needs none.
-fn check_host(request: &Request) -> Result<(), Problem> {
+pub(super) fn check_host(request: &Request) -> Result<(), Problem> {
     if request.version() != http::Version::HTTP_11 || request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
         return Ok(());
     }

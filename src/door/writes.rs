@@ -18,6 +18,7 @@ use axum::{
     routing::MethodRouter,
 };
 use http::Method;
+use std::sync::Arc;
 
 /// Whether a request of this method changes something.
 pub(super) fn writes(method: &Method) -> bool {
@@ -26,7 +27,7 @@ pub(super) fn writes(method: &Method) -> bool {
 
 /// A route whose writes all need a credential: without one, or with one that does not hold, they end in 401 before
 /// anything of them is read. With `Idempotency-Key` they are done once.
-pub fn guarded_writes(route: MethodRouter<Handles>, handles: &Handles) -> MethodRouter<Handles> {
+pub fn guarded_writes(route: MethodRouter<Handles>, handles: &Arc<Handles>) -> MethodRouter<Handles> {
     route
         .route_layer(middleware::from_fn_with_state(handles.clone(), idempotency::once))
         .route_layer(middleware::from_fn_with_state(handles.clone(), by_somebody))
@@ -34,15 +35,15 @@ pub fn guarded_writes(route: MethodRouter<Handles>, handles: &Handles) -> Method
 
 /// Routes that ask for credentials themselves, and whose writes with `Idempotency-Key` are done once.
 pub fn writes_done_once<S: Clone + Send + Sync + 'static>(routes: Router<S>, handles: &Handles) -> Router<S> {
-    routes.layer(middleware::from_fn_with_state(handles.clone(), idempotency::once))
+    routes.layer(middleware::from_fn_with_state(Arc::new(handles.clone()), idempotency::once))
 }
 
-async fn by_somebody(State(handles): State<Handles>, request: Request, next: Next) -> Response {
+async fn by_somebody(State(handles): State<Arc<Handles>>, request: Request, next: Next) -> Response {
     if !writes(request.method()) {
         return next.run(request).await;
     }
     let (mut parts, body) = request.into_parts();
-    match Caller::from_request_parts(&mut parts, &handles).await {
+    match Caller::from_request_parts(&mut parts, handles.as_ref()).await {
         Ok(caller) if caller.is_anonymous() => {
             render_problem(&Problem::unauthenticated("Whoever changes something says who they are."))
         }

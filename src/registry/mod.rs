@@ -24,7 +24,7 @@ use crate::{
     auth::{Actor, Auth},
     base::{HttpClient, Problem},
     catalog::{Catalog, RegistryScope, generation_name},
-    door::{AsItIs, Handles, PublicUrl, identify, writes_done_once},
+    door::{AsItIs, Handles, PublicUrl, ReadyAnswers, identify, writes_done_once},
     search::Search,
 };
 use answer::{Answer, Answers};
@@ -47,11 +47,14 @@ const ANSWER_BYTES: u64 = 64 << 20;
 
 /// The routes of the API.
 ///
-/// All of them lead to one function, which takes the path apart itself: a router would answer the odd forms of
+/// Beside them come the answers that are kept, so that they can be given before a request is routed.
+///
+/// All routes lead to one function, which takes the path apart itself: a router would answer the odd forms of
 /// addresses that clients make with redirects or 404.
-pub fn router(handles: &Handles) -> Router<Handles> {
+pub fn router(handles: &Handles) -> (Router<Handles>, impl ReadyAnswers + use<>) {
     let catalog = handles.catalog.clone();
     let answers = Answers::new(catalog.generations().clone(), ANSWER_BYTES);
+    let ready = Kept(answers.clone());
     let public_url = handles.public_url.clone();
     let registry = Registry {
         catalog,
@@ -74,11 +77,10 @@ pub fn router(handles: &Handles) -> Router<Handles> {
     for path in ["/servers", "/servers/", "/servers/{*rest}"] {
         router = router.route(path, any(serve));
     }
-    writes_done_once(router, handles).with_state(registry)
+    (writes_done_once(router, handles).with_state(Arc::new(registry)), ready)
 }
 
-/// What the door needs; cheap to clone.
-#[derive(Clone)]
+/// What the door needs.
 struct Registry {
     catalog: Catalog,
     auth: Auth,
@@ -88,7 +90,7 @@ struct Registry {
     http: HttpClient,
 }
 
-async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Response {
+async fn serve(State(registry): State<Arc<Registry>>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let mut response = if parts.method == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
@@ -101,6 +103,25 @@ async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Resp
     cors::allow(response.headers_mut(), &parts.method, &parts.headers);
     response.extensions_mut().insert(AsItIs);
     response
+}
+
+/// The answers for the anonymous, which are kept under the target alone.
+struct Kept(Answers);
+
+impl ReadyAnswers for Kept {
+    fn route(&self) -> &'static str {
+        "/v0.1/{*rest}"
+    }
+
+    fn find(&self, request: &Request<Body>) -> Option<Response> {
+        let target = request.uri().path_and_query()?.as_str();
+        // Nothing else is kept under a key with a slash at its head; looking for it would cost all other requests.
+        let ours = ["/v0", "/servers", "/workspaces/"].iter().any(|start| target.starts_with(start));
+        let answer = ours.then(|| self.0.get(target)).flatten()?;
+        let mut response = answer.respond(request.method(), request.headers());
+        cors::allow(response.headers_mut(), request.method(), request.headers());
+        Some(response)
+    }
 }
 
 impl Registry {

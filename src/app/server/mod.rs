@@ -7,7 +7,7 @@ mod guarded;
 
 use crate::{
     base::{Config, Problem},
-    door::Liveness,
+    door::{Front, Liveness},
     gateway::{self, ReplyBody, Traffic},
 };
 use axum::{BoxError, Router, body::Body, extract::ConnectInfo};
@@ -46,12 +46,12 @@ pub struct Stop {
 #[derive(Clone)]
 pub struct Doors {
     pub traffic: Option<Traffic>,
-    pub router: Router,
+    pub router: Front,
 }
 
 impl From<Router> for Doors {
     fn from(router: Router) -> Self {
-        Self { traffic: None, router }
+        Self { traffic: None, router: router.into() }
     }
 }
 

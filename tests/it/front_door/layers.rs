@@ -42,7 +42,7 @@ impl Front {
             async move { (StatusCode::CREATED, [(header::LOCATION, format!("/deeds/{number}"))], format!("deed {number}")) }
         };
         let router = Router::new()
-            .route("/deeds", door::guarded_writes(post(deed), &app.handles))
+            .route("/deeds", door::guarded_writes(post(deed), &Arc::new(app.handles.clone())))
             .route("/crates", post(|Json(Crate { weight }): Json<Crate>| async move { weight.to_string() }))
             .route("/whole", post(|WholeBody(bytes): WholeBody| async move { bytes.len().to_string() }))
             .route("/panic", get(|| async { panic!("canary") as &'static str }))

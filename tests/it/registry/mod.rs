@@ -5,6 +5,7 @@ mod concurrency;
 mod extensions;
 mod listing;
 mod publishing;
+mod ready;
 mod sight;
 mod status;
 mod tokens;
