@@ -33,6 +33,7 @@ pub fn head() -> utoipa::openapi::OpenApi {
             (name = "gateway", description = "What models and REST APIs are reached through, under which limits."),
             (name = "registries", description = "Named views of the MCP registry API that clients are pointed at."),
             (name = "upstreams", description = "Other registries and files whose servers a workspace takes over."),
+            (name = "approvals", description = "What waits to be seen, and who decided."),
             (name = "keys", description = "Credentials, and who you are."),
             (name = "webhooks", description = "Who is told of what happens, and what became of it."),
             (name = "audit", description = "Who did what, and whether the record is whole."),
@@ -84,6 +85,15 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     if conditional("If-None-Match") {
         all.insert("304".to_owned(), json!({"description": "You have it as it is."}));
     }
+    if may_wait(path, method) {
+        all.insert(
+            "202".to_owned(),
+            json!({
+                "description": "It changes what is approved and waits for approval; `request` is where it stands.",
+                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            }),
+        );
+    }
     for (status, words) in refusals {
         all.entry(status).or_insert_with(|| {
             json!({
@@ -102,6 +112,16 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     }
     if operation.get("security").is_none() {
         operation["security"] = if writes { json!([{"bearer": []}]) } else { json!([{}, {"bearer": []}]) };
+    }
+}
+
+/// Whether a write can change what is approved.
+fn may_wait(path: &str, method: &str) -> bool {
+    let below = path.strip_prefix("/api/v1/workspaces/{workspace}/assets/{name}").unwrap_or("?");
+    match method {
+        "get" => false,
+        "patch" if below.is_empty() => true,
+        _ => below.contains("/definitions") || below.contains("/deployments"),
     }
 }
 
@@ -177,6 +197,7 @@ fn path_parameter(name: &str) -> Value {
         "to" => ("The later version's name, or `latest`.", version(), "latest"),
         "definition" => ("The document's name.", slug(), "openapi"),
         "deployment" => ("The deployment's id.", json!({"type": "string", "format": "uuid"}), ""),
+        "approval" => ("The request's id.", json!({"type": "string", "format": "uuid"}), ""),
         "key" => ("The key's id.", json!({"type": "string", "format": "uuid"}), ""),
         "webhook" => ("The webhook's id.", json!({"type": "string", "format": "uuid"}), ""),
         "delivery" => ("The delivery's id.", json!({"type": "string", "format": "uuid"}), ""),
@@ -229,7 +250,8 @@ fn refusals(path: &str, writes: bool, has_body: bool, conditional: bool) -> Vec<
         all.push(("404", "There is nothing here that you may see."));
     }
     let guarded = ["/gateway/", "/audit", "/webhooks"].iter().any(|part| path.contains(part));
-    if writes || guarded || path.ends_with("/keys") || path.ends_with("/history") {
+    let told_to_few = ["/keys", "/history", "/orphans"].iter().any(|end| path.ends_with(end));
+    if writes || guarded || told_to_few {
         all.push(("403", "Not allowed; `roles` says which role would do."));
     }
     if writes {
@@ -249,12 +271,12 @@ fn refusals(path: &str, writes: bool, has_body: bool, conditional: bool) -> Vec<
 fn problem_schema() -> Value {
     json!({
         "type": "object",
-        "description": "A refusal or failure (RFC 9457).",
+        "description": "A refusal or failure (RFC 9457), or why something waits.",
         "required": ["type", "title", "status", "detail"],
         "properties": {
             "type": {"type": "string", "description": "The stable name of the sort of problem, below `/problems/`."},
             "title": {"type": "string"},
-            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "status": {"type": "integer", "minimum": 202, "maximum": 599},
             "detail": {"type": "string", "description": "What happened."},
             "help": {"type": "string", "description": "What would help."},
             "requestId": {"type": "string", "description": "Under which the request stands in the log."},

@@ -44,6 +44,8 @@ pub struct ImportReport {
     updated: u64,
     /// Lines that say what is stored already.
     unchanged: u64,
+    /// Changes of what is approved, which wait for approval.
+    proposed: u64,
     /// The rejected lines, at most the first ten thousand.
     rejected: Vec<RejectedLine>,
     /// How many lines were rejected in all.
@@ -141,6 +143,7 @@ impl ImportReport {
             Ok(Outcome::Registered) => self.registered += 1,
             Ok(Outcome::Updated) => self.updated += 1,
             Ok(Outcome::Unchanged) => self.unchanged += 1,
+            Ok(Outcome::Proposed) => self.proposed += 1,
             Err(problem) => self.reject(one.line, one.name, problem.detail, problem.errors),
         }
     }

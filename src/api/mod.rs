@@ -6,6 +6,7 @@
 #![expect(unused_qualifications, reason = "the macro that describes a handler repeats its types in full")]
 
 mod answer;
+mod approvals;
 mod assets;
 mod audit;
 mod definitions;
@@ -124,6 +125,13 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(registries::find, registries::update, registries::delete),
         routes!(namespaces::list),
         routes!(namespaces::put, namespaces::delete),
+        routes!(approvals::settings, approvals::set),
+        routes!(approvals::list, approvals::request),
+        routes!(approvals::find),
+        routes!(approvals::comment),
+        routes!(approvals::decide),
+        routes!(approvals::withdraw),
+        routes!(approvals::orphans),
         routes!(reindex::reindex),
         routes!(gateway::credential::list),
         routes!(gateway::credential::find, gateway::credential::put, gateway::credential::delete),
@@ -152,6 +160,7 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(assets::find, assets::update, assets::delete),
         routes!(assets::restore),
         routes!(assets::history),
+        routes!(approvals::check),
         routes!(versions::list, versions::publish),
         routes!(versions::find, versions::update, versions::delete),
         routes!(versions::diff),

@@ -18,6 +18,8 @@ pub fn start(handles: &Handles, tasks: &TaskTracker, stop: &CancellationToken) {
     tasks.spawn(handles.webhooks.clone().run(stop.clone()));
     tasks.spawn(handles.audit_trail.clone().run(stop.clone()));
     tasks.spawn(forget_old_sign_ins(handles.auth.clone(), stop.clone()));
+    let every = handles.config.approval.tool_check_every;
+    tasks.spawn(catalog.clone().look_after_approvals(handles.http.clone(), every, stop.clone()));
     tasks.spawn(handles.search.clone().run(stop.clone()));
     tasks.spawn(handles.gateway.clone().follow(stop.clone()));
     tasks.spawn(handles.traffic.clone().run(stop.clone()));

@@ -32,6 +32,14 @@ pub struct Fetched {
     pub url: Url,
 }
 
+/// An answer to what was posted.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    pub status: http::StatusCode,
+    pub headers: http::HeaderMap,
+    pub bytes: Bytes,
+}
+
 impl HttpClient {
     /// Where the system has no list of authorities to trust there is no client: each fetch then says so.
     #[must_use]
@@ -165,6 +173,49 @@ impl HttpClient {
 
     fn client(&self) -> Result<&reqwest::Client, Problem> {
         self.client.as_ref().map_err(|reason| failed(502, format!("Nothing can be fetched here: {reason}.")))
+    }
+
+    /// The answer to a body of JSON posted to `url`, whatever its status; no redirect is followed. Of a stream of events the
+    /// first ones are read, until one `is_enough`.
+    ///
+    /// # Errors
+    /// As [`HttpClient::fetch`].
+    pub async fn ask(
+        &self,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: Vec<u8>,
+        is_enough: fn(&[u8]) -> bool,
+    ) -> Result<Posted, Problem> {
+        let posted = async {
+            let url = Url::parse(url).map_err(|error| refused(url, &format!("is no URL ({error})")))?;
+            self.judge(&url)?;
+            let client = self.client()?;
+            let mut request =
+                client.post(url.clone()).header(http::header::CONTENT_TYPE, "application/json").body(body);
+            for (name, value) in headers {
+                request = request.header(*name, value);
+            }
+            let response = request.send().await.map_err(|error| self.failure(&url, &error))?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let mut bytes = BytesMut::new();
+            let mut pieces = response.bytes_stream();
+            while let Some(piece) = pieces.next().await {
+                let piece = piece.map_err(|error| self.failure(&url, &error))?;
+                if (bytes.len() + piece.len()) as u64 > self.max_size {
+                    return Err(failed(502, format!("{url} answered more than {} bytes.", self.max_size)));
+                }
+                bytes.extend_from_slice(&piece);
+                if is_enough(&bytes) {
+                    break;
+                }
+            }
+            Ok(Posted { status, headers, bytes: bytes.freeze() })
+        };
+        match tokio::time::timeout(self.timeout, posted).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(failed(504, format!("{url} did not answer within {} s.", self.timeout.as_secs_f32()))),
+        }
     }
 
     async fn follow(&self, url: &str, redirects: usize) -> Result<Fetched, Problem> {

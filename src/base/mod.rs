@@ -22,9 +22,9 @@ pub use db::{Database, OnConstraint};
 pub use egress::{Egress, NotPublic, Unreachable};
 pub use embedded_postgres::EmbeddedPostgres;
 pub use error::{FieldError, Problem};
-pub use http_client::{Fetched, HttpClient, use_tls};
+pub use http_client::{Fetched, HttpClient, Posted, use_tls};
 pub use id::{
-    AssetId, AuditId, BackendId, CredentialId, DefinitionId, DeliveryId, DeploymentId, EnvironmentId, GroupId,
+    ApprovalId, AssetId, AuditId, BackendId, CommentId, CredentialId, DefinitionId, DeliveryId, DeploymentId, EnvironmentId, GroupId,
     InvitationId, KeyId, MetadataSchemaId, Name, NoticeId, PolicyId, PoolId, PriceId, RegistryViewId, RoleAssignmentId,
     RouteId, ServiceAccountId, SessionId, Slug, UpstreamId, UpstreamRunId, UserId, VersionId, WebhookId, WorkspaceId,
 };

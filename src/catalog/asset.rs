@@ -148,7 +148,7 @@ pub(super) async fn insert(
     conn: &mut PgConnection,
     workspace: (WorkspaceId, &Slug),
     draft: &Draft,
-    visibility: Visibility,
+    (visibility, is_approved): (Visibility, bool),
     now: OffsetDateTime,
 ) -> Result<Option<Asset>, sqlx::Error> {
     let asset = Asset {
@@ -163,7 +163,7 @@ pub(super) async fn insert(
         description: draft.description.clone(),
         visibility,
         shared_with: draft.shared_with.clone().unwrap_or_default(),
-        is_approved: true,
+        is_approved,
         tags: draft.tags.clone(),
         owners: draft.owners.clone(),
         contacts: Json(draft.contacts.clone()),
@@ -235,6 +235,30 @@ pub(super) async fn update(conn: &mut PgConnection, asset: &Asset) -> Result<(),
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Shows the asset to outsiders when any of its versions is approved, and hides it from them when none is.
+pub(super) async fn follow_approvals(conn: &mut PgConnection, id: AssetId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "update asset
+         set is_approved = exists (select from version v
+                                   where v.asset_id = $1 and v.is_approved and v.status <> 'deleted')
+         where asset_id = $1
+         returning is_approved",
+    )
+    .bind(id)
+    .fetch_one(conn)
+    .await
+}
+
+/// The asset of this id with its workspace, held against other writers until the transaction ends.
+pub(super) async fn lock_by_id(conn: &mut PgConnection, id: AssetId) -> Result<Option<Asset>, sqlx::Error> {
+    sqlx::query_as(select!("where a.asset_id = $1 for update of a")).bind(id).fetch_optional(conn).await
+}
+
+/// The asset of this id, whoever asks.
+pub(super) async fn by_id(conn: &mut PgConnection, id: AssetId) -> Result<Option<Asset>, sqlx::Error> {
+    sqlx::query_as(select!("where a.asset_id = $1")).bind(id).fetch_optional(conn).await
 }
 
 /// Counts the revision up: something below the asset changed.

@@ -6,12 +6,13 @@ use super::{Error, Kind, Stage, Status, Visibility};
 use crate::base::{FieldError, Name, Slug};
 use crate::wire::{self, Contact, ExternalDoc, Finding, Format, Icon, Licence, Operation, Outline, Severity};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 /// An asset with one version, checked and complete.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Draft {
     pub name: Name,
     pub kind: Kind,
@@ -32,13 +33,15 @@ pub struct Draft {
 }
 
 /// A version with what hangs on it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VersionDraft {
     pub name: String,
     pub stage: Stage,
     pub status: Status,
     pub status_message: Option<String>,
+    #[serde(with = "time::serde::rfc3339::option")]
     pub published_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339::option")]
     pub updated_at: Option<OffsetDateTime>,
     pub format_name: String,
     pub definition: Option<DefinitionDraft>,
@@ -48,21 +51,23 @@ pub struct VersionDraft {
     pub deployments: Vec<DeploymentDraft>,
     pub findings: Vec<Finding>,
     /// SHA-256 over everything the draft was made from.
+    #[serde(with = "as_base64")]
     pub source_digest: Vec<u8>,
 }
 
 /// A document, byte for byte.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DefinitionDraft {
     pub name: Slug,
     pub format: Format,
     pub media_type: String,
+    #[serde(with = "as_base64")]
     pub content: Vec<u8>,
     pub source_url: Option<String>,
 }
 
 /// Where the version runs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeploymentDraft {
     pub environment: Option<Slug>,
     pub url: String,
@@ -72,6 +77,20 @@ pub struct DeploymentDraft {
     pub is_active: bool,
     pub metadata: Map<String, Value>,
     pub detail: Value,
+}
+
+/// Bytes as text, for drafts that wait for approval.
+mod as_base64 {
+    use super::{Engine, STANDARD};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
 }
 
 impl Draft {

@@ -1,7 +1,7 @@
 //! What can go wrong in the catalog, each with what a good answer needs.
 
 use crate::auth::Refused;
-use crate::base::{FieldError, Name, Problem, Slug};
+use crate::base::{ApprovalId, FieldError, Name, Problem, Slug};
 use http::StatusCode;
 
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum Error {
     Stale { current: i64, sent: i64 },
     #[error("{message}")]
     Invalid { message: String, errors: Vec<FieldError> },
+    /// No failure: the write was taken and is done once it is approved.
+    #[error("this changes what is approved and waits for approval; what is approved stays as it is meanwhile")]
+    Proposed(ApprovalId),
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error(transparent)]
@@ -91,6 +94,12 @@ impl From<Error> for Problem {
                     .with("revision", current)
             }
             Error::Invalid { errors, .. } => Self::invalid(sentence).with_errors(errors),
+            Error::Proposed(id) => {
+                Self::new(StatusCode::ACCEPTED, "waits-for-approval", "Waits for approval", sentence)
+                    .with_help("A reviewer of the workspace decides; the request can be followed and withdrawn.")
+                    .with("approval", id.to_string())
+                    .with("request", format!("/api/v1/approvals/{id}"))
+            }
             Error::Refused(refused) => refused.into(),
             Error::Database(error) => error.into(),
             Error::Problem(problem) => problem,

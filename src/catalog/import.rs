@@ -211,7 +211,7 @@ impl Catalog {
             let (workspace, schemas) = &workspaces[wanted];
             let result = match self.put(actor, &mut tx, workspace, schemas, &line.draft).await {
                 Ok((outcome, registry_name)) => {
-                    if outcome != Outcome::Unchanged {
+                    if !matches!(outcome, Outcome::Unchanged | Outcome::Proposed) {
                         changed.push(registry_name);
                     }
                     Ok(outcome)

@@ -4,6 +4,7 @@
 //! A read never gives what the actor may not see. A write checks, stores, writes the audit record and the change log and
 //! queues what follows in one transaction, and answers after the commit.
 
+mod approval;
 mod asset;
 mod card;
 mod change;
@@ -16,6 +17,7 @@ mod environment;
 mod error;
 mod export;
 mod generations;
+mod governance;
 mod import;
 mod input;
 mod kind;
@@ -33,6 +35,10 @@ mod version_order;
 mod workspace;
 mod wrong;
 
+pub use approval::{
+    Approval, ApprovalFilter, ApprovalSettings, ApprovalSettingsPatch, ApprovalState, Comment, Difference, Purpose,
+    differences,
+};
 pub use asset::{Asset, AssetPatch, registry_name};
 pub use card::{Card, CardFilter, Searchable, SearchableOperation};
 pub use change::{
@@ -45,6 +51,7 @@ pub use environment::{Environment, EnvironmentInput};
 pub use error::Error;
 pub use export::ExportPage;
 pub use generations::{Generations, follow_changes};
+pub use governance::{Check, Outcome as CheckOutcome};
 pub use import::{ImportLine, Imported};
 pub use input::{NewAsset, NewDefinition, NewDeployment, NewOperation, NewVersion};
 pub use kind::Kind;
@@ -58,7 +65,10 @@ pub use registry_entry::{
 };
 pub use registry_view::{RegistryView, RegistryViewInput, ViewAccess, ViewFilter, generation_name};
 pub use stage::{Stage, Status, UnknownWord, Visibility};
-pub use verbs::{AssetDetail, Counts, DefinitionContent, Outcome, Registered, ToldAsset, VersionDetail};
+pub use verbs::{
+    ApprovalDetail, AssetDetail, Counts, Decision, DefinitionContent, DriftReport, Orphan, Outcome, Registered,
+    ToldAsset, UnknownOwner, Verdict, VersionDetail,
+};
 pub use version::{Version, VersionPatch};
 pub use version_order::{is_semantic, order_key};
 pub use workspace::{NewWorkspace, Workspace, WorkspacePatch};

@@ -30,6 +30,9 @@ pub struct Version {
     pub is_latest: bool,
     /// False while it waits for approval; only the asset's workspace sees it then.
     pub is_approved: bool,
+    /// Since when what runs is not what was approved.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub quarantined_at: Option<OffsetDateTime>,
     /// `OpenAPI 3.1.0`; empty without a definition.
     pub format_name: String,
     /// What is odd in the definition though it was accepted.
@@ -63,7 +66,7 @@ pub(super) async fn find(
 ) -> Result<Option<Version>, sqlx::Error> {
     sqlx::query_as(
         "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, is_approved,
-                format_name, findings, source_digest, published_at, updated_at
+                quarantined_at, format_name, findings, source_digest, published_at, updated_at
          from version
          where asset_id = $1 and (name = $2 or ($2::text is null and is_latest)) and status <> 'deleted'
            and (is_approved or $3)",
@@ -83,12 +86,25 @@ pub(super) async fn find_any(
 ) -> Result<Option<Version>, sqlx::Error> {
     sqlx::query_as(
         "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, is_approved,
-                format_name, findings, source_digest, published_at, updated_at
+                quarantined_at, format_name, findings, source_digest, published_at, updated_at
          from version
          where asset_id = $1 and name = $2",
     )
     .bind(asset)
     .bind(name)
+    .fetch_optional(conn)
+    .await
+}
+
+/// The version of this id whatever its status.
+pub(super) async fn by_id(conn: &mut PgConnection, id: VersionId) -> Result<Option<Version>, sqlx::Error> {
+    sqlx::query_as(
+        "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, is_approved,
+                quarantined_at, format_name, findings, source_digest, published_at, updated_at
+         from version
+         where version_id = $1",
+    )
+    .bind(id)
     .fetch_optional(conn)
     .await
 }
@@ -103,7 +119,7 @@ pub(super) async fn list(
 ) -> Result<Vec<Version>, sqlx::Error> {
     sqlx::query_as(
         "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, is_approved,
-                format_name, findings, source_digest, published_at, updated_at
+                quarantined_at, format_name, findings, source_digest, published_at, updated_at
          from version
          where asset_id = $1 and (is_approved or $2) and ($3 or status <> 'deleted')
          order by order_key desc, published_at, version_id
@@ -122,7 +138,7 @@ pub(super) async fn list(
 pub(super) async fn of_assets(conn: &mut PgConnection, assets: &[AssetId]) -> Result<Vec<Version>, sqlx::Error> {
     sqlx::query_as(
         "select version_id, asset_id, name, stage, status, status_message, status_changed_at, is_latest, is_approved,
-                format_name, findings, source_digest, published_at, updated_at
+                quarantined_at, format_name, findings, source_digest, published_at, updated_at
          from version
          where asset_id = any($1)
          order by asset_id, is_latest desc, order_key desc, published_at, version_id",
@@ -150,7 +166,7 @@ pub(super) async fn insert(
     asset: AssetId,
     draft: &VersionDraft,
     server: Option<&str>,
-    is_latest: bool,
+    (is_latest, is_approved): (bool, bool),
     now: OffsetDateTime,
 ) -> Result<Option<Version>, sqlx::Error> {
     let published_at = draft.published_at.unwrap_or(now);
@@ -163,7 +179,8 @@ pub(super) async fn insert(
         status_message: draft.status_message.clone(),
         status_changed_at: published_at,
         is_latest,
-        is_approved: true,
+        is_approved,
+        quarantined_at: None,
         format_name: draft.format_name.clone(),
         findings: Json(draft.findings.clone()),
         source_digest: draft.source_digest.clone(),
@@ -172,8 +189,8 @@ pub(super) async fn insert(
     };
     let inserted = sqlx::query(
         "insert into version (version_id, asset_id, name, stage, order_key, status, status_message, status_changed_at,
-                              is_latest, format_name, server, findings, source_digest, published_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                              is_latest, format_name, server, findings, source_digest, published_at, updated_at, is_approved)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
          on conflict on constraint version_name_key do nothing",
     )
     .bind(version.version_id)
@@ -191,6 +208,7 @@ pub(super) async fn insert(
     .bind(&version.source_digest)
     .bind(published_at)
     .bind(version.updated_at)
+    .bind(is_approved)
     .execute(conn)
     .await?;
     Ok((inserted.rows_affected() == 1).then_some(version))
@@ -294,6 +312,42 @@ pub(super) async fn touch_all(
     .bind(status_changed)
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Shows a version to outsiders until `until`, or hides it from them.
+pub(super) async fn set_approved(
+    conn: &mut PgConnection,
+    id: VersionId,
+    (is_approved, until): (bool, Option<OffsetDateTime>),
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update version set is_approved = $2, approved_until = $3, updated_at = greatest(updated_at, $4)
+         where version_id = $1",
+    )
+    .bind(id)
+    .bind(is_approved)
+    .bind(until)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Warns of a version since `since`, or no longer.
+pub(super) async fn set_quarantined(
+    conn: &mut PgConnection,
+    id: VersionId,
+    since: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("update version set quarantined_at = $2, updated_at = greatest(updated_at, $3) where version_id = $1")
+        .bind(id)
+        .bind(since)
+        .bind(now)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use super::theme::Theme;
 use crate::auth::{Actor, Auth, Identity, Permission, Scope};
 use crate::base::Problem;
+use crate::catalog::Catalog;
 use crate::door::{Caller, Failure, PublicUrl, cookie};
 use askama::Template;
 use axum::extract::{FromRef, FromRequestParts};
@@ -23,6 +24,8 @@ pub struct Layout {
     pub path: String,
     pub request_id: Option<String>,
     pub public_url: PublicUrl,
+    /// How many requests for approval wait for the reader; none for those who decide on none.
+    pub waiting: Option<i64>,
 }
 
 /// Where in the site a page is; the navigation marks it.
@@ -33,6 +36,8 @@ pub enum Place {
     Workspaces,
     Register,
     Gateway,
+    /// Only linked for those who know a workspace from within.
+    Approvals,
     #[default]
     Elsewhere,
 }
@@ -65,6 +70,7 @@ impl Layout {
             path: "/".to_owned(),
             request_id,
             public_url,
+            waiting: None,
         }
     }
 
@@ -87,6 +93,11 @@ impl Layout {
         format!("/signin?next={}", crate::door::segment(&self.path))
     }
 
+    #[must_use]
+    pub fn is_at_approvals(&self) -> bool {
+        self.place == Place::Approvals
+    }
+
     /// Who reads the page; none without a credential.
     #[must_use]
     pub fn holder(&self) -> Option<String> {
@@ -103,6 +114,7 @@ where
     S: Send + Sync,
     Auth: FromRef<S>,
     PublicUrl: FromRef<S>,
+    Catalog: FromRef<S>,
 {
     type Rejection = Failure;
 
@@ -113,8 +125,14 @@ where
             // The page that answers a form cannot be asked for again.
             _ => parts.uri.path(),
         };
+        let waiting = match actor.may_somewhere(Permission::ReviewAssets) {
+            // The page is worth more than the number.
+            true => Catalog::from_ref(state).approvals_waiting(&actor).await.ok(),
+            false => None,
+        };
         Ok(Self {
             may_be_signed_in: false,
+            waiting,
             theme: Theme::of_headers(&parts.headers),
             place: Place::default(),
             text: String::new(),

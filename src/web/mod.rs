@@ -6,6 +6,7 @@
 mod about;
 mod account;
 mod admin;
+mod approvals;
 mod asset;
 mod audit;
 mod browse;
@@ -64,6 +65,9 @@ pub fn router() -> Router<Handles> {
         .route("/registries/{registry}", get(registries::show).post(registries::change))
         .route("/workspaces/{workspace}/feed.atom", get(changes::feed_of_workspace))
         .route("/gateway/usage", get(gateway::show_usage))
+        .route("/workspaces/{workspace}/approval", post(approvals::set))
+        .route("/approvals", get(approvals::queue))
+        .route("/approvals/{approval}", get(approvals::show).post(approvals::submit))
         .route("/feed.atom", get(changes::feed))
         .route("/audit", get(audit::show))
         .route("/gateway", get(|| async { axum::response::Redirect::to("/gateway/usage") }))

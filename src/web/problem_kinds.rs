@@ -66,6 +66,18 @@ const KINDS: &[Kind] = &[
         help: "Call from an allowed network, or ask who keeps the policy; the body names it.",
     },
     Kind {
+        name: "approval-changed",
+        status: 409,
+        meaning: "What you decided on was changed after you had seen it; nothing was decided.",
+        help: "Read the request again, and send its new digest.",
+    },
+    Kind {
+        name: "approval-decided",
+        status: 409,
+        meaning: "The request for approval is decided, or there is nothing to decide on any more.",
+        help: "Read the request; a new one can be made.",
+    },
+    Kind {
         name: "backends-broken",
         status: 502,
         meaning: "Every backend that was asked broke off or answered what is no answer; `tried` says which.",
@@ -366,6 +378,12 @@ const KINDS: &[Kind] = &[
         help: "Ask the owner of the route.",
     },
     Kind {
+        name: "self-approval",
+        status: 403,
+        meaning: "You had a hand in what waits, and the workspace allows nobody to approve what is their own.",
+        help: "Another reviewer decides, or who governs the workspace allows self-approval.",
+    },
+    Kind {
         name: "session-over",
         status: 401,
         meaning: "The session ended: by signing out, by resting too long, by its age, or because its owner was disabled.",
@@ -472,6 +490,12 @@ const KINDS: &[Kind] = &[
         status: 409,
         meaning: "The asset has a version of this name; versions are kept as they were published.",
         help: "Publish under the next version.",
+    },
+    Kind {
+        name: "waits-for-approval",
+        status: 202,
+        meaning: "No failure: the change was taken and is done once it is approved. What is approved stays as it is meanwhile.",
+        help: "The member request leads to where it stands.",
     },
     Kind {
         name: "wrong-credentials",

@@ -5,7 +5,7 @@ use super::layout::{Layout, Place, page};
 use super::{markdown, ways_in, words};
 use crate::auth::{Actor, Permission, Scope};
 use crate::base::{Limit, Problem};
-use crate::catalog::{Card, CardFilter, Catalog, Environment, MetadataSchema, Workspace};
+use crate::catalog::{ApprovalSettings, Card, CardFilter, Catalog, Environment, MetadataSchema, Workspace};
 use crate::door::{Failure, Path};
 use crate::search::{Request, Search};
 use askama::Template;
@@ -67,6 +67,9 @@ struct Page {
     may_write: bool,
     may_govern: bool,
     may_audit: bool,
+    /// Which approval is asked for; absent for those who may not know the workspace from within.
+    approval: Option<ApprovalSettings>,
+    may_set_approval: bool,
     /// The base address of the MCP registry API of this workspace alone.
     registry: String,
     vscode_registry: String,
@@ -96,6 +99,9 @@ pub(super) async fn show(
     let may_govern = actor.may(Permission::GovernWorkspace, Scope::Workspace(workspace.workspace_id));
     let may_audit = actor.may(Permission::ReadAudit, Scope::Workspace(workspace.workspace_id));
     let may_write = actor.may(Permission::WriteCatalog, Scope::Workspace(workspace.workspace_id));
+    let inside = actor.may(Permission::ReadCatalog, Scope::Workspace(workspace.workspace_id));
+    let approval = if inside { Some(catalog.approval_settings(actor, name).await?) } else { None };
+    let may_set_approval = super::approvals::may_set(&layout, workspace.workspace_id);
     let registry = layout.public_url.join(&format!("/workspaces/{name}"));
     page(&Page {
         description: markdown::render(&workspace.description),
@@ -109,6 +115,8 @@ pub(super) async fn show(
         may_write,
         may_govern,
         may_audit,
+        approval,
+        may_set_approval,
         vscode_registry: ways_in::vscode_registry(&registry),
         registry,
     })

@@ -287,6 +287,12 @@ settings! {
         answer_cache_size: ByteSize = "64MiB";
     }
 
+    /// Looking after what was approved.
+    approval: Approval {
+        /// How often the running MCP servers of workspaces that ask for approval are compared with what was approved.
+        tool_check_every: Duration = "6h";
+    }
+
     /// What is written down.
     logging: Logging {
         /// What is logged: a level (`info`), or levels by part (`info,wharfinger::search=debug`).

@@ -4,6 +4,7 @@ use super::{MOST_VERSIONS, RegistryEntry, VersionFilter, refusal, remotes};
 use crate::auth::BindSight;
 use crate::auth::{Actor, Permission, Scope};
 use crate::base::{AssetId, Name, Problem, WorkspaceId};
+use crate::catalog::approval::step::Step;
 use crate::catalog::draft::Draft;
 use crate::catalog::verbs::{Deed, held, insert_version, replace_version};
 use crate::catalog::{
@@ -53,7 +54,9 @@ impl Catalog {
 
         let now = self.clock.now();
         let place = (workspace.workspace_id, &workspace.name);
-        let new = asset::insert(&mut tx, place, &draft, workspace.default_visibility, now).await?.is_some();
+        let (asks, _) = self.asks_approval(actor, &mut tx, workspace.workspace_id, None).await?;
+        let flags = (workspace.default_visibility, !asks);
+        let new = asset::insert(&mut tx, place, &draft, flags, now).await?.is_some();
         let asset = held(&mut tx, &workspace, &draft).await?;
         refuse_unfit(&asset)?;
         if new {
@@ -67,9 +70,15 @@ impl Catalog {
             return Err(refusal("Failed to publish server", message));
         }
         remotes::refuse_taken_by_others(&mut tx, &asset, &urls(&draft), "Failed to publish server").await?;
-        let version = insert_version(&mut tx, &asset, &draft.version, now).await?;
+        let version = insert_version(&mut tx, &asset, &draft.version, !asks, now).await?;
         if !new {
-            self.follow_latest(&mut tx, &asset, &draft, now).await?;
+            self.follow_latest_if_seen(&mut tx, &asset, &draft, !asks, now).await?;
+        }
+        if asks {
+            let words = (!new).then(|| Step::Words { draft: Box::new(draft.clone()) });
+            self.ask_publication(actor, &mut tx, &asset, &version, words).await?;
+        } else if !new {
+            asset::follow_approvals(&mut tx, asset.asset_id).await?;
         }
 
         let verb = if new { "register" } else { "publish-version" };
@@ -111,8 +120,11 @@ impl Catalog {
 
         let now = self.clock.now();
         remotes::refuse_taken_by_others(&mut tx, &asset, &urls(&draft), "Failed to edit server").await?;
+        let watch = self.watch(actor, &mut tx, &asset, Some(&stored)).await?;
         replace_version(&mut tx, &asset, &stored, &draft.version, now).await?;
         self.follow_latest(&mut tx, &asset, &draft, now).await?;
+        let step = Step::Replace { draft: Box::new(draft) };
+        let tx = self.pass_or_propose(actor, tx, &asset, watch, step).await?;
         self.commit(tx, deed(actor, &asset, "update", now, version)).await?;
         self.entry_of(actor, &asset, version).await
     }

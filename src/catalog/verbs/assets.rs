@@ -3,6 +3,7 @@
 use super::register::known_groups;
 use super::{Deed, if_match, made_servers};
 use crate::auth::Actor;
+use crate::catalog::approval::step::Step;
 use crate::catalog::metadata::{self, Carrier};
 use crate::catalog::wrong::Wrong;
 use crate::catalog::{Asset, AssetPatch, Catalog, Error, asset, version};
@@ -14,6 +15,7 @@ impl Catalog {
     ///
     /// # Errors
     /// 404 when the actor may not see it, 403 when it may not write it, 412 when `revision` is not the stored one, 422.
+    /// [`Error::Proposed`] when other owners or more people who see it wait for approval; the rest is done then.
     pub async fn update(
         &self,
         actor: &Actor,
@@ -35,16 +37,33 @@ impl Catalog {
             known_groups(&mut tx, Some(&after.shared_with)).await?;
         }
 
+        let watch = self.watch(actor, &mut tx, &before, None).await?;
         let now = self.clock.now();
         after.updated_at = now;
+        let entrusted = entrusting(&after);
         asset::update(&mut tx, &after).await?;
+        // What may pass by itself passes; what has to be approved waits.
+        let waits = self.held_back(actor, &mut tx, &before, watch, entrusted).await?;
+        if let Some(approval) = waits {
+            after.owners.clone_from(&before.owners);
+            after.visibility = before.visibility;
+            after.shared_with.clone_from(&before.shared_with);
+            if same(&before, &after) {
+                tx.commit().await?;
+                return Err(Error::Proposed(approval));
+            }
+            asset::update(&mut tx, &after).await?;
+        }
         made_servers::refresh(&mut tx, &after, now).await?;
         version::touch_all(&mut tx, after.asset_id, false, now).await?;
         after.revision += 1;
         let (was, is) = difference(&before, &after);
         self.commit(tx, Deed { actor, asset: &after, verb: "update", at: now, before: Some(was), after: Some(is) })
             .await?;
-        Ok(after)
+        match waits {
+            Some(approval) => Err(Error::Proposed(approval)),
+            None => Ok(after),
+        }
     }
 
     /// Takes an asset out of sight; it keeps its name and can be restored.
@@ -83,6 +102,16 @@ impl Catalog {
         self.commit(tx, Deed { actor, asset: &asset, verb: "restore", at: now, before: None, after: None }).await?;
         Ok(asset)
     }
+}
+
+/// What of an asset is guarded, as the step that sets it.
+fn entrusting(after: &Asset) -> Step {
+    Step::Entrust { owners: after.owners.clone(), visibility: after.visibility, shared_with: after.shared_with.clone() }
+}
+
+/// Whether nothing differs but the time.
+fn same(before: &Asset, after: &Asset) -> bool {
+    Asset { updated_at: before.updated_at, ..after.clone() } == *before
 }
 
 fn patched(mut asset: Asset, patch: AssetPatch) -> Result<Asset, Error> {

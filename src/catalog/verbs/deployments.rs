@@ -1,10 +1,10 @@
 //! Where versions run.
 
-use super::{Deed, if_match, made_servers, register::environment_of};
+use super::approvals::{redeploy, run_at};
+use super::{Deed, if_match, made_servers};
 use crate::auth::Actor;
 use crate::base::DeploymentId;
-use crate::catalog::draft::DeploymentDraft;
-use crate::catalog::metadata::{self, Carrier};
+use crate::catalog::approval::step::Step;
 use crate::catalog::{Catalog, Deployment, Error, NewDeployment, asset, deployment, version};
 use serde_json::json;
 
@@ -27,16 +27,12 @@ impl Catalog {
         let stored = version::find(&mut tx, asset.asset_id, wanted, true)
             .await?
             .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
-        let draft = DeploymentDraft::of(new, "body")?;
-        metadata::check(&metadata::list(&mut tx, asset.workspace_id).await?, Carrier::Deployment, &draft.metadata)?;
+        let watch = self.watch(actor, &mut tx, &asset, Some(&stored)).await?;
 
         let now = self.clock.now();
-        let environment = match &draft.environment {
-            Some(name) => Some(environment_of(&mut tx, asset.workspace_id, name, now).await?),
-            None => None,
-        };
-        let id = deployment::insert(&mut tx, stored.version_id, environment, &draft, i32::MAX, now).await?;
-        made_servers::refresh(&mut tx, &asset, now).await?;
+        let id = run_at(&mut tx, &asset, &stored, new.clone(), now).await?;
+        let step = Step::Deploy { version: stored.name, deployment: Box::new(new) };
+        let mut tx = self.pass_or_propose(actor, tx, &asset, watch, step).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
         let made = find(&mut tx, asset.asset_id, id).await?;
         let after = Some(json!({"version": made.version, "url": made.url, "environment": made.environment}));
@@ -60,16 +56,13 @@ impl Catalog {
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
         if_match(revision, asset.revision)?;
         let before = find(&mut tx, asset.asset_id, id).await?;
-        let draft = DeploymentDraft::of(new, "body")?;
-        metadata::check(&metadata::list(&mut tx, asset.workspace_id).await?, Carrier::Deployment, &draft.metadata)?;
+        let stored = version::find_any(&mut tx, asset.asset_id, &before.version).await?;
+        let watch = self.watch(actor, &mut tx, &asset, stored.as_ref()).await?;
 
         let now = self.clock.now();
-        let environment = match &draft.environment {
-            Some(name) => Some(environment_of(&mut tx, asset.workspace_id, name, now).await?),
-            None => None,
-        };
-        deployment::update(&mut tx, id, environment, &draft, now).await?;
-        made_servers::refresh(&mut tx, &asset, now).await?;
+        redeploy(&mut tx, &asset, id, new.clone(), now).await?;
+        let step = Step::Redeploy { id, deployment: Box::new(new) };
+        let mut tx = self.pass_or_propose(actor, tx, &asset, watch, step).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
         let after = find(&mut tx, asset.asset_id, id).await?;
         let (was, is) = (Some(json!({"url": before.url})), Some(json!({"url": after.url})));
@@ -93,9 +86,12 @@ impl Catalog {
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
         if_match(revision, asset.revision)?;
         let before = find(&mut tx, asset.asset_id, id).await?;
+        let stored = version::find_any(&mut tx, asset.asset_id, &before.version).await?;
+        let watch = self.watch(actor, &mut tx, &asset, stored.as_ref()).await?;
         let now = self.clock.now();
         deployment::delete(&mut tx, id, now).await?;
         made_servers::refresh(&mut tx, &asset, now).await?;
+        let mut tx = self.pass_or_propose(actor, tx, &asset, watch, Step::Undeploy { id }).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
         let was = Some(json!({"version": before.version, "url": before.url}));
         self.commit(tx, Deed { actor, asset: &asset, verb: "undeploy", at: now, before: was, after: None }).await

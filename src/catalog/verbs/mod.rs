@@ -1,5 +1,6 @@
 //! The verbs of the catalog, one file a noun.
 
+mod approvals;
 mod assets;
 mod counting;
 mod deployments;
@@ -10,6 +11,7 @@ mod telling;
 mod versions;
 mod workspaces;
 
+pub use approvals::{ApprovalDetail, Decision, DriftReport, Orphan, UnknownOwner, Verdict};
 pub use counting::Counts;
 pub(super) use counting::{Counted, counted};
 pub use reading::{AssetDetail, DefinitionContent, VersionDetail};
@@ -18,7 +20,7 @@ pub(super) use register::{held, insert_version, replace_version};
 pub use telling::ToldAsset;
 
 use super::namespace::permit_by_key;
-use super::{Asset, Catalog, Error, Workspace, asset, change, workspace};
+use super::{Asset, Catalog, Error, Workspace, approval, asset, change, workspace};
 use crate::audit;
 use crate::auth::{Actor, Permission, Scope};
 use crate::notify::{self, Notice};
@@ -124,6 +126,10 @@ impl Catalog {
             deed.verb,
         )
         .await?;
+        if !matches!(deed.verb, "approve" | "drift" | "expire") {
+            let writer = approvals::writer_of(deed.actor);
+            approval::request::written_on(&mut *conn, deed.asset.asset_id, &writer, deed.at).await?;
+        }
         notify::publish(
             conn,
             Notice::new(deed.kind(), deed.at, &deed.asset.registry_name)

@@ -1,9 +1,11 @@
 //! Registering: a draft becomes an asset with a version, or a further version, or finds itself there already.
 
+use super::approvals::attach_document;
 use super::{Deed, if_match};
 use crate::auth::{Actor, Permission, unknown_groups};
 use crate::base::{EnvironmentId, Slug, VersionId, WorkspaceId};
-use crate::catalog::draft::{DefinitionDraft, DeploymentDraft, Draft, VersionDraft, refuse_errors};
+use crate::catalog::approval::step::Step;
+use crate::catalog::draft::{DeploymentDraft, Draft, VersionDraft};
 use crate::catalog::metadata::{self, Carrier, MetadataSchema};
 use crate::catalog::{
     Asset, Catalog, Error, Kind, NewAsset, NewDefinition, Stage, Version, Workspace, asset, definition, deployment,
@@ -33,6 +35,8 @@ pub enum Outcome {
     Updated,
     /// Everything was there as the draft says.
     Unchanged,
+    /// It changes what is approved, and waits for approval itself.
+    Proposed,
 }
 
 impl Catalog {
@@ -49,14 +53,19 @@ impl Catalog {
         check_metadata(&schemas, &draft.metadata, &draft.version.deployments)?;
         known_groups(&mut tx, draft.shared_with.as_deref()).await?;
 
+        let (asks, _) = self.asks_approval(actor, &mut tx, workspace.workspace_id, None).await?;
+
         let now = self.clock.now();
         let visibility = draft.visibility.unwrap_or(workspace.default_visibility);
-        let inserted =
-            asset::insert(&mut tx, (workspace.workspace_id, &workspace.name), &draft, visibility, now).await?;
+        let place = (workspace.workspace_id, &workspace.name);
+        let inserted = asset::insert(&mut tx, place, &draft, (visibility, !asks), now).await?;
         let Some(asset) = inserted else {
             return Err(taken(&mut tx, &workspace, &draft, actor).await?);
         };
         let version = insert_first_version(&mut tx, &asset, &draft.version, now).await?;
+        if asks {
+            self.ask_publication(actor, &mut tx, &asset, &version, None).await?;
+        }
         self.commit(
             tx,
             Deed {
@@ -90,8 +99,15 @@ impl Catalog {
         let schemas = metadata::list(&mut tx, asset.workspace_id).await?;
         check_metadata(&schemas, &Map::new(), &draft.deployments).or_else(only_deployments)?;
 
+        let (asks, _) = self.asks_approval(actor, &mut tx, asset.workspace_id, Some(asset.asset_id)).await?;
+
         let now = self.clock.now();
-        let version = insert_version(&mut tx, &asset, &draft, now).await?;
+        let version = insert_version(&mut tx, &asset, &draft, !asks, now).await?;
+        if asks {
+            self.ask_publication(actor, &mut tx, &asset, &version, None).await?;
+        } else {
+            asset::follow_approvals(&mut tx, asset.asset_id).await?;
+        }
         asset::touch(&mut tx, asset.asset_id, now).await?;
         let after = Some(brief(&asset, &version));
         self.commit(tx, Deed { actor, asset: &asset, verb: "publish-version", at: now, before: None, after }).await?;
@@ -115,33 +131,12 @@ impl Catalog {
         let stored = version::find(&mut tx, asset.asset_id, Some(version).filter(|name| *name != "latest"), true)
             .await?
             .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
-        let (definition, outline) = DefinitionDraft::read(new)?;
-        refuse_errors(Some(&definition), &outline.findings)?;
+        let watch = self.watch(actor, &mut tx, &asset, Some(&stored)).await?;
 
         let now = self.clock.now();
-        definition::put(&mut tx, stored.version_id, &definition, now).await?;
-        // A guide or a diagram beside the API description says nothing about operations.
-        if Kind::of_format(definition.format) == Some(asset.kind) {
-            operation::delete_all(&mut tx, stored.version_id).await?;
-            operation::insert_all(&mut tx, stored.version_id, &outline.operations).await?;
-            let draft = VersionDraft {
-                name: stored.name.clone(),
-                stage: stored.stage,
-                status: stored.status,
-                status_message: None,
-                published_at: None,
-                updated_at: None,
-                format_name: outline.format_name,
-                source_digest: definition.digest(),
-                definition: Some(definition),
-                further: Vec::new(),
-                operations: outline.operations,
-                deployments: Vec::new(),
-                findings: outline.findings,
-            };
-            let server = server_of(&asset, &draft);
-            version::update_source(&mut tx, stored.version_id, &draft, server.as_deref(), now).await?;
-        }
+        attach_document(&mut tx, &asset, &stored, new, now).await?;
+        let step = Step::Attach { version: stored.name.clone(), definition: Box::new(new.clone()) };
+        let mut tx = self.pass_or_propose(actor, tx, &asset, watch, step).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
         let version = version::find_any(&mut tx, asset.asset_id, &stored.name).await?.unwrap_or(stored);
         let after = Some(brief(&asset, &version));
@@ -167,8 +162,12 @@ impl Catalog {
         let now = self.clock.now();
         let visibility = draft.visibility.unwrap_or(workspace.default_visibility);
         let place = (workspace.workspace_id, &workspace.name);
-        if let Some(asset) = asset::insert(&mut *conn, place, draft, visibility, now).await? {
-            insert_first_version(&mut *conn, &asset, &draft.version, now).await?;
+        let (asks, _) = self.asks_approval(actor, &mut *conn, workspace.workspace_id, None).await?;
+        if let Some(asset) = asset::insert(&mut *conn, place, draft, (visibility, !asks), now).await? {
+            let version = insert_first_version(&mut *conn, &asset, &draft.version, now).await?;
+            if asks {
+                self.ask_publication(actor, &mut *conn, &asset, &version, None).await?;
+            }
             let after = Some(json!({"name": asset.name, "version": draft.version.name}));
             self.note(conn, &Deed { actor, asset: &asset, verb: "register", at: now, before: None, after }).await?;
             return Ok((Outcome::Registered, asset.registry_name));
@@ -189,18 +188,47 @@ impl Catalog {
                 return Ok((Outcome::Unchanged, asset.registry_name));
             }
             Some(stored) => {
+                let watch = self.watch(actor, &mut *conn, &asset, Some(&stored)).await?;
                 replace_version(&mut *conn, &asset, &stored, &draft.version, now).await?;
+                self.follow_latest(&mut *conn, &asset, draft, now).await?;
+                let step = Step::Replace { draft: Box::new(draft.clone()) };
+                if self.held_back(actor, &mut *conn, &asset, watch, step).await?.is_some() {
+                    return Ok((Outcome::Proposed, asset.registry_name));
+                }
                 "update"
             }
             None => {
-                insert_version(&mut *conn, &asset, &draft.version, now).await?;
+                let version = insert_version(&mut *conn, &asset, &draft.version, !asks, now).await?;
+                if asks {
+                    let words = Step::Words { draft: Box::new(draft.clone()) };
+                    self.ask_publication(actor, &mut *conn, &asset, &version, Some(words)).await?;
+                } else {
+                    asset::follow_approvals(&mut *conn, asset.asset_id).await?;
+                }
+                self.follow_latest_if_seen(&mut *conn, &asset, draft, !asks, now).await?;
                 "publish-version"
             }
         };
-        self.follow_latest(&mut *conn, &asset, draft, now).await?;
         let after = Some(json!({"name": asset.name, "version": draft.version.name}));
         self.note(conn, &Deed { actor, asset: &asset, verb, at: now, before: None, after }).await?;
         Ok((Outcome::Updated, asset.registry_name))
+    }
+
+    /// As [`Catalog::follow_latest`], unless the version waits for approval while others of the asset are seen: its words
+    /// wait with it.
+    pub(in crate::catalog) async fn follow_latest_if_seen(
+        &self,
+        conn: &mut PgConnection,
+        asset: &Asset,
+        draft: &Draft,
+        is_seen: bool,
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        if is_seen || !asset.is_approved {
+            return self.follow_latest(conn, asset, draft, now).await;
+        }
+        asset::touch(conn, asset.asset_id, now).await?;
+        Ok(())
     }
 
     /// The asset's own words are those of its latest version.
@@ -294,7 +322,7 @@ fn only_deployments(error: Error) -> Result<(), Error> {
     }
 }
 
-fn server_of(asset: &Asset, draft: &VersionDraft) -> Option<String> {
+pub(super) fn server_of(asset: &Asset, draft: &VersionDraft) -> Option<String> {
     (asset.kind == Kind::Mcp)
         .then(|| server_document(&asset.registry_name, &asset.title, &asset.summary, &asset.description, draft))
 }
@@ -307,7 +335,8 @@ async fn insert_first_version(
     now: OffsetDateTime,
 ) -> Result<Version, Error> {
     let server = server_of(asset, draft);
-    let version = version::insert(&mut *conn, asset.asset_id, draft, server.as_deref(), true, now)
+    let flags = (true, asset.is_approved);
+    let version = version::insert(&mut *conn, asset.asset_id, draft, server.as_deref(), flags, now)
         .await?
         .ok_or_else(|| Error::VersionTaken { asset: asset.name.clone(), version: draft.name.clone() })?;
     attach(conn, asset.workspace_id, version.version_id, draft, now).await?;
@@ -319,10 +348,11 @@ pub(in crate::catalog) async fn insert_version(
     conn: &mut PgConnection,
     asset: &Asset,
     draft: &VersionDraft,
+    is_approved: bool,
     now: OffsetDateTime,
 ) -> Result<Version, Error> {
     let server = server_of(asset, draft);
-    let version = version::insert(&mut *conn, asset.asset_id, draft, server.as_deref(), false, now)
+    let version = version::insert(&mut *conn, asset.asset_id, draft, server.as_deref(), (false, is_approved), now)
         .await?
         .ok_or_else(|| Error::VersionTaken { asset: asset.name.clone(), version: draft.name.clone() })?;
     attach(&mut *conn, asset.workspace_id, version.version_id, draft, now).await?;

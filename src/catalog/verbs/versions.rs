@@ -1,8 +1,10 @@
 //! Moving versions through their life, and taking them away.
 
+use super::approvals::detach_document;
 use super::{Deed, if_match};
 use crate::auth::Actor;
-use crate::catalog::{Catalog, Error, Status, Version, VersionPatch, asset, definition, version};
+use crate::catalog::approval::step::Step;
+use crate::catalog::{Catalog, Error, Status, Version, VersionPatch, asset, version};
 use serde_json::json;
 
 impl Catalog {
@@ -87,10 +89,11 @@ impl Catalog {
         let stored = version::find(&mut tx, asset.asset_id, wanted, true)
             .await?
             .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
+        let watch = self.watch(actor, &mut tx, &asset, Some(&stored)).await?;
         let now = self.clock.now();
-        if !definition::remove(&mut tx, stored.version_id, document, now).await? {
-            return Err(Error::PartNotFound { what: "definition", name: document.to_owned() });
-        }
+        detach_document(&mut tx, &stored, document, now).await?;
+        let step = Step::Detach { version: stored.name.clone(), document: document.to_owned() };
+        let mut tx = self.pass_or_propose(actor, tx, &asset, watch, step).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
         let was = Some(json!({"version": stored.name, "definition": document}));
         self.commit(tx, Deed { actor, asset: &asset, verb: "remove-definition", at: now, before: was, after: None })

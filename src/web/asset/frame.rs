@@ -2,7 +2,7 @@
 
 use super::pages::{Pages, Tab};
 use crate::auth::Actor;
-use crate::catalog::{Asset, Catalog, Definition, Deployment, Error, Kind, Stage, Version};
+use crate::catalog::{Approval, Asset, Catalog, Definition, Deployment, Error, Kind, Stage, Version};
 use crate::web::words;
 
 /// An asset at one of its versions, as its pages need it.
@@ -20,6 +20,8 @@ pub struct Frame {
     /// `stdio`, `streamable-http`, `sse` for MCP servers.
     pub transports: Vec<String>,
     pub tab: Tab,
+    /// Requests that wait, for those who know the asset from within.
+    pub approvals: Vec<Approval>,
 }
 
 /// What a version's stage means to somebody about to use it.
@@ -53,7 +55,9 @@ impl Frame {
         let cards = catalog.cards(&actor.sight(), &[found.asset.asset_id]).await?;
         let transports = cards.into_iter().next().map(|card| card.transports).unwrap_or_default();
         let latest = found.version.as_ref().map(|version| version.name.clone());
+        let approvals = catalog.approvals_of(actor, &found.asset).await?;
         let mut frame = Self {
+            approvals,
             pages: Pages::new(workspace, name, version),
             asset: found.asset,
             version: found.version,
@@ -157,6 +161,16 @@ impl Frame {
     #[must_use]
     pub fn notice(&self) -> Option<Notice> {
         let version = self.version.as_ref()?;
+        if let Some(since) = version.quarantined_at {
+            return Some(Notice {
+                is_bad: true,
+                title: format!("Version {} is quarantined", version.name),
+                text: format!(
+                    "Since {} its running server offers other tools than were approved. Use it only when you know why.",
+                    words::day(since)
+                ),
+            });
+        }
         let said = version.status_message.clone().filter(|said| !said.trim().is_empty());
         let since = words::day(version.status_changed_at);
         match version.stage {

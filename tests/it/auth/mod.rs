@@ -1,7 +1,10 @@
 //! Who may do and see what.
 
 mod access;
+mod approval;
 mod bearer_tokens;
+mod drift;
+mod leaks;
 mod passwords;
 mod providers;
 mod sessions;
