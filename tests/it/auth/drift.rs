@@ -124,3 +124,32 @@ async fn names_that_look_alike_and_addresses_that_may_not_be_called_are_told() {
     let request = request.json();
     assert_eq!((outcome(&request, "look-alike"), outcome(&request, "owner-known")), ("warned", "failed"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_walked_in_a_browser_from_publication_to_drift_and_approval_again() {
+    let Some(tools) = crate::web::browser::tools() else { return };
+    let app = TestApp::start_with(&[("WHARFINGER_FETCH_ALLOWED_NETWORKS", "127.0.0.1/32")], Embedder::hashed()).await;
+    let anna = with_role(&app, "anna", Role::Publisher).await;
+    let rita = with_role(&app, "rita", Role::Reviewer).await;
+    require_approval(&app, json!({})).await;
+    let (url, told) = a_server("Refunds a payment.").await;
+    let (catalog, http) = (&app.handles.catalog, &app.handles.http);
+    let body = json!({"name": "com.example/refunds", "kind": "mcp", "title": "Refunds", "owners": ["anna"],
+                      "tools": [{"name": "refund", "description": "Refunds a payment."}],
+                      "deployments": [{"url": url, "transport": "streamable-http"}]});
+    anna.post("/api/v1/workspaces/team/assets", &body).await.expect(201);
+    let asset = "/api/v1/workspaces/team/assets/com.example%2Frefunds";
+    let key = rita.key();
+
+    for step in ["publication", "drift"] {
+        if step == "drift" {
+            *told.lock().unwrap() = "Refunds a payment, or a part of it.".to_owned();
+            assert_eq!(anna.post(&format!("{asset}/check"), &json!({})).await.expect(200).json()["drifted"], true);
+        }
+        catalog.examine_waiting(http).await.unwrap();
+        let settings = [("WHARFINGER_KEY", key.as_str()), ("WHARFINGER_STEP", step)];
+        crate::web::browser::run(&app, &tools, "approvals.mjs", &settings).await;
+        assert!(waiting(&rita).await.is_empty(), "{step}");
+        app.stranger().get(asset).await.expect(200);
+    }
+}

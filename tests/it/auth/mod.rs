@@ -8,3 +8,4 @@ mod leaks;
 mod passwords;
 mod providers;
 mod sessions;
+mod matrix;

@@ -176,6 +176,11 @@ impl Answer {
 }
 
 impl Person<'_> {
+    /// The text of the key this person comes with.
+    pub fn key(&self) -> String {
+        self.key.clone().unwrap_or_default()
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.request(reqwest::Method::GET, path)).await
     }

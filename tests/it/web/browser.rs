@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// Where `scripts/setup test` put the browser's driver; none, said aloud, where it did not.
-fn tools() -> Option<PathBuf> {
+pub fn tools() -> Option<PathBuf> {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let shared = std::env::var_os("XDG_DATA_HOME").map_or_else(|| home.join(".local/share"), PathBuf::from);
     let candidates = [
@@ -32,7 +32,7 @@ fn chromium() -> PathBuf {
 }
 
 /// Runs a script of `tests/browser` against the program; its words are those of the story.
-async fn run(app: &TestApp, tools: &Path, script: &str, told: &[(&str, &str)]) {
+pub async fn run(app: &TestApp, tools: &Path, script: &str, told: &[(&str, &str)]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser").join(script);
     let output = tokio::process::Command::new("node")
         .arg(script)

@@ -2,7 +2,7 @@
 
 mod asset_offers;
 mod asset_pages;
-mod browser;
+pub mod browser;
 mod pages;
 
 use crate::support::{Answer, TestApp};
