@@ -4,8 +4,6 @@ mod access;
 mod approval;
 mod bearer_tokens;
 mod drift;
-mod leaks;
 mod passwords;
 mod providers;
 mod sessions;
-mod matrix;

@@ -211,9 +211,9 @@ pub(super) async fn keep_baseline(
 ) -> Result<(), Error> {
     sqlx::query(
         "insert into tool_baseline (version_id, tools, at, checked_at)
-         values ($1, $2, $3, case when $2::jsonb is null then null else $3 end)
+         values ($1, $2, $3, case when $2::jsonb is not null then $3::timestamptz end)
          on conflict (version_id) do update
-         set tools = coalesce(excluded.tools, tool_baseline.tools), at = $3, checked_at = excluded.checked_at",
+         set tools = coalesce(excluded.tools, tool_baseline.tools), at = excluded.at, checked_at = excluded.checked_at",
     )
     .bind(version)
     .bind(tools)
