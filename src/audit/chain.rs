@@ -196,16 +196,13 @@ async fn horizon(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
 ///
 /// A database that was restored from a dump counts its transactions anew: the last link's number lies ahead then, and
 /// everything without a link comes next, the lines of the dump first.
-async fn unlinked(
-    conn: &mut PgConnection,
-    last: &Last,
-    horizon: i64,
-) -> Result<Vec<(i64, i64, Vec<u8>)>, sqlx::Error> {
+async fn unlinked(conn: &mut PgConnection, last: &Last, horizon: i64) -> Result<Vec<(i64, i64, Vec<u8>)>, sqlx::Error> {
     let next_number: i64 = sqlx::query_scalar("select (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint")
         .fetch_one(&mut *conn)
         .await?;
     let restored = last.transaction >= next_number;
-    let after = if restored { Place::default() } else { Place { transaction: last.transaction, sequence: last.sequence } };
+    let after =
+        if restored { Place::default() } else { Place { transaction: last.transaction, sequence: last.sequence } };
     sqlx::query_as(
         "select a.transaction, a.sequence, a.digest
          from audit a
@@ -373,7 +370,8 @@ impl Check {
     }
 
     async fn end(&self, conn: &mut PgConnection, known: Option<&Head>) -> Result<Option<Finding>, sqlx::Error> {
-        let newest: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from audit_head").fetch_one(&mut *conn).await?;
+        let newest: i64 =
+            sqlx::query_scalar("select coalesce(max(position), 0) from audit_head").fetch_one(&mut *conn).await?;
         let expected = newest.max(known.map_or(0, |head| head.position));
         if expected > self.position {
             return Ok(Some(Finding {

@@ -55,12 +55,11 @@ pub async fn drop_before(
         .bind(signature.as_slice())
         .execute(&mut *tx)
         .await?;
-    let dropped = sqlx::query(
-        "delete from audit a using audit_link l where l.sequence = a.sequence and l.position <= $1",
-    )
-    .bind(position)
-    .execute(&mut *tx)
-    .await?;
+    let dropped =
+        sqlx::query("delete from audit a using audit_link l where l.sequence = a.sequence and l.position <= $1")
+            .bind(position)
+            .execute(&mut *tx)
+            .await?;
     for statement in ["delete from audit_link where position <= $1", "delete from audit_head where position <= $1"] {
         sqlx::query(statement).bind(position).execute(&mut *tx).await?;
     }

@@ -43,9 +43,11 @@ impl Auth {
         })?;
         let now = self.clock.now();
         let expires = claims.all.get("exp").and_then(serde_json::Value::as_f64).unwrap_or_default();
-        let ends_at = OffsetDateTime::from_unix_timestamp(expires as i64).ok().map(|end| end + provider.settings.clock_skew);
+        let ends_at =
+            OffsetDateTime::from_unix_timestamp(expires as i64).ok().map(|end| end + provider.settings.clock_skew);
         let account =
-            service_account::find_by_subject(&mut *self.db.read.acquire().await?, &claims.issuer, &claims.subject).await?;
+            service_account::find_by_subject(&mut *self.db.read.acquire().await?, &claims.issuer, &claims.subject)
+                .await?;
         let found = match account {
             Some(account) => self.actor_of_service_account(account, now).await?,
             None => {
@@ -86,7 +88,8 @@ impl Auth {
         }
         let mut tx = self.db.write.begin().await?;
         let person = membership::person_of(&mut tx, provider, claims, now).await?;
-        membership::sync(&mut tx, provider, claims, person.user_id, &groups.unwrap_or_default(), now.min(issued)).await?;
+        membership::sync(&mut tx, provider, claims, person.user_id, &groups.unwrap_or_default(), now.min(issued))
+            .await?;
         tx.commit().await?;
         Ok(person.user_id)
     }
@@ -101,11 +104,10 @@ impl Auth {
         if giving().next().is_none() {
             return Ok(Vec::new());
         }
-        let issuers: Vec<String> = sqlx::query_scalar("select issuer from user_link where user_id = $1")
-            .bind(user)
-            .fetch_all(conn)
-            .await?;
-        let linked = giving().filter(|provider| issuers.iter().any(|issuer| issuer == provider.settings.issuer.as_str()));
+        let issuers: Vec<String> =
+            sqlx::query_scalar("select issuer from user_link where user_id = $1").bind(user).fetch_all(conn).await?;
+        let linked =
+            giving().filter(|provider| issuers.iter().any(|issuer| issuer == provider.settings.issuer.as_str()));
         let roles = linked.filter_map(|provider| provider.settings.role.as_deref()?.parse::<Role>().ok());
         Ok(roles.map(|role| Grant::new(role, Scope::Instance)).collect())
     }

@@ -90,7 +90,11 @@ pub(super) async fn insert(
 }
 
 /// Ends a link because it is used; false when somebody else used it meanwhile.
-pub(super) async fn use_up(conn: &mut PgConnection, id: InvitationId, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+pub(super) async fn use_up(
+    conn: &mut PgConnection,
+    id: InvitationId,
+    now: OffsetDateTime,
+) -> Result<bool, sqlx::Error> {
     let done = sqlx::query("update invitation set ended_at = $2 where invitation_id = $1 and ended_at is null")
         .bind(id)
         .bind(now)

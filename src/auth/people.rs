@@ -58,10 +58,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
     if (1..=100).contains(&name.chars().count()) && ends_well && name.chars().all(is_inner) {
         return Ok(());
     }
-    Err(Problem::invalid_field(
-        "body.name",
-        "use 1 to 100 letters, digits and inner '.', '_', '-', '@' or ':'",
-    ))
+    Err(Problem::invalid_field("body.name", "use 1 to 100 letters, digits and inner '.', '_', '-', '@' or ':'"))
 }
 
 fn check_text(field: &str, text: &str, longest: usize) -> Result<(), Problem> {
@@ -74,7 +71,9 @@ fn check_text(field: &str, text: &str, longest: usize) -> Result<(), Problem> {
 fn check_email(email: Option<&str>) -> Result<(), Problem> {
     let plain = |email: &str| {
         email.len() <= 320
-            && email.split_once('@').is_some_and(|(local, host)| !local.is_empty() && host.len() > 1 && !host.contains('@'))
+            && email
+                .split_once('@')
+                .is_some_and(|(local, host)| !local.is_empty() && host.len() > 1 && !host.contains('@'))
             && !email.chars().any(|c| c.is_whitespace() || c.is_control())
     };
     match email {
@@ -144,8 +143,9 @@ impl Auth {
         };
         for name in &new.groups {
             let found = group::find_by_name(&mut tx, name).await?.filter(|group| group.source == LOCAL);
-            let found = found
-                .ok_or_else(|| Problem::invalid_field("body.groups", format!("there is no local group named {name}")))?;
+            let found = found.ok_or_else(|| {
+                Problem::invalid_field("body.groups", format!("there is no local group named {name}"))
+            })?;
             group::add_member(&mut tx, found.group_id, invited.user_id, now).await?;
         }
         let token = InvitationToken::generate();
@@ -215,7 +215,8 @@ impl Auth {
         check_name(name)?;
         check_text("title", title, 200)?;
         let mut tx = self.db.write.begin().await?;
-        let taken = || Problem::conflict("name-taken", format!("There is or was a group named {name}; choose another name."));
+        let taken =
+            || Problem::conflict("name-taken", format!("There is or was a group named {name}; choose another name."));
         let now = self.clock.now();
         let id = group::insert(&mut tx, name, title, LOCAL, None, now).await?.ok_or_else(taken)?;
         self.note_thing(&mut tx, actor, "group.create", (name, id.0, None), json!({"title": title})).await?;

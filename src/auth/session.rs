@@ -243,11 +243,7 @@ pub(super) async fn insert(
 }
 
 /// Notes that it was seen now.
-pub(super) async fn note_use(
-    conn: &mut PgConnection,
-    id: SessionId,
-    now: OffsetDateTime,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn note_use(conn: &mut PgConnection, id: SessionId, now: OffsetDateTime) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into session_use (session_id, last_seen_at) values ($1, $2)
          on conflict (session_id) do update set last_seen_at = greatest(session_use.last_seen_at, excluded.last_seen_at)",
@@ -345,10 +341,8 @@ pub(super) async fn end_at_provider(
 
 /// Removes what ended or ran out before `before`.
 pub(super) async fn forget(conn: &mut PgConnection, before: OffsetDateTime) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query("delete from session where coalesce(ended_at, expires_at) < $1")
-        .bind(before)
-        .execute(conn)
-        .await?;
+    let done =
+        sqlx::query("delete from session where coalesce(ended_at, expires_at) < $1").bind(before).execute(conn).await?;
     Ok(done.rows_affected())
 }
 

@@ -104,7 +104,12 @@ impl Auth {
     ///
     /// # Errors
     /// 404 for an unknown provider; 503 when it cannot be used now.
-    pub async fn begin_sign_in(&self, provider: &str, next: &str, browser: &BrowserSecret) -> Result<url::Url, Problem> {
+    pub async fn begin_sign_in(
+        &self,
+        provider: &str,
+        next: &str,
+        browser: &BrowserSecret,
+    ) -> Result<url::Url, Problem> {
         let provider = self.provider(provider)?;
         let state = session::random_text();
         let redirect = self.sign_in.redirect(provider);
@@ -471,19 +476,23 @@ pub(super) async fn note(
 fn problem_of(provider: &Provider, fault: &Fault) -> Problem {
     let title = &provider.settings.title;
     match fault {
-        Fault::Unreachable => {
-            Problem::unavailable(format!("The identity provider {title} does not answer, or not in time."))
-                .with_kind("provider-unavailable")
-                .with_help(
-                    "Try again in a minute. Who is signed in stays so; an administrator can sign in with a key meanwhile.",
-                )
-        }
+        Fault::Unreachable => Problem::unavailable(format!(
+            "The identity provider {title} does not answer, or not in time."
+        ))
+        .with_kind("provider-unavailable")
+        .with_help(
+            "Try again in a minute. Who is signed in stays so; an administrator can sign in with a key meanwhile.",
+        ),
         Fault::Wrong(reason) => not_believed(format!("The identity provider {title} cannot be used: {reason}."))
-            .with_help("Start again at the sign-in page; if it stays, tell the operator, who finds the reason in the log."),
+            .with_help(
+                "Start again at the sign-in page; if it stays, tell the operator, who finds the reason in the log.",
+            ),
         Fault::Token(refusal) => not_believed(format!("What {title} says of you is not believed: {refusal}."))
             .with_help("Start again at the sign-in page; if it stays, tell the operator the request id."),
-        Fault::Refused(word) => not_believed(format!("{title} did not accept the answer your browser brought ({word})."))
-            .with_help("Each answer counts once. Start again at the sign-in page."),
+        Fault::Refused(word) => {
+            not_believed(format!("{title} did not accept the answer your browser brought ({word})."))
+                .with_help("Each answer counts once. Start again at the sign-in page.")
+        }
     }
 }
 
@@ -503,11 +512,13 @@ fn stale() -> Problem {
 }
 
 fn refused_there(provider: &Provider, error: &str) -> Problem {
-    let known = ["access_denied", "login_required", "consent_required", "interaction_required", "temporarily_unavailable"];
+    let known =
+        ["access_denied", "login_required", "consent_required", "interaction_required", "temporarily_unavailable"];
     let word = known.into_iter().find(|known| *known == error).unwrap_or("an error");
     let detail = format!("{} did not sign you in ({word}).", provider.settings.title);
-    Problem::new(StatusCode::FORBIDDEN, "sign-in-refused", "Not signed in", detail)
-        .with_help("Start again at the sign-in page, or ask whoever runs the identity provider whether you may use this service.")
+    Problem::new(StatusCode::FORBIDDEN, "sign-in-refused", "Not signed in", detail).with_help(
+        "Start again at the sign-in page, or ask whoever runs the identity provider whether you may use this service.",
+    )
 }
 
 fn disabled() -> Problem {
@@ -521,13 +532,8 @@ fn disabled() -> Problem {
 }
 
 fn wrong_credentials() -> Problem {
-    Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "wrong-credentials",
-        "Not signed in",
-        "The name or the password is wrong.",
-    )
-    .with_help("Try again, or ask an administrator for a new invitation, which lets you choose another password.")
+    Problem::new(StatusCode::UNAUTHORIZED, "wrong-credentials", "Not signed in", "The name or the password is wrong.")
+        .with_help("Try again, or ask an administrator for a new invitation, which lets you choose another password.")
 }
 
 fn used_up() -> Problem {

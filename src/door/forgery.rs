@@ -6,8 +6,15 @@
 //! programs send a key or a token, which no browser adds by itself, and are asked for nothing more. The token is put into
 //! every form of every page on the way out: no page can forget it.
 
-use super::{body::read_body, caller::credential, cookie, handles::{Handles, PublicUrl}, respond::render_problem, same_origin};
 use super::writes::writes;
+use super::{
+    body::read_body,
+    caller::credential,
+    cookie,
+    handles::{Handles, PublicUrl},
+    respond::render_problem,
+    same_origin,
+};
 use crate::base::Problem;
 use axum::{
     body::Body,

@@ -83,7 +83,9 @@ async fn show_with(
         place: match grant.scope {
             Scope::Instance => "everywhere".to_owned(),
             Scope::Workspace(id) => place_of(id).map_or_else(String::new, |one| format!("in {}", one.title)),
-            Scope::Asset(id, _) => place_of(id).map_or_else(String::new, |one| format!("for one asset in {}", one.title)),
+            Scope::Asset(id, _) => {
+                place_of(id).map_or_else(String::new, |one| format!("for one asset in {}", one.title))
+            }
         },
         why: grant.group.as_deref().map_or_else(|| "given to you".to_owned(), |group| format!("by the group {group}")),
     });

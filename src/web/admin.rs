@@ -4,8 +4,8 @@ use super::account::to;
 use super::fields::Fields;
 use super::layout::{Layout, Place, page};
 use crate::auth::{
-    Auth, Group, HolderName, Invited, LOCAL_GROUPS, NewServiceAccount, NewUser, Permission, Role, RoleAssignment, Scope,
-    ServiceAccount, User,
+    Auth, Group, HolderName, Invited, LOCAL_GROUPS, NewServiceAccount, NewUser, Permission, Role, RoleAssignment,
+    Scope, ServiceAccount, User,
 };
 use crate::base::{Limit, Problem};
 use crate::catalog::{Catalog, Workspace};
@@ -161,17 +161,29 @@ pub(super) async fn invite(
 }
 
 /// `POST /admin/users/{name}/disable`, `.../enable` and `.../sign-out`.
-pub(super) async fn disable(layout: Layout, State(auth): State<Auth>, Path(path): Path<NamePath>) -> Result<Response, Failure> {
+pub(super) async fn disable(
+    layout: Layout,
+    State(auth): State<Auth>,
+    Path(path): Path<NamePath>,
+) -> Result<Response, Failure> {
     auth.set_user_disabled(&layout.actor, &path.name, true).await?;
     Ok(to("/admin/users"))
 }
 
-pub(super) async fn enable(layout: Layout, State(auth): State<Auth>, Path(path): Path<NamePath>) -> Result<Response, Failure> {
+pub(super) async fn enable(
+    layout: Layout,
+    State(auth): State<Auth>,
+    Path(path): Path<NamePath>,
+) -> Result<Response, Failure> {
     auth.set_user_disabled(&layout.actor, &path.name, false).await?;
     Ok(to("/admin/users"))
 }
 
-pub(super) async fn sign_out(layout: Layout, State(auth): State<Auth>, Path(path): Path<NamePath>) -> Result<Response, Failure> {
+pub(super) async fn sign_out(
+    layout: Layout,
+    State(auth): State<Auth>,
+    Path(path): Path<NamePath>,
+) -> Result<Response, Failure> {
     auth.end_sessions_of(&layout.actor, &path.name).await?;
     Ok(to("/admin/users"))
 }
@@ -197,7 +209,11 @@ pub(super) async fn make_group(layout: Layout, State(auth): State<Auth>, fields:
 }
 
 /// `GET /admin/groups/{name}`.
-pub(super) async fn group(layout: Layout, State(auth): State<Auth>, Path(path): Path<NamePath>) -> Result<Response, Failure> {
+pub(super) async fn group(
+    layout: Layout,
+    State(auth): State<Auth>,
+    Path(path): Path<NamePath>,
+) -> Result<Response, Failure> {
     group_with(layout, &auth, &path.name, None).await
 }
 
@@ -237,7 +253,11 @@ pub(super) async fn remove_member(
 }
 
 /// `POST /admin/groups/{name}/delete`.
-pub(super) async fn delete_group(layout: Layout, State(auth): State<Auth>, Path(path): Path<NamePath>) -> Result<Response, Failure> {
+pub(super) async fn delete_group(
+    layout: Layout,
+    State(auth): State<Auth>,
+    Path(path): Path<NamePath>,
+) -> Result<Response, Failure> {
     auth.delete_group(&layout.actor, &path.name).await?;
     Ok(to("/admin/groups"))
 }

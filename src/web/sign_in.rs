@@ -78,7 +78,9 @@ pub(super) async fn submit(
     match outcome {
         Ok(begun) => Ok(begin(&auth, &headers, &url, begun, next).await),
         Err(problem) if problem.status.is_server_error() => Err(Failure(problem)),
-        Err(problem) => form(layout, &auth, &catalog, next, fields.get("name").to_owned(), Some(problem), with_key).await,
+        Err(problem) => {
+            form(layout, &auth, &catalog, next, fields.get("name").to_owned(), Some(problem), with_key).await
+        }
     }
 }
 
@@ -270,7 +272,8 @@ mod tests {
 
     #[test]
     fn the_way_back_stays_here() {
-        for evil in ["//evil.example", "/\\evil.example", "https:evil.example", "https://evil.example/", "javascript:x"] {
+        for evil in ["//evil.example", "/\\evil.example", "https:evil.example", "https://evil.example/", "javascript:x"]
+        {
             assert_eq!(next_of(Some(evil.to_owned())), "/", "{evil}");
         }
         assert_eq!(next_of(Some("/browse?q=a".to_owned())), "/browse?q=a");

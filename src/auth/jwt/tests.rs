@@ -138,7 +138,8 @@ fn what_is_bent_after_signing_is_refused() {
 
 #[test]
 fn groups_are_found_where_providers_put_them() {
-    let claims = |all: Value| Claims { issuer: String::new(), subject: "a".into(), all: all.as_object().unwrap().clone() };
+    let claims =
+        |all: Value| Claims { issuer: String::new(), subject: "a".into(), all: all.as_object().unwrap().clone() };
 
     for (all, path, found) in [
         (json!({"groups": ["a", "b", 7]}), "groups", Some(vec!["a", "b"])),

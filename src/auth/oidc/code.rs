@@ -4,12 +4,13 @@ use super::{Fault, Provider};
 use crate::auth::jwt::Claims;
 use crate::base::{Problem, Sealed};
 use bytes::Bytes;
-use oauth2::basic::{BasicErrorResponse, BasicErrorResponseType, BasicTokenType};
 use futures::future::BoxFuture;
+use oauth2::basic::{BasicErrorResponse, BasicErrorResponseType, BasicTokenType};
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope,
-    StandardRevocableToken, StandardTokenIntrospectionResponse, StandardTokenResponse, TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenIntrospectionResponse,
+    StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
 
@@ -174,7 +175,9 @@ impl Provider {
                     claims.all.entry(name).or_insert(value);
                 }
             }
-            _ => tracing::warn!(provider.name = %self.settings.name, "The identity provider told nothing more of a user"),
+            _ => {
+                tracing::warn!(provider.name = %self.settings.name, "The identity provider told nothing more of a user")
+            }
         }
         claims
     }

@@ -123,12 +123,8 @@ impl Provider {
     /// The claims of `token`, when it is one of this provider's for one of these audiences.
     async fn verify(&self, token: &Token<'_>, audiences: &[String]) -> Result<Claims, Fault> {
         let settings = &self.settings;
-        let rules = Rules {
-            issuer: self.source(),
-            algorithms: &settings.algorithms,
-            audiences,
-            skew: settings.clock_skew,
-        };
+        let rules =
+            Rules { issuer: self.source(), algorithms: &settings.algorithms, audiences, skew: settings.clock_skew };
         let fetch = || self.fetch_keys();
         let keys = self.keys.get(fetch).await?;
         match token.verify(&keys, &rules, self.clock.now()) {

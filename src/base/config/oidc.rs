@@ -291,7 +291,9 @@ mod tests {
         assert_eq!(named, [("oidc", "https://one.example"), ("two", "https://two.example/")]);
         assert_eq!(providers[1].groups_claim, "realm_access.roles");
         assert_eq!(providers[1].client_secret.as_ref().unwrap().expose(), "canary");
-        assert!(!format!("{config:?} {:?}", config.shown().iter().map(|s| &s.1).collect::<Vec<_>>()).contains("canary"));
+        assert!(
+            !format!("{config:?} {:?}", config.shown().iter().map(|s| &s.1).collect::<Vec<_>>()).contains("canary")
+        );
     }
 
     #[test]

@@ -139,7 +139,7 @@ async fn a_change_of_what_is_approved_waits_and_is_done_once() {
     assert_eq!(taken["request"], format!("/api/v1/approvals/{owner}"));
 
     // Two addresses join one request, and both are done.
-    let runs = format!("{PAY}/versions/1.0.0/deployments");
+    let runs = format!("{PAY}/deployments");
     let one = anna.post(&runs, &json!({"url": "https://one.example"})).await.expect(202).json();
     let two = anna.post(&runs, &json!({"url": "https://two.example"})).await.expect(202).json();
     assert_eq!(one["approval"], two["approval"]);

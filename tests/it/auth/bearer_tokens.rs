@@ -19,7 +19,10 @@ async fn a_token_of_a_person_or_of_a_known_program_is_taken() {
     let token = provider.sign(json!({"typ": "at+jwt"}), told, "own").await;
 
     let me = app.with_key(&token).get("/api/v1/me").await.expect(200).json();
-    assert_eq!((&me["name"], &me["groups"], &me["sight"]["everything"]), (&json!("anna"), &json!(["pilots"]), &json!(true)));
+    assert_eq!(
+        (&me["name"], &me["groups"], &me["sight"]["everything"]),
+        (&json!("anna"), &json!(["pilots"]), &json!(true))
+    );
 
     let token = provider.token_of_the_pipeline().await;
     let refused = app.with_key(&token).get("/api/v1/me").await.expect(401);
@@ -51,7 +54,9 @@ async fn no_forged_token_is_accepted_by_any_protected_operation() {
             operations.push((method.to_uppercase(), path));
         }
     }
-    for (method, path) in [("GET", "/v0.1/servers"), ("POST", "/v0.1/publish"), ("POST", "/mcp"), ("GET", "/"), ("GET", "/browse")] {
+    for (method, path) in
+        [("GET", "/v0.1/servers"), ("POST", "/v0.1/publish"), ("POST", "/mcp"), ("GET", "/"), ("GET", "/browse")]
+    {
         operations.push((method.to_owned(), path.to_owned()));
     }
 
@@ -69,7 +74,10 @@ async fn no_forged_token_is_accepted_by_any_protected_operation() {
             assert!(expected.contains(&answer.status().as_u16()), "{name}: {method} {path}: {}", answer.status());
             if answer.status() == 401 {
                 let challenge = answer.headers().get("www-authenticate").map(|value| value.to_str().unwrap());
-                assert!(challenge.is_some_and(|text| text.starts_with("Bearer")), "{name}: {method} {path}: {challenge:?}");
+                assert!(
+                    challenge.is_some_and(|text| text.starts_with("Bearer")),
+                    "{name}: {method} {path}: {challenge:?}"
+                );
             }
             asked += 1;
         }
@@ -99,7 +107,12 @@ async fn forged(provider: &IdentityProvider, app: &TestApp) -> Vec<(&'static str
         ("the public key as a secret", json!({"typ": "at+jwt", "alg": "HS256"}), honest(), "hmac"),
         ("a key by its address", json!({"typ": "at+jwt", "jku": "https://evil.example/keys"}), honest(), "other"),
         ("a certificate by its address", json!({"typ": "at+jwt", "x5u": "https://evil.example/c"}), honest(), "other"),
-        ("a key in the header", json!({"typ": "at+jwt", "jwk": {"kty": "RSA", "n": "AQAB", "e": "AQAB"}}), honest(), "other"),
+        (
+            "a key in the header",
+            json!({"typ": "at+jwt", "jwk": {"kty": "RSA", "n": "AQAB", "e": "AQAB"}}),
+            honest(),
+            "other",
+        ),
         ("a key id that is a path", json!({"typ": "at+jwt", "kid": "../../dev/null"}), honest(), "own"),
         ("a key id that is SQL", json!({"typ": "at+jwt", "kid": "' or 1=1 --"}), honest(), "own"),
         ("an unknown key id", json!({"typ": "at+jwt", "kid": "unknown"}), honest(), "own"),

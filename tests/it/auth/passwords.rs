@@ -56,7 +56,9 @@ async fn a_stranger_learns_nothing_of_who_is_here() {
     invite(&app, "without").await;
 
     let mut pages = Vec::new();
-    for (name, password) in [("anna", "a wrong password"), ("nobody", "a wrong password"), ("without", "a wrong password")] {
+    for (name, password) in
+        [("anna", "a wrong password"), ("nobody", "a wrong password"), ("without", "a wrong password")]
+    {
         let (browser, seen) = sign_in(&app, name, password).await;
         assert_eq!((seen.status, browser.session(&app.url)), (401, None));
         let request = seen.headers["x-request-id"].to_str().unwrap();

@@ -143,10 +143,7 @@ async fn a_provider_that_is_away_is_told_of_and_ends_no_session() {
 #[tokio::test]
 async fn a_provider_that_was_never_reached_is_told_of_at_the_first_step() {
     let Some(provider) = IdentityProvider::start().await else { return };
-    for (mode, status, says) in [
-        ("down", 503, "does not answer"),
-        ("wrong-issuer", 400, "names another issuer"),
-    ] {
+    for (mode, status, says) in [("down", 503, "does not answer"), ("wrong-issuer", 400, "names another issuer")] {
         let app = provider.app(&[("WHARFINGER_OIDC_TIMEOUT", "700ms")]).await;
         provider.behave(mode).await;
         let mut anna = Browser::new();

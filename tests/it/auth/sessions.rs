@@ -135,7 +135,10 @@ async fn signing_out_leads_to_the_provider_and_a_message_from_there_ends_session
     let page = anna.sign_in(&app.url, "anna").await.expect(200);
     let there = anna.send_once(&page, "/sign-out", &[]).await.expect(303);
     let there = there.headers["location"].to_str().unwrap().to_owned();
-    assert!(there.starts_with(&format!("{}/session/end?", provider.issuer)) && there.contains("id_token_hint="), "{there}");
+    assert!(
+        there.starts_with(&format!("{}/session/end?", provider.issuer)) && there.contains("id_token_hint="),
+        "{there}"
+    );
     assert_eq!(anna.session(&app.url), None);
 
     let mut other = Browser::new();

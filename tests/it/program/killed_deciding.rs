@@ -56,7 +56,7 @@ async fn killed_fifty_times_while_approvals_are_decided_state_and_audit_agree() 
                     for round in 0.. {
                         let name = format!("berth-{at}");
                         let body = json!({"url": format!("https://{name}-{kill}-{round}.example")});
-                        let path = format!("/api/v1/workspaces/default/assets/{name}/versions/1.0.0/deployments");
+                        let path = format!("/api/v1/workspaces/default/assets/{name}/deployments");
                         let Some((_, asked)) = client.send(reqwest::Method::POST, &path, &body).await else { return };
                         let Some(id) = asked["approval"].as_str() else { return };
                         let path = format!("/api/v1/approvals/{id}");
