@@ -20,6 +20,9 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
+/// How long the last piece of a broken stream has to get out.
+const PARTING: Duration = Duration::from_millis(20);
+
 /// What is done with the pieces.
 pub(super) enum Handling {
     /// Nothing: they are no events.
@@ -41,6 +44,8 @@ pub struct Metered {
     flow: Option<Box<Flow>>,
     /// Told after the last piece.
     failure: Option<io::Error>,
+    /// Lets the last piece out before the failure ends the connection and drops what was not yet sent.
+    parting: Option<Pin<Box<Sleep>>>,
 }
 
 struct Flow {
@@ -76,7 +81,7 @@ impl Metered {
         let until = running.exchange().begun + timeouts.total.0;
         let (idle, last) = (timeouts.idle.0, Instant::now());
         let flow = Flow { running, taken, body, first, handling, idle, last, until, timer: None, is_over: false };
-        Self { flow: Some(Box::new(flow)), failure: None }
+        Self { flow: Some(Box::new(flow)), failure: None, parting: None }
     }
 }
 
@@ -86,8 +91,10 @@ impl Body for Metered {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
-        if let Some(failure) = this.failure.take() {
-            return Poll::Ready(Some(Err(failure)));
+        if this.failure.is_some() {
+            let parting = this.parting.get_or_insert_with(|| Box::pin(tokio::time::sleep(PARTING)));
+            ready!(parting.as_mut().poll(cx));
+            return Poll::Ready(this.failure.take().map(Err));
         }
         let Some(flow) = &mut this.flow else { return Poll::Ready(None) };
         loop {
@@ -106,6 +113,11 @@ impl Body for Metered {
             if !bytes.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
+            if this.failure.is_none() {
+                return Poll::Ready(None);
+            }
+            let parting = this.parting.get_or_insert_with(|| Box::pin(tokio::time::sleep(PARTING)));
+            ready!(parting.as_mut().poll(cx));
             return Poll::Ready(this.failure.take().map(Err));
         }
     }

@@ -2,7 +2,6 @@
 
 use crate::support::TestApp;
 use crate::support::vendor::Vendor;
-use wharfinger::embed::Embedder;
 use wharfinger::gateway::settings::{
     BackendSettings, BreakerSettings, Callers, CredentialSettings, Member, PoolSettings, Provider, RouteSettings,
     Serves, Span,
@@ -15,7 +14,8 @@ pub const VENDOR_KEY: &str = "sk-CANARY-of-the-vendor";
 /// The program, allowed to reach vendors on this machine.
 pub async fn house() -> (TestApp, Vendor) {
     let settings = [("WHARFINGER_GATEWAY_ALLOWED_HOSTS", "127.0.0.1"), ("WHARFINGER_DRAIN_TIMEOUT", "10s")];
-    let app = TestApp::start_with(&settings, Embedder::hashed()).await;
+    // Vendors name waits by the date, so the clock runs.
+    let app = TestApp::start_running_with(&settings).await;
     (app, Vendor::start().await)
 }
 

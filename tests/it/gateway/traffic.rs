@@ -53,6 +53,7 @@ async fn a_stream_arrives_as_it_was_sent_and_without_the_usage_nobody_asked_for(
     assert!(plain.iter().all(|event| event["usage"].is_null()));
     assert_eq!(with_usage.len(), plain.len() + 1);
     assert_eq!(with_usage[with_usage.len() - 2]["usage"]["completion_tokens"], 6);
+    assert_eq!(vendor.produced(), 12);
     let asked = vendor.seen.everything.lock().unwrap()[0].clone();
     assert!(asked.contains("\"stream_options\":{\"include_usage\":true}"), "{asked}");
 }
@@ -133,8 +134,7 @@ async fn a_wait_is_kept_to_the_moment_and_the_earliest_is_told() {
     let (app, vendor) = house().await;
     for (mood, wait) in [("wait-s-1", 1_000), ("wait-date-2", 1_000), ("wait-ms-700", 700), ("wait-reset-900", 900)] {
         let busy = backend(&vendor, Provider::Openai, mood);
-        let mut busier = backend(&vendor, Provider::Openai, "wait-s-30");
-        busier.drained = false;
+        let busier = backend(&vendor, Provider::Openai, "wait-s-30");
         install(&app, route(parts(), "fast", &[("busy", busy), ("busier", busier)]));
 
         let begun = Instant::now();
