@@ -246,10 +246,15 @@ fn refusals(path: &str, writes: bool, has_body: bool, conditional: bool) -> Vec<
         ("500", "Our fault; the request id leads to the cause."),
         ("503", "A part that is needed does not answer now; `Retry-After` says when to come back."),
     ];
-    if path.contains('{') || path.ends_with("/export") || path.contains("/gateway/") || path.ends_with("/keys") {
+    let names_a_workspace = ["/export", "/keys", "/service-accounts", "/role-assignments", "/me/sessions"];
+    let may_be_absent = path.contains('{') || path.contains("/gateway/");
+    if may_be_absent || names_a_workspace.iter().any(|end| path.ends_with(end)) {
         all.push(("404", "There is nothing here that you may see."));
     }
-    let guarded = ["/gateway/", "/audit", "/webhooks"].iter().any(|part| path.contains(part));
+    let guarded = [
+        "/gateway/", "/audit", "/webhooks", "/users", "/groups/", "/service-accounts", "/role-assignments",
+    ];
+    let guarded = guarded.iter().any(|part| path.contains(part));
     let told_to_few = ["/keys", "/history", "/orphans"].iter().any(|end| path.ends_with(end));
     if writes || guarded || told_to_few {
         all.push(("403", "Not allowed; `roles` says which role would do."));

@@ -3,7 +3,7 @@
 use super::fields::{Fields, Visitor};
 use super::layout::{Layout, page};
 use super::theme::is_local;
-use crate::auth::{Auth, Begun, BrowserSecret, Invitation, ProviderAnswer};
+use crate::auth::{Actor, Auth, Begun, BrowserSecret, Invitation, ProviderAnswer};
 use crate::base::{Problem, Sealed};
 use crate::catalog::{CardFilter, Catalog};
 use crate::door::{Failure, Path, PublicUrl, cookie};
@@ -35,6 +35,14 @@ struct Invited {
     invitation: Invitation,
     token: String,
     problem: Option<Problem>,
+}
+
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+struct SignedOut {
+    layout: Layout,
+    /// Where the session at the provider ends.
+    there: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -148,6 +156,7 @@ async fn back(
 
 /// `POST /sign-out`: ends the session here, and leads to where it ends at the provider.
 pub(super) async fn sign_out(
+    layout: Layout,
     State(auth): State<Auth>,
     State(url): State<PublicUrl>,
     headers: HeaderMap,
@@ -156,8 +165,18 @@ pub(super) async fn sign_out(
         Some(token) => auth.sign_out(&token).await?,
         None => None,
     };
-    let there = there.map_or_else(|| "/".to_owned(), String::from);
-    Ok(to(&there, [cookie::drop_session(&url), cookie::drop_sign_in(&url)]))
+    let cookies = [cookie::drop_session(&url), cookie::drop_sign_in(&url)];
+    let Some(there) = there.map(String::from) else { return Ok(to("/", cookies)) };
+    // Not a redirect: the page's policy lets forms lead to our own site only, and browsers hold redirects to it.
+    let refresh = HeaderValue::from_str(&format!("0; url={there}")).map_err(|_| Problem::internal())?;
+    let layout = Layout { actor: Actor::anonymous(), ..layout };
+    let mut answer = page(&SignedOut { layout, there })?;
+    answer.headers_mut().insert(header::REFRESH, refresh);
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for cookie in cookies {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(answer)
 }
 
 /// `POST /auth/backchannel-logout/{provider}`: the provider itself says that sessions are over (OpenID Connect

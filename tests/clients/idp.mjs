@@ -175,6 +175,7 @@ const server = http.createServer(async (request, response) => {
   try {
     const url = new URL(request.url, issuer);
     if (url.pathname.startsWith("/control/")) return await control(request, response, url);
+    if (url.pathname === "/favicon.ico") { response.statusCode = 204; return response.end(); }
     asked[url.pathname] = (asked[url.pathname] ?? 0) + 1;
     // The pages people see go on: what fails is what the service asks for.
     const ours = ["/.well-known/openid-configuration", "/jwks", "/token"].includes(url.pathname);
