@@ -228,6 +228,10 @@ impl<'c> AsyncHttpClient<'c> for Guarded<'_> {
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
             let answer = self.0.http.exchange(request).await?;
+            // What a provider in trouble says is no refusal of the code.
+            if answer.status().is_server_error() {
+                return Err(Problem::unavailable(format!("its token endpoint answered {}", answer.status())));
+            }
             Ok(answer.map(|body: Bytes| body.to_vec()))
         })
     }

@@ -47,7 +47,9 @@ async fn no_forged_token_is_accepted_by_any_protected_operation() {
     assert_eq!(forged.len(), 24);
     let document = app.stranger().get("/api/v1/openapi.json").await.expect(200).json();
     let mut operations = Vec::new();
-    for (path, methods) in document["paths"].as_object().unwrap() {
+    // The schema of the gateway's file is the same for everybody and asks nobody who they are.
+    let protected = document["paths"].as_object().unwrap().iter().filter(|(path, _)| !path.ends_with("/schema.json"));
+    for (path, methods) in protected {
         for method in methods.as_object().unwrap().keys().filter(|method| *method != "parameters") {
             let path = path.replace("{workspace}", "default");
             let path = regex::Regex::new(r"\{[^}]+\}").unwrap().replace_all(&path, "x").into_owned();
