@@ -246,14 +246,13 @@ fn refusals(path: &str, writes: bool, has_body: bool, conditional: bool) -> Vec<
         ("500", "Our fault; the request id leads to the cause."),
         ("503", "A part that is needed does not answer now; `Retry-After` says when to come back."),
     ];
-    let names_a_workspace = ["/export", "/keys", "/service-accounts", "/role-assignments", "/me/sessions", "/permissions"];
+    let names_a_workspace =
+        ["/export", "/keys", "/service-accounts", "/role-assignments", "/me/sessions", "/permissions"];
     let may_be_absent = path.contains('{') || path.contains("/gateway/");
     if may_be_absent || names_a_workspace.iter().any(|end| path.ends_with(end)) {
         all.push(("404", "There is nothing here that you may see."));
     }
-    let guarded = [
-        "/gateway/", "/audit", "/webhooks", "/users", "/groups/", "/service-accounts", "/role-assignments",
-    ];
+    let guarded = ["/gateway/", "/audit", "/webhooks", "/users", "/groups/", "/service-accounts", "/role-assignments"];
     let guarded = guarded.iter().any(|part| path.contains(part));
     let told_to_few = ["/keys", "/history", "/orphans"].iter().any(|end| path.ends_with(end));
     if writes || guarded || told_to_few {
