@@ -184,7 +184,13 @@ async fn take(
     }
 
     let (outcome, registry_name) = catalog.put(actor, &mut *conn, &workspace, schemas, draft).await?;
-    let mut waits = false;
+    if approved
+        && outcome != Outcome::Unchanged
+        && let Some(held) = asset::lock(&mut *conn, workspace.workspace_id, &draft.name).await? {
+        catalog.grant_by_rule(actor, &mut *conn, held.asset_id, "A rule of the upstream approves it.").await?;
+    }
+    // A change of what is approved waits by itself, and leaves what is approved as it is.
+    let mut waits = outcome == Outcome::Proposed && !approved;
     match (outcome, &known) {
         (Outcome::Unchanged, _) => return Ok((Mirrored::Unchanged, false, None)),
         (_, None) => {
@@ -203,7 +209,7 @@ async fn take(
         }
         (_, Some(asset)) => {
             // What the asset waits for covers its versions.
-            if !approved && !same_contents && !is_deleted && asset.is_approved {
+            if !approved && !waits && !same_contents && !is_deleted && asset.is_approved {
                 waits = true;
                 let version = version::find_any(&mut *conn, asset.asset_id, &draft.version.name).await?;
                 let version = version.map(|version| version.version_id);
@@ -219,24 +225,31 @@ async fn take(
     Ok((mirrored, waits, Some(registry_name)))
 }
 
-/// Hides an asset, or one version of an asset that is shown already, until somebody approved it.
+/// Hides an asset, or one version of an asset that is shown already, until somebody approved it, and asks for that.
 async fn ask_for_approval(
     catalog: &Catalog,
-    _actor: &Actor,
+    actor: &Actor,
     conn: &mut PgConnection,
     asset: AssetId,
     version: Option<VersionId>,
 ) -> Result<(), Error> {
-    match version {
-        None => {
-            sqlx::query("update asset set is_approved = false where asset_id = $1").bind(asset).execute(conn).await?;
-        }
-        Some(version) => {
-            sqlx::query("update version set is_approved = false where version_id = $1")
-                .bind(version)
-                .execute(&mut *conn)
-                .await?;
-            version::choose_latest(conn, asset, catalog.clock.now()).await?;
+    if version.is_none() {
+        sqlx::query("update asset set is_approved = false where asset_id = $1").bind(asset).execute(&mut *conn).await?;
+    }
+    let hidden: Vec<VersionId> = sqlx::query_scalar(
+        "update version set is_approved = false
+         where asset_id = $1 and ($2::uuid is null or version_id = $2)
+         returning version_id",
+    )
+    .bind(asset)
+    .bind(version)
+    .fetch_all(&mut *conn)
+    .await?;
+    version::choose_latest(&mut *conn, asset, catalog.clock.now()).await?;
+    let Some(held) = asset::by_id(&mut *conn, asset).await? else { return Ok(()) };
+    for id in hidden {
+        if let Some(stored) = version::by_id(&mut *conn, id).await? {
+            catalog.ask_publication(actor, &mut *conn, &held, &stored, None).await?;
         }
     }
     Ok(())

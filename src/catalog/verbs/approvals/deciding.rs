@@ -3,7 +3,7 @@
 use super::gate::{record, tell, version_of, writer_of};
 use super::reading::{known, reviewed};
 use crate::auth::{Actor, Permission};
-use crate::base::{ApprovalId, Problem};
+use crate::base::{ApprovalId, AssetId, Problem};
 use crate::catalog::approval::request::{self, ApprovalState, Comment, Decided, Opening, Purpose};
 use crate::catalog::approval::settings;
 use crate::catalog::verbs::Deed;
@@ -128,27 +128,40 @@ impl Catalog {
         Ok(())
     }
 
-    /// Approves at once what waits of a version because a rule says so; `actor` is the part of the program that knows the
-    /// rule, `rule` is kept as the reason. Nothing happens when nothing waits.
-    ///
-    /// # Errors
-    /// As [`Catalog::decide`].
-    pub async fn approve_by_rule(
+    /// Approves, in the caller's transaction, what waits of an asset and was written by `actor` alone, because a rule says so;
+    /// the rule is kept as the reason.
+    pub(in crate::catalog) async fn grant_by_rule(
         &self,
         actor: &Actor,
-        (workspace, name): (&str, &str),
+        conn: &mut PgConnection,
+        id: AssetId,
         rule: &str,
-    ) -> Result<usize, Error> {
-        let asset = self.find(actor, workspace, name).await?.asset;
-        let waiting = self.approvals_of(actor, &asset).await?;
-        let mut done = 0;
-        for approval in waiting.into_iter().filter(|one| one.purpose != Purpose::Drift) {
-            let digest = self.approval(actor, approval.approval_id).await?.digest;
-            let decision = Decision { verdict: Verdict::Approve, digest, reason: rule.to_owned() };
-            self.decide(actor, approval.approval_id, &decision).await?;
-            done += 1;
+    ) -> Result<(), Error> {
+        let waiting: Vec<ApprovalId> = sqlx::query_scalar(
+            "select approval_id from approval
+             where asset_id = $1 and state in ('open', 'changes-requested') and purpose in ('publication', 'change')
+               and writers = array[$2::text]
+             order by approval_id
+             for update",
+        )
+        .bind(id)
+        .bind(writer_of(actor))
+        .fetch_all(&mut *conn)
+        .await?;
+        let (now, by) = (self.clock.now(), actor.to_string());
+        for one in waiting {
+            let Some(approval) = request::find(&mut *conn, one).await? else { continue };
+            let Some(asset) = asset::by_id(&mut *conn, id).await? else { return Ok(()) };
+            let decided = Decided { state: ApprovalState::Approved, by: Some(&by), reason: Some(rule), digest: None };
+            self.moved(&mut *conn, one, decided, now).await?;
+            for step in approval.steps.iter() {
+                self.take_step(&mut *conn, id, step, now).await?;
+            }
+            self.grant(&mut *conn, &approval, &asset, now).await?;
+            let told = json!({"approval": one, "rule": rule});
+            record(&mut *conn, actor, &asset, "approval.approve-by-rule", told, now).await?;
         }
-        Ok(done)
+        Ok(())
     }
 
     /// Takes a request back; for those who had a hand in it and those who may write the asset.
