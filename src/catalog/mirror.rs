@@ -186,7 +186,8 @@ async fn take(
     let (outcome, registry_name) = catalog.put(actor, &mut *conn, &workspace, schemas, draft).await?;
     if approved
         && outcome != Outcome::Unchanged
-        && let Some(held) = asset::lock(&mut *conn, workspace.workspace_id, &draft.name).await? {
+        && let Some(held) = asset::lock(&mut *conn, workspace.workspace_id, &draft.name).await?
+    {
         catalog.grant_by_rule(actor, &mut *conn, held.asset_id, "A rule of the upstream approves it.").await?;
     }
     // A change of what is approved waits by itself, and leaves what is approved as it is.

@@ -179,8 +179,15 @@ const ROUTES: &[(&str, &str, &str, Needs)] = &[
 ];
 
 /// Paths below which a builder of another part keeps its own matrix.
-const ELSEWHERE: &[&str] = &["/api/v1/gateway", "/api/v1/usage", "/api/v1/service-accounts/", "/api/v1/groups/{group}", "/api/v1/registries",
-    "/api/v1/namespaces", "/api/v1/role-assignments"];
+const ELSEWHERE: &[&str] = &[
+    "/api/v1/gateway",
+    "/api/v1/usage",
+    "/api/v1/service-accounts/",
+    "/api/v1/groups/{group}",
+    "/api/v1/registries",
+    "/api/v1/namespaces",
+    "/api/v1/role-assignments",
+];
 
 /// Read or written by those who may write or review the asset.
 const FOR_ASSET_ANY: Needs = ForAsset(WriteCatalog);
@@ -232,8 +239,20 @@ impl Asker<'_> {
             Nothing => 200,
             Credential => or(named, 401),
             // The root is a key that belongs to nobody.
-            Needs::Person => if self.root { 403 } else { or(named, 401) },
-            AnothersOwn => if named { if self.root { 200 } else { 404 } } else { 401 },
+            Needs::Person => {
+                if self.root {
+                    403
+                } else {
+                    or(named, 401)
+                }
+            }
+            AnothersOwn => {
+                if named {
+                    if self.root { 200 } else { 404 }
+                } else {
+                    401
+                }
+            }
             Sight => or(self.sees(spot), 404),
             Acquaintance => or(self.knows(spot), 404),
             _ if !named => 401,
@@ -452,13 +471,15 @@ async fn every_tool_of_discovery_gives_what_is_seen() {
         ("search_catalog", |name| json!({"query": name})),
     ]);
     let tools = ask(&app.admin(), "tools/list", json!({})).await;
-    let names: BTreeSet<&str> = tools["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    let names: BTreeSet<&str> =
+        tools["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert_eq!(names, arguments.keys().copied().collect(), "say what a new tool needs");
 
     for asker in &askers {
         for spot in &spots {
             for (tool, arguments) in &arguments {
-                let answer = ask(&asker.person, "tools/call", json!({"name": tool, "arguments": arguments(spot.name)})).await;
+                let answer =
+                    ask(&asker.person, "tools/call", json!({"name": tool, "arguments": arguments(spot.name)})).await;
                 let told = match *tool {
                     "search_catalog" => {
                         let items = answer["structuredContent"]["items"].as_array().unwrap();
