@@ -247,7 +247,7 @@ fn refusals(path: &str, writes: bool, has_body: bool, conditional: bool) -> Vec<
         ("503", "A part that is needed does not answer now; `Retry-After` says when to come back."),
     ];
     let names_a_workspace =
-        ["/export", "/keys", "/service-accounts", "/role-assignments", "/me/sessions", "/permissions"];
+        ["/export", "/keys", "/service-accounts", "/role-assignments", "/me/sessions", "/permissions", "/approvals"];
     let may_be_absent = path.contains('{') || path.contains("/gateway/");
     if may_be_absent || names_a_workspace.iter().any(|end| path.ends_with(end)) {
         all.push(("404", "There is nothing here that you may see."));

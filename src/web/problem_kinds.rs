@@ -252,6 +252,12 @@ const KINDS: &[Kind] = &[
         help: "Ask an administrator of the workspace for a new one.",
     },
     Kind {
+        name: "key-scope",
+        status: 403,
+        meaning: "A role would allow it, but the key is meant for something else.",
+        help: "Use another key, or one without scopes; its holder can make one.",
+    },
+    Kind {
         name: "key-unknown",
         status: 401,
         meaning: "The key is not known here.",
@@ -376,6 +382,12 @@ const KINDS: &[Kind] = &[
         status: 503,
         meaning: "The route is switched off.",
         help: "Ask the owner of the route.",
+    },
+    Kind {
+        name: "sealing-unavailable",
+        status: 503,
+        meaning: "Secrets cannot be sealed or opened now: the keys for it are missing or do not fit.",
+        help: "The operator finds the reason in the log; WHARFINGER_ENCRYPTION_KEYS must hold the keys the secrets were sealed with.",
     },
     Kind {
         name: "self-approval",

@@ -24,7 +24,8 @@ async function signIn(options) {
   await page.getByLabel("Password").fill("anna-password");
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByRole("button", { name: "Allow" }).click();
-  await page.waitForURL(`${base}/`);
+  // Back where the way began.
+  await page.waitForURL(`${base}/account`);
   return page;
 }
 

@@ -69,8 +69,8 @@ mod tests {
         let mut retries = Retries::new(begin);
 
         let taken: Vec<_> =
-            (0..6).map(|turn| retries.take(&budget, begin + Duration::from_millis(400 * turn))).collect();
+            (0..6).map(|turn| retries.take(&budget, begin + Duration::from_millis(300 * turn))).collect();
 
-        assert_eq!(taken, [true, true, false, true, true, false]);
+        assert_eq!(taken, [true, true, false, false, true, true]);
     }
 }

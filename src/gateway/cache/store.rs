@@ -265,13 +265,20 @@ mod tests {
         Stored { pieces: vec![Bytes::from(text.to_owned())], route: "chat".into(), ..Stored::default() }
     }
 
+    /// An embedder that answers already: while it loads, only exact hits are to be had.
+    async fn loaded() -> Embedder {
+        let embedder = Embedder::hashed();
+        embedder.embed(vec!["once".to_owned()]).await.unwrap();
+        embedder
+    }
+
     async fn kept(cache: &Cache, who: &str, text: &str) {
         cache.keep(question(who, text), answer(text), HOUR, Duration::ZERO).await;
     }
 
     #[tokio::test]
     async fn the_same_question_is_found_and_a_near_one_by_its_nearness() {
-        let cache = Cache::new(Embedder::hashed(), 1 << 20);
+        let cache = Cache::new(loaded().await, 1 << 20);
         kept(&cache, "bot", "where does the ferry to the island leave").await;
 
         let same =
@@ -285,7 +292,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_asks_for_another_number_is_not_near() {
-        let cache = Cache::new(Embedder::hashed(), 1 << 20);
+        let cache = Cache::new(loaded().await, 1 << 20);
         kept(&cache, "bot", "refund the order 1041 of today please").await;
 
         assert!(cache.find(&question("bot", "refund the order 1042 of today please"), 0.1, HOUR / 2).await.is_none());
@@ -293,7 +300,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_gets_the_answer_of_another() {
-        let cache = Cache::new(Embedder::hashed(), 1 << 20);
+        let cache = Cache::new(loaded().await, 1 << 20);
         kept(&cache, "bot", "the same words").await;
 
         assert!(cache.find(&question("other", "the same words"), 0.0, HOUR / 2).await.is_none());
@@ -301,7 +308,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_expires_and_is_replaced() {
-        let cache = Cache::new(Embedder::hashed(), 1 << 20);
+        let cache = Cache::new(loaded().await, 1 << 20);
         kept(&cache, "bot", "a question").await;
         assert!(cache.find(&question("bot", "a question"), 0.9, HOUR).await.is_none());
         assert_eq!(cache.sweep(HOUR), 1);
@@ -327,7 +334,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_purged_by_what_is_named() {
-        let cache = Cache::new(Embedder::hashed(), 1 << 20);
+        let cache = Cache::new(loaded().await, 1 << 20);
         for (key, route) in [("a", "chat"), ("b", "chat"), ("b", "other")] {
             let stored = Stored { key: key.into(), route: route.into(), ..answer("x") };
             cache.keep(question(&format!("{key}{route}"), "q"), stored, HOUR, Duration::ZERO).await;

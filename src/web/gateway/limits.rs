@@ -79,7 +79,6 @@ fn says(rule: &Rule) -> String {
         Rule::SizeLimit(limit) => {
             let parts = [
                 (limit.request_bytes, "bytes of request"),
-                (limit.response_bytes, "bytes of answer"),
                 (limit.input_tokens, "tokens of prompt"),
                 (limit.output_tokens, "tokens of answer"),
             ];

@@ -60,7 +60,9 @@ async fn killed_fifty_times_while_approvals_are_decided_state_and_audit_agree() 
                         let Some((_, asked)) = client.send(reqwest::Method::POST, &path, &body).await else { return };
                         let Some(id) = asked["approval"].as_str() else { return };
                         let path = format!("/api/v1/approvals/{id}");
-                        let Some((_, seen)) = reviewer.send(reqwest::Method::GET, &path, &Value::Null).await else { return };
+                        let Some((_, seen)) = reviewer.send(reqwest::Method::GET, &path, &Value::Null).await else {
+                            return;
+                        };
                         let decision = json!({"verdict": "approve", "digest": seen["digest"]});
                         let path = format!("{path}/decision");
                         if reviewer.send(reqwest::Method::POST, &path, &decision).await.is_none() {
@@ -77,6 +79,7 @@ async fn killed_fifty_times_while_approvals_are_decided_state_and_audit_agree() 
             program.signal(Signal::KILL);
         };
         tokio::join!(deciding, killed);
+        program.kill().await;
     }
 
     let program = Program::serve(&settings).await;

@@ -2,6 +2,6 @@
 
 mod commands;
 mod killed;
-
+mod killed_deciding;
 mod replicas;
 mod starved;

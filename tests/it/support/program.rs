@@ -62,6 +62,12 @@ impl Program {
         rustix::process::kill_process(id.expect("it runs"), signal).unwrap();
     }
 
+    /// Kills it, and waits until it is gone: until then it holds its data directory.
+    pub async fn kill(mut self) {
+        self.signal(rustix::process::Signal::KILL);
+        self.child.wait().await.unwrap();
+    }
+
     /// Stops it in order; gives whether it ended well, and how long that took.
     pub async fn stop(mut self) -> (bool, Duration) {
         let begun = std::time::Instant::now();

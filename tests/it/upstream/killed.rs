@@ -1,7 +1,6 @@
 //! Killed at random moments of a run, the program goes on where it was, and record and audit agree.
 
 use crate::support::{Home, Program, TestApp};
-use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -43,7 +42,7 @@ async fn killed_twenty_times_during_a_sync_it_has_everything_once_and_all_of_it_
             program.http.post(format!("{base}/official/sync")).bearer_auth(&key).json(&body).send().await.unwrap();
         }
         tokio::time::sleep(Duration::from_millis(40 + 53 * cycle as u64)).await;
-        program.signal(Signal::KILL);
+        program.kill().await;
         seen.push(cycle);
     }
 

@@ -46,7 +46,9 @@ impl Catalog {
         }
         let mut after: Option<AssetId> = match cursor {
             None => None,
-            Some(cursor) => Some(cursor.place().map_err(|error| Problem::bad_request(error.to_string()))?),
+            Some(cursor) => {
+                Some(cursor.place().map_err(|bad| Problem::invalid_field("query.cursor", bad.to_string()))?)
+            }
         };
         let mut conn = self.db.read.acquire().await?;
         let sight = actor.sight();

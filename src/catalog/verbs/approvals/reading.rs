@@ -63,7 +63,7 @@ impl Catalog {
         }
         let from: i64 = match cursor {
             None => 0,
-            Some(cursor) => cursor.place().map_err(|error| Problem::bad_request(error.to_string()))?,
+            Some(cursor) => cursor.place().map_err(|bad| Problem::invalid_field("query.cursor", bad.to_string()))?,
         };
         let from = from.clamp(0, 1_000_000_000);
         let mut conn = self.db.read.acquire().await?;

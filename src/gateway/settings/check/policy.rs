@@ -206,7 +206,6 @@ fn size_limit(on: &mut Checker<'_>, limit: &SizeLimit) {
     let at = "rule.sizeLimit";
     let limits = [
         ("requestBytes", limit.request_bytes),
-        ("responseBytes", limit.response_bytes),
         ("inputTokens", limit.input_tokens),
         ("outputTokens", limit.output_tokens),
     ];
@@ -271,11 +270,6 @@ fn first_line(text: &str) -> &str {
 
 fn guard(on: &mut Checker<'_>, hook: &GuardHook) {
     on.url("rule.guardHook.url", &hook.url);
-    if let Some(name) = &hook.credential
-        && on.book.find(Section::Credential, &on.thing.owner, name).is_none()
-    {
-        on.wrong("rule.guardHook.credential", format!("there is no credential {name}"));
-    }
     let sensible = |span: Duration| !span.is_zero() && span <= Duration::from_secs(30);
     on.refuse(
         hook.timeout.is_some_and(|timeout| !sensible(timeout.0)),

@@ -29,7 +29,7 @@ pub struct IpFilter {
     pub deny: Vec<String>,
 }
 
-/// How long a request and an answer may be; 413 for a request, 502 for an answer.
+/// How long a request and its answer may be; 413 for a request that is longer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = GatewaySizeLimit)]
@@ -37,9 +37,6 @@ pub struct SizeLimit {
     #[serde(skip_serializing_if = "is_default")]
     #[schema(minimum = 1)]
     pub request_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "is_default")]
-    #[schema(minimum = 1)]
-    pub response_bytes: Option<u64>,
     /// Of the prompt.
     #[serde(skip_serializing_if = "is_default")]
     #[schema(minimum = 1)]
@@ -115,7 +112,7 @@ pub enum MaskKind {
     IpAddress,
 }
 
-/// Asks a service of the organisation's own about a prompt and, where told so, an answer.
+/// Asks a service of the organisation's own about a prompt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = GatewayGuardHook)]
@@ -123,19 +120,12 @@ pub struct GuardHook {
     /// Gets a POST with the texts; answers `{"allow": true}` or `{"allow": false, "reason": "..."}`.
     #[schema(max_length = 2000)]
     pub url: String,
-    /// The name of a credential.
-    #[serde(default, skip_serializing_if = "is_default")]
-    #[schema(max_length = 63)]
-    pub credential: Option<String>,
     /// `2s` unless said.
     #[serde(default, skip_serializing_if = "is_default")]
     #[schema(value_type = Option<String>)]
     pub timeout: Option<Span>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_failure: OnFailure,
-    /// Also asks about answers that are not streamed.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub responses: bool,
 }
 
 /// What is done when a part that decides does not answer.
