@@ -270,9 +270,9 @@ async fn compare(app: &TestApp, person: &Person<'_>, who: &Who, things: &[Thing]
         (expected.clone(), &json!(expected.len())),
         "search {round}"
     );
-    for facet in search["facets"].as_array().unwrap() {
+    for (facet, values) in search["facets"].as_object().unwrap() {
         let of = |thing: &&Thing| -> Option<String> {
-            match facet["name"].as_str().unwrap() {
+            match facet.as_str() {
                 "workspace" => Some(thing.workspace.to_owned()),
                 "kind" => Some(if thing.is_server { "mcp" } else { "rest" }.to_owned()),
                 "tag" => Some(format!("tag-{}", thing.word)),
@@ -282,14 +282,14 @@ async fn compare(app: &TestApp, person: &Person<'_>, who: &Who, things: &[Thing]
         };
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         seen.iter().filter_map(of).for_each(|value| *counts.entry(value).or_default() += 1);
-        let told: BTreeMap<String, u64> = facet["values"]
+        let told: BTreeMap<String, u64> = values
             .as_array()
             .unwrap()
             .iter()
             .map(|one| (one["value"].as_str().unwrap().to_owned(), one["count"].as_u64().unwrap()))
             .collect();
         if !counts.is_empty() {
-            assert_eq!(told, counts, "facet {} {round}", facet["name"]);
+            assert_eq!(told, counts, "facet {facet} {round}");
         }
     }
     let found = get("/api/v1/search?q=quay&limit=50").await.expect(200).json();

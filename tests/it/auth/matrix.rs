@@ -141,7 +141,7 @@ const ROUTES: &[(&str, &str, &str, Needs)] = &[
     ("get", "/api/v1/workspaces/{workspace}/upstreams/{upstream}", "", Absent(GovernWorkspace)),
     ("patch", "/api/v1/workspaces/{workspace}/upstreams/{upstream}", "{}", Absent(GovernWorkspace)),
     ("delete", "/api/v1/workspaces/{workspace}/upstreams/{upstream}", "", Absent(GovernWorkspace)),
-    ("post", "/api/v1/workspaces/{workspace}/upstreams/{upstream}/sync", "", Absent(GovernWorkspace)),
+    ("post", "/api/v1/workspaces/{workspace}/upstreams/{upstream}/sync", "{}", Absent(GovernWorkspace)),
     ("get", "/api/v1/workspaces/{workspace}/upstreams/{upstream}/runs", "", Absent(GovernWorkspace)),
     // The registry's own routes, with and without a workspace.
     ("get", "/v0.1/servers", "", Nothing),

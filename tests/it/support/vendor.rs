@@ -373,8 +373,11 @@ fn stream(seen: Arc<Seen>, shape: Shape, asked: &Value, fault: &str, number: u64
             match fault.as_str() {
                 "cut" if sent == number => {
                     leaving.1 = true;
-                    // What was yielded gets out first: a connection that ends drops what it has not sent.
-                    tokio::time::sleep(Duration::from_millis(if number == 0 { 0 } else { 50 })).await;
+                    // What was yielded gets out first: a connection that ends drops what it has not sent. A cut before
+                    // any word sends nothing at all.
+                    if number > 0 {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
                     yield Err(std::io::Error::other("cut"));
                     return;
                 }
