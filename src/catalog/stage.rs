@@ -1,5 +1,6 @@
 //! Lifecycle stages of a version, the registry's status beside them, and how far an asset can be seen.
 
+use crate::auth::Sight;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -118,6 +119,17 @@ impl Stage {
             (Status::Active, Self::Deprecated | Self::Retired) => Self::Production,
             (Status::Active | Status::Deleted, stage) => stage,
         }
+    }
+}
+
+impl Visibility {
+    /// Whether an approved asset of this visibility, shared with these groups, is shown to somebody of this sight who is
+    /// not inside its workspace. In memory the only place that says so; `asset_visible` says the same in SQL.
+    #[must_use]
+    pub fn shows(self, shared_with: &[String], sight: &Sight) -> bool {
+        self == Self::Public
+            || (self == Self::Internal && sight.internal)
+            || shared_with.iter().any(|group| sight.groups.binary_search(group).is_ok())
     }
 }
 

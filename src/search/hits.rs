@@ -8,7 +8,7 @@ use super::{
 };
 use crate::auth::Sight;
 use crate::base::AssetId;
-use crate::catalog::{Catalog, Error, Searchable, SearchableOperation, Visibility};
+use crate::catalog::{Catalog, Error, Searchable, SearchableOperation};
 use moka::sync::Cache;
 use std::{
     collections::HashMap,
@@ -181,12 +181,8 @@ impl Prepared {
 
     fn is_seen_by(&self, sight: &Sight) -> bool {
         let card = &self.asset.card;
-        match card.visibility {
-            _ if sight.everything => true,
-            Visibility::Public => true,
-            Visibility::Internal if sight.internal => true,
-            _ => sight.workspaces.binary_search(&card.workspace_id).is_ok(),
-        }
+        (card.is_approved && card.visibility.shows(&card.shared_with, sight))
+            || sight.is_inside(card.workspace_id, card.asset_id)
     }
 
     fn hit(&self, ranked: &Ranked, asked: &Asked, nearest: Option<(String, f32)>) -> Hit {

@@ -38,15 +38,11 @@ pub struct Folded {
 }
 
 impl Entry {
-    /// The one check of visibility in memory; [`Sight`] says who may see what.
+    /// Whether somebody of this sight may see it.
     #[must_use]
     pub fn is_seen_by(&self, sight: &Sight) -> bool {
-        let shown = match self.visibility {
-            Visibility::Public => true,
-            Visibility::Internal if sight.internal => true,
-            _ => self.shared_with.iter().any(|group| sight.groups.binary_search(group).is_ok()),
-        };
-        (shown && self.is_approved) || sight.is_inside(self.workspace, self.id)
+        (self.is_approved && self.visibility.shows(&self.shared_with, sight))
+            || sight.is_inside(self.workspace, self.id)
     }
 
     /// Whether `text`, in lower case, is all of the asset's title or name.
