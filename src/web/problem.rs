@@ -4,7 +4,7 @@ use super::Layout;
 use crate::base::{FieldError, Problem};
 use crate::door::PublicUrl;
 use askama::Template;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 #[derive(Template)]
 #[template(path = "problem.html")]
@@ -17,6 +17,8 @@ struct ProblemTemplate<'a> {
     errors: &'a [FieldError],
     asked: &'a str,
     kind: &'a str,
+    /// Where signing in leads back to what was asked for; none where that would not help.
+    sign_in: Option<String>,
 }
 
 /// The page of a problem, for a request with these headers to this path.
@@ -28,8 +30,11 @@ pub fn problem_page(
     request_id: &str,
     public_url: &PublicUrl,
 ) -> String {
+    let mut layout = Layout::of_problem(headers, public_url.clone(), Some(request_id.to_owned()));
+    layout.path = path.to_owned();
     let page = ProblemTemplate {
-        layout: Layout::of_problem(headers, public_url.clone(), Some(request_id.to_owned())),
+        sign_in: (problem.status == StatusCode::UNAUTHORIZED).then(|| layout.sign_in_path()),
+        layout,
         status: problem.status.as_u16(),
         title: problem.title,
         detail: &problem.detail,
@@ -47,6 +52,9 @@ pub fn problem_page(
 /// What helps a person: where the advice is for programs, the same in terms of pages.
 fn help(problem: &Problem) -> Option<&str> {
     match problem.help.as_deref() {
+        Some(help) if problem.status == StatusCode::UNAUTHORIZED && help.contains("Authorization:") => {
+            Some("Sign in; programs send a key with the request.")
+        }
         Some(help) if problem.kind == "not-found" && help.contains("/api/") => {
             Some("See whether the address is whole, or search above. What is private is shown with a key only.")
         }
@@ -57,6 +65,16 @@ fn help(problem: &Problem) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_must_sign_in_is_led_there_and_back() {
+        let public_url = PublicUrl::new("http://127.0.0.1:8080");
+
+        let page =
+            problem_page(&Problem::unauthenticated("It is private."), &HeaderMap::new(), "/audit", "r", &public_url);
+
+        assert!(page.contains("href=\"/signin?next=%2Faudit\"") && page.contains("Sign in; programs"), "{page}");
+    }
 
     #[test]
     fn a_problem_says_what_happened_what_helps_and_its_id() {
