@@ -88,9 +88,23 @@ impl AuditTrail {
     /// 401 or 403 for those who may not read the audit record of the whole instance.
     pub async fn verify(&self, actor: &Actor) -> Result<chain::Verdict, Problem> {
         actor.require(Permission::ReadAudit, Scope::Instance)?;
-        let known = tokio::fs::read(&*self.head_file).await.ok();
-        let known = known.and_then(|text| serde_json::from_slice::<chain::Head>(&text).ok());
+        let known = self.last_kept().await?;
         Ok(chain::verify(&self.db.read, &self.keys, known.as_ref()).await?)
+    }
+
+    /// The last head kept beside the database; none where none was kept yet. One that cannot be read is no proof that
+    /// nothing was cut off, so it is told and not passed over.
+    async fn last_kept(&self) -> Result<Option<chain::Head>, Problem> {
+        let unreadable = |error: &dyn std::fmt::Display| {
+            tracing::error!(error = %error, file = %self.head_file.display(), "The kept head of the audit record cannot be read");
+            Problem::unavailable("Whether the end of the record was cut off cannot be told: the head kept beside the database cannot be read.")
+                .with_help("Look at audit-head.json in the data directory; the log has the reason.")
+        };
+        match tokio::fs::read(&*self.head_file).await {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| unreadable(&error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unreadable(&error)),
+        }
     }
 
     /// Drops the lines sealed more than `kept` ago, on behalf of `actor`; gives how many.
