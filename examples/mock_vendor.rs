@@ -11,6 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Events of a stream.
 const EVENTS: usize = 100;
+/// The time between the events of a stream that its request (`"user":"hold"`) asks to be held open.
+const HOLD: Duration = Duration::from_secs(30);
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> std::io::Result<()> {
@@ -45,13 +47,18 @@ async fn serve(mut tcp: TcpStream) -> std::io::Result<()> {
                 return Ok(());
             }
         };
-        let is_stream = memchr::memmem::find(&buffer[head..head + length], b"\"stream\":true").is_some();
+        let body = &buffer[head..head + length];
+        let is_held = memchr::memmem::find(body, b"\"user\":\"hold\"").is_some();
+        let is_stream = memchr::memmem::find(body, b"\"stream\":true").is_some();
         buffer.drain(..head + length);
         if is_stream {
             tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
                 .await?;
             for event in &events {
                 tcp.write_all(event).await?;
+                if is_held {
+                    tokio::time::sleep(HOLD).await;
+                }
                 // Each event on its own way, as a model makes them.
                 tokio::task::yield_now().await;
             }

@@ -3,7 +3,6 @@
 use super::answer;
 use super::assets::WorkspacePath;
 use super::paging::{All, limit};
-use crate::base::Problem;
 use crate::door::{Caller, Failure, Json, Path, PublicUrl, Query, if_match, segment};
 use crate::upstream::{Run, Upstream, UpstreamInput, Upstreams};
 use axum::extract::State;
@@ -154,6 +153,6 @@ pub async fn runs(
     Path(path): Path<UpstreamPath>,
     Query(query): Query<RunsQuery>,
 ) -> Result<axum::Json<All<Run>>, Failure> {
-    let limit = limit(query.limit).map_err(Problem::from)?;
+    let limit = limit(query.limit)?;
     Ok(axum::Json(upstreams.runs(&caller, &path.workspace, &path.upstream, limit).await?.into()))
 }

@@ -104,7 +104,7 @@ impl Storage {
         let data_dir = config.data_dir();
         fs::create_dir_all(&data_dir)
             .with_context(|| format!("cannot create {}; WHARFINGER_DATA_DIR chooses another", data_dir.display()))?;
-        let lock = lock(&data_dir)?;
+        let lock = lock(&data_dir).await?;
         let (options, private) = match &config.storage.database_url {
             Some(url) => {
                 let options: PgConnectOptions =
@@ -134,21 +134,31 @@ impl Storage {
     }
 }
 
-/// One process a data directory: the search index and the private Postgres in it have one owner.
-fn lock(data_dir: &Path) -> Result<File> {
+/// One process a data directory: the search index and the private Postgres in it have one owner. Who was killed a moment
+/// ago may still hold it, by a child that was just starting, so it is tried for a while.
+async fn lock(data_dir: &Path) -> Result<File> {
+    const FREE_WITHIN: Duration = Duration::from_secs(5);
+    let begun = Instant::now();
     let path = data_dir.join("lock");
     let file = File::options()
         .create(true)
         .append(true)
         .open(&path)
         .with_context(|| format!("cannot write {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => anyhow::bail!(
-            "another Wharfinger is using {}; stop it, or give this one a data directory of its own (WHARFINGER_DATA_DIR)",
-            data_dir.display()
-        ),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < FREE_WITHIN => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(TryLockError::WouldBlock) => anyhow::bail!(
+                "another Wharfinger is using {}; stop it, or give this one a data directory of its own (WHARFINGER_DATA_DIR)",
+                data_dir.display()
+            ),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+            }
+        }
     }
 }
 

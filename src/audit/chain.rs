@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 /// How many lines are linked in one transaction, and read at a time.
 const BATCH: i64 = 5_000;
 /// One sealer at a time; any number that nothing else locks.
-const LOCK: i64 = 0x61_75_64;
+const LOCK: i64 = 0x0061_7564;
 /// What the derived key is for.
 pub(super) const PURPOSE: &str = "audit head";
 

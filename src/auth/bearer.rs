@@ -17,12 +17,17 @@ pub(super) fn is_token(credential: &str) -> bool {
     credential.starts_with("ey") && credential.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
+/// Under what a token is remembered.
+pub(super) fn digest(token: &str) -> [u8; 32] {
+    super::session::digest(&["bearer", token])
+}
+
 impl Auth {
     /// The actor behind a token; asks as rarely as for a key.
     pub(super) async fn identify_token(&self, text: &str) -> Result<Actor, Problem> {
         let now = self.clock.now();
         // Verified again when anything changed, and each minute: keys are taken back too.
-        let digest = super::session::digest(&["bearer", text]);
+        let digest = digest(text);
         let meaning = self.remembered.meaning(digest, now, async || self.meaning_of_token(text).await).await;
         let meaning = meaning.map_err(|problem: Arc<Problem>| (*problem).clone())?;
         match &*meaning {

@@ -104,11 +104,11 @@ impl Actor {
     /// The names, or their beginnings with a star, that the actor's key is narrowed to; empty: it is not.
     #[must_use]
     pub fn published_names(&self) -> Vec<&str> {
-        let name = |scope| match scope {
-            &KeyScope::Name(ref name) => Some(name.as_str()),
+        let names = self.key_scopes().iter().filter_map(|scope| match scope {
+            KeyScope::Name(name) => Some(name.as_str()),
             _ => None,
-        };
-        self.key_scopes().iter().filter_map(name).collect()
+        });
+        names.collect()
     }
 
     /// The actor as the discovery endpoint takes it: there a key for discovery sees what its holder may see.

@@ -101,6 +101,21 @@ impl Auth {
         }
     }
 
+    /// The actor behind `credential`, where that was found out lately and nothing changed since; never waits. None says
+    /// nothing of the credential.
+    #[must_use]
+    pub fn recognise(&self, credential: &str) -> Option<Actor> {
+        let digest = match bearer::is_token(credential) {
+            true => bearer::digest(credential),
+            false => key::hash(credential),
+        };
+        let now = self.clock.now();
+        match &*self.remembered.recall(digest, now)? {
+            Meaning::Somebody { actor, ends_at, .. } if ends_at.is_none_or(|end| now < end) => Some(actor.clone()),
+            _ => None,
+        }
+    }
+
     async fn meaning_of_key(&self, digest: [u8; 32]) -> Result<Meaning, sqlx::Error> {
         let Some((key, secret_ends)) = key::find_by_hash(&self.db.read, &digest).await? else {
             return Ok(Meaning::Unknown);

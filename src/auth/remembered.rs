@@ -5,6 +5,7 @@
 //! believed after it. While notifications cannot be heard a new generation starts every second.
 
 use super::actor::Actor;
+use futures::FutureExt;
 use moka::future::Cache;
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
@@ -70,6 +71,14 @@ impl Remembered {
             }
             _ => Ok(found),
         }
+    }
+
+    /// The meaning of the credential of this digest, where it is remembered and holds; asks nothing and waits for nothing.
+    pub fn recall(&self, digest: [u8; 32], now: OffsetDateTime) -> Option<Arc<Meaning>> {
+        let key = (digest, self.generation.load(Ordering::Acquire));
+        let found = self.meanings.get(&key).now_or_never().flatten()?;
+        let changed = matches!(&*found, Meaning::Somebody { changes_at: Some(at), .. } if *at <= now);
+        (!changed).then_some(found)
     }
 
     /// Which one it is now; what is kept elsewhere under it is as true.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 /// What a session turned out to be.
+#[expect(clippy::large_enum_variant, reason = "of those that are kept nearly all are live")]
 pub(super) enum Seen {
     Live {
         actor: Actor,

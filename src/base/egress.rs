@@ -103,7 +103,7 @@ impl Egress {
 
     fn names(&self, name: &str) -> bool {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
-        self.allowed.names.iter().any(|allowed| *allowed == name)
+        self.allowed.names.contains(&name)
     }
 
     /// Whether this address may be reached.

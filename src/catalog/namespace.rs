@@ -96,7 +96,7 @@ impl Catalog {
         let name = legal(name)?;
         let mut tx = self.begin().await?;
         let workspace = self.known_workspace(actor, &mut tx, &input.workspace).await?;
-        let before = covers(&mut tx, &[name.clone()]).await?;
+        let before = covers(&mut tx, std::slice::from_ref(&name)).await?;
         sqlx::query(
             "insert into namespace (name, workspace_id, created_by, created_at) values ($1, $2, $3, $4)
              on conflict (name) do update set workspace_id = excluded.workspace_id",
@@ -107,7 +107,7 @@ impl Catalog {
         .bind(self.clock.now())
         .execute(&mut *tx)
         .await?;
-        let now = covers(&mut tx, &[name.clone()]).await?;
+        let now = covers(&mut tx, std::slice::from_ref(&name)).await?;
         let subject = audit::Subject { name: &name, id: None, workspace: Some(workspace.workspace_id) };
         let (old, new) = (before.as_ref().map(|one| json!(one)), now.as_ref().map(|one| json!(one)));
         audit::record(&mut tx, self.clock.now(), &actor.trace(), "namespace.put", subject, old, new).await?;

@@ -3,13 +3,15 @@
 //! Routing a request, and handing it from layer to layer, costs several times what sending kept bytes costs: each layer
 //! is cloned and boxed for it. So a read whose whole answer is known is looked up first. Everything that is promised of
 //! an answer is kept here too, with the functions of the layers: its request id, its headers, its count and its log line.
-//! Whatever is unusual about a request (a credential, a cookie, a body, an odd `Host`) sends it the long way, where it is
-//! judged.
+//! Whatever is unusual about a request (a credential that is not remembered, a cookie, a body, an odd `Host`) sends it the
+//! long way, where it is judged.
 
 use super::{
+    caller::credential,
     handles::Handles,
     layers::{self, REQUEST_ID},
 };
+use crate::auth::Actor;
 use axum::{Router, body::Body, extract::ConnectInfo, response::Response, routing::future::RouteFuture};
 use futures::future::{Either, Ready};
 use http::{HeaderValue, Method, Request, header};
@@ -23,13 +25,14 @@ use std::{
 };
 use tower::Service;
 
-/// Where answers lie ready for those who say nothing of themselves.
+/// Where answers lie ready.
 pub trait ReadyAnswers: Send + Sync {
     /// Under what the answers are counted.
     fn route(&self) -> &'static str;
 
-    /// The answer to a GET without credentials and body, where it is known and still true.
-    fn find(&self, request: &Request<Body>) -> Option<Response>;
+    /// The answer to a GET without a body, where it is known and still true; `asker` is who comes with a
+    /// credential.
+    fn find(&self, request: &Request<Body>, asker: Option<&Actor>) -> Option<Response>;
 }
 
 /// All doors of the process, and before them the answers that lie ready; cheap to clone.
@@ -80,16 +83,21 @@ impl Service<Request<Body>> for Front {
 impl ReadyDoor {
     fn answer(&self, request: &Request<Body>) -> Option<Response> {
         /// Headers that make a request more than a plain read.
-        const UNUSUAL: [header::HeaderName; 5] =
-            [header::AUTHORIZATION, header::COOKIE, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::EXPECT];
+        const UNUSUAL: [header::HeaderName; 4] =
+            [header::COOKIE, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::EXPECT];
         let begun = Instant::now();
         let headers = request.headers();
         let plain = *request.method() == Method::GET
             && !UNUSUAL.iter().any(|name| headers.contains_key(name))
-            && !headers.contains_key("api-key")
-            && !headers.contains_key("x-api-key")
             && layers::check_host(request).is_ok();
-        let mut response = if plain { self.answers.find(request)? } else { return None };
+        if !plain {
+            return None;
+        }
+        let asker = match credential(headers).ok()? {
+            None => None,
+            Some(text) => Some(self.handles.auth.recognise(text)?),
+        };
+        let mut response = self.answers.find(request, asker.as_ref())?;
 
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
         let id = layers::request_id(headers, layers::trusts(&self.handles, peer));

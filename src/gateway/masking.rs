@@ -11,7 +11,10 @@ use std::sync::{Arc, LazyLock};
 
 /// Knows what to hide; made once for a policy.
 #[derive(Clone)]
-pub(in crate::gateway) struct Masker(Arc<[(&'static str, Regex, fn(&str) -> bool)]>);
+pub(in crate::gateway) struct Masker(Arc<[Hidden]>);
+
+/// A kind of text that is hidden: its name, its pattern, and what a match must satisfy besides.
+type Hidden = (&'static str, Regex, fn(&str) -> bool);
 
 /// Longest placeholder.
 const LONGEST: usize = 32;

@@ -37,7 +37,7 @@ use axum::{
 };
 use http::{Method, Request, StatusCode, request::Parts};
 use path::{Address, Resource};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// Our name among extensions and in `_meta`.
 pub(crate) const NAMESPACE: &str = "dev.wharfinger";
@@ -105,7 +105,7 @@ async fn serve(State(registry): State<Arc<Registry>>, request: Request<Body>) ->
     response
 }
 
-/// The answers for the anonymous, which are kept under the target alone.
+/// The answers that lie ready.
 struct Kept(Answers);
 
 impl ReadyAnswers for Kept {
@@ -113,15 +113,21 @@ impl ReadyAnswers for Kept {
         "/v0.1/{*rest}"
     }
 
-    fn find(&self, request: &Request<Body>) -> Option<Response> {
+    fn find(&self, request: &Request<Body>, asker: Option<&Actor>) -> Option<Response> {
         let target = request.uri().path_and_query()?.as_str();
-        // Nothing else is kept under a key with a slash at its head; looking for it would cost all other requests.
-        let ours = ["/v0", "/servers", "/workspaces/"].iter().any(|start| target.starts_with(start));
-        let answer = ours.then(|| self.0.get(target)).flatten()?;
+        // Nothing else is kept here; looking for it would cost all other requests.
+        let ours = ["/v0", "/servers", "/workspaces/", "/registries/"].iter().any(|start| target.starts_with(start));
+        let answer = ours.then(|| self.0.get(&key_for(asker, target))).flatten()?;
         let mut response = answer.respond(request.method(), request.headers());
         cors::allow(response.headers_mut(), request.method(), request.headers());
         Some(response)
     }
+}
+
+/// Under what the answer is kept that this asker gets for this target.
+fn key_for<'a>(asker: Option<&Actor>, target: &'a str) -> Cow<'a, str> {
+    let sight = asker.filter(|actor| !actor.is_anonymous()).map(Actor::sight);
+    answer::key(sight.as_ref(), target).map_or(Cow::Borrowed(target), Cow::Owned)
 }
 
 impl Registry {
@@ -129,8 +135,7 @@ impl Registry {
         let actor = self.actor(parts).await?;
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         let reading = parts.method == Method::GET || parts.method == Method::HEAD;
-        let key = (!actor.is_anonymous()).then(|| actor.sight()).and_then(|sight| answer::key(Some(&sight), target));
-        let key = key.as_deref().unwrap_or(target);
+        let key = &*key_for(Some(&actor), target);
         if reading && let Some(kept) = self.answers.get(key) {
             return Ok(kept);
         }

@@ -46,7 +46,7 @@ impl Filter {
             return false;
         }
         if self.only_remote
-            && !server.get("remotes").and_then(Value::as_array).is_some_and(|remotes| !remotes.is_empty())
+            && server.get("remotes").and_then(Value::as_array).is_none_or(Vec::is_empty)
         {
             return false;
         }

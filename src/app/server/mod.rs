@@ -209,7 +209,10 @@ async fn connection(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, pl
         let answer = match &doors.traffic {
             Some(traffic) if gateway::door::is_ours(request.uri().path()) => {
                 let traffic = traffic.clone();
-                Either::Left(async move { gateway::door::serve(&traffic, request, peer).await.map(Answer::Traffic) })
+                // Boxed: beside it the other future is small, and both would be moved about at the size of the larger.
+                Either::Left(Box::pin(async move {
+                    gateway::door::serve(&traffic, request, peer).await.map(Answer::Traffic)
+                }))
             }
             _ => {
                 request.extensions_mut().insert(ConnectInfo(peer));

@@ -30,6 +30,7 @@ pub(super) struct Edit {
     pub at: String,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a few are made for each write, and none is kept")]
 pub(super) enum Deed {
     Put {
         settings: Settings,

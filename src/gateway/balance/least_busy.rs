@@ -9,7 +9,7 @@ impl Strategy for LeastBusy {
         // Equally busy ones in the order of the draw: the first in the list would get all when nothing is under way.
         candidates.sort_by_key(|candidate| {
             let weight = u64::from(candidate.weight);
-            let load = if weight == 0 { u64::MAX } else { (u64::from(candidate.busy) + 1) * 1_000_000 / weight };
+            let load = ((u64::from(candidate.busy) + 1) * 1_000_000).checked_div(weight).unwrap_or(u64::MAX);
             (load, mixed(draw ^ candidate.identity))
         });
     }

@@ -109,7 +109,7 @@ impl Cache {
             return Some(found);
         }
         let text = question.text.as_ref().filter(|_| threshold < 1.0)?;
-        if !self.lock().partitions.get(&question.partition).is_some_and(|partition| !partition.compared.is_empty()) {
+        if self.lock().partitions.get(&question.partition).is_none_or(|partition| partition.compared.is_empty()) {
             return None;
         }
         // Without the model, only exact hits are to be had.

@@ -46,7 +46,7 @@ where
     let trusted = is_trusted(traffic, peer.ip());
     let id = request_id(&head.headers, trusted);
     let target = Target::of(head.uri.path(), head.uri.query());
-    let voice = target.as_ref().map_or(Voice::Problem, |target| Voice::of(target));
+    let voice = target.as_ref().map_or(Voice::Problem, Voice::of);
     let asking = Asking { traffic, id: &id, begun, ip: client_ip(traffic, &head.headers, peer.ip(), trusted) };
     let outcome = match target {
         Some(target) => asking.answer(target, head.method, head.headers, body).await,

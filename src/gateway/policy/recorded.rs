@@ -10,12 +10,10 @@ use crate::gateway::usage::{CacheUse, Outcome, Source, UsageRecord};
 /// Writes the record of an exchange that is settled, and learns how long replies are.
 pub(super) fn record(exchange: &Exchange, settlement: &Settlement, services: &Services) {
     let facts = CallFacts::of(exchange);
-    if settlement.ending == Ending::Served && matches!(settlement.source, UsageSource::Reported | UsageSource::Counted)
-    {
-        if let Some(call) = exchange.call() {
-            let each = settlement.usage.output / u64::from(call.choices.max(1));
-            services.allowances.learn(facts.key().unwrap_or_default(), &call.model, each);
-        }
+    let is_known = matches!(settlement.source, UsageSource::Reported | UsageSource::Counted);
+    if let Some(call) = exchange.call().filter(|_| settlement.ending == Ending::Served && is_known) {
+        let each = settlement.usage.output / u64::from(call.choices.max(1));
+        services.allowances.learn(facts.key().unwrap_or_default(), &call.model, each);
     }
     let Some(ledger) = &services.ledger else { return };
 

@@ -301,11 +301,11 @@ impl Handling {
 }
 
 fn handle(handling: &mut Handling, exchange: &mut Exchange, piece: Bytes) -> Result<Bytes, super::watch::TooLong> {
-    if let Some(watch) = handling.watch() {
-        if watch.see(&piece, exchange.vendor_model())? {
-            exchange.reply.counted_output = watch.so_far();
-            crate::gateway::policy::grow(exchange);
-        }
+    if let Some(watch) = handling.watch()
+        && watch.see(&piece, exchange.vendor_model())?
+    {
+        exchange.reply.counted_output = watch.so_far();
+        crate::gateway::policy::grow(exchange);
     }
     Ok(match handling {
         Handling::Pass | Handling::Events(_) => piece,

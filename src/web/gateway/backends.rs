@@ -95,7 +95,7 @@ fn row(owner: &Owner, name: &str, settings: &BackendSettings) -> Row {
     let models: Vec<_> = settings.models.keys().take(6).map(String::as_str).collect();
     let models = match settings.models.len() {
         0 => "all that are asked for".to_owned(),
-        0..=6 => models.join(", "),
+        1..=6 => models.join(", "),
         more => format!("{} and {} more", models[..5].join(", "), more - 5),
     };
     Row {

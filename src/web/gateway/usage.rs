@@ -215,7 +215,7 @@ impl Page {
         format!("/api/v1/gateway/usage/chargeback?from={}&to={}", words::exact(self.from), words::exact(self.to))
     }
 
-    fn from_cache(&self) -> String {
+    fn share_of_cache(&self) -> String {
         let all = self.report.total.tokens() + self.report.total.saved;
         format!("{:.1} %", if all == 0 { 0.0 } else { self.report.total.saved as f64 * 100.0 / all as f64 })
     }

@@ -109,7 +109,7 @@ fn is_plain(text: &str) -> bool {
         && !text.contains(" #")
         && !text.chars().any(char::is_control)
         && text.is_ascii()
-        && scalar::plain(text) == Value::from(text)
+        && scalar::plain(text).as_str() == Some(text)
         // Times of the day and dates are numbers or times to older readers.
         && !(text.contains(':') && text.bytes().all(|b| b.is_ascii_digit() || b":.".contains(&b)))
 }

@@ -168,7 +168,7 @@ async fn shuffle(app: &TestApp, dice: &mut Dice, things: &mut [Thing], people: &
         sqlx::query(statement).execute(&mut *tx).await.unwrap();
     }
     for (name, who) in people.iter_mut() {
-        *who = Who { signed_in: *name != "", groups: dice.some_of(&GROUPS), ..Who::default() };
+        *who = Who { signed_in: !name.is_empty(), groups: dice.some_of(&GROUPS), ..Who::default() };
         if !who.signed_in {
             who.groups.clear();
             continue;
