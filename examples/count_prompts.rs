@@ -9,7 +9,8 @@ fn main() {
     let prose = words.repeat(1_000_000 / words.len());
     let one_word = "a".repeat(1_000_000);
     let spaces = " ".repeat(1_000_000);
-    let mixed: String = (0..1_000_000_u32).map(|n| char::from(b'!' + (n.wrapping_mul(2_654_435_761) >> 24) as u8 % 90)).collect();
+    let mixed: String =
+        (0..1_000_000_u32).map(|n| char::from(b'!' + (n.wrapping_mul(2_654_435_761) >> 24) as u8 % 90)).collect();
     for model in ["gpt-4o", "gpt-4", "claude-sonnet-4"] {
         for (what, text, goal) in [
             ("prose", &prose, "goal: 50 MB/s"),
@@ -27,7 +28,11 @@ fn main() {
                     begun.elapsed().as_secs_f64()
                 })
                 .fold(f64::INFINITY, f64::min);
-            println!("counting {what}, {model}\t{:.1} ms\t{:.0} MB/s, {tokens} tokens; {goal}", took * 1000.0, 1.0 / took);
+            println!(
+                "counting {what}, {model}\t{:.1} ms\t{:.0} MB/s, {tokens} tokens; {goal}",
+                took * 1000.0,
+                1.0 / took
+            );
         }
     }
 }
