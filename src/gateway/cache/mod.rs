@@ -7,6 +7,7 @@
 mod question;
 mod store;
 mod wording;
+mod words;
 
 pub use question::{Question, Unfit};
 pub use store::{Cache, CacheStatus, Found, Purge, Stored};

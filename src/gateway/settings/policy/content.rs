@@ -145,7 +145,7 @@ pub enum OnFailure {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = GatewaySemanticCache)]
 pub struct SemanticCache {
-    /// How near a question must be, from 0 to 1, higher is nearer; 1 for the same only. 0.95 unless said.
+    /// How near a question must be, from 0 to 1, higher is nearer; 1 for the same only. 0.85 unless said.
     #[schema(minimum = 0, maximum = 1)]
     pub threshold: f32,
     /// How long an answer is kept; `1h` unless said.
@@ -166,7 +166,7 @@ pub struct SemanticCache {
 impl Default for SemanticCache {
     fn default() -> Self {
         Self {
-            threshold: 0.95,
+            threshold: 0.85,
             ttl: Span::seconds(3600),
             max_messages: 10,
             share: Share::default(),
