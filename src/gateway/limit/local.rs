@@ -3,7 +3,7 @@
 use super::redis::{Shared, Tell, Told, WhenAway};
 use super::refusal::{Refusal, Standing, Why};
 use super::window::{Quota, Window};
-use super::{Ask, CounterKey, Expected, Limit, Measure, Now, QuotaSpent, Span, Spent, tick_ms};
+use super::{Ask, CounterKey, Expected, Limit, Measure, Now, QuotaSpent, Span, Spent, period_start, tick_ms};
 use crate::base::Clock;
 use http::HeaderMap;
 use std::collections::{HashMap, VecDeque};
@@ -74,8 +74,27 @@ struct Lease {
     frees_at: Duration,
     /// When something was last taken of it.
     taken_at: Duration,
-    /// What counted before this process began.
-    floor: u64,
+    /// Spent by the other replicas when the store last answered, and when that was.
+    elsewhere: u64,
+    told_at: Option<Now>,
+}
+
+impl Lease {
+    /// What the others spent that still counts, as far as is known here without the store.
+    fn elsewhere(&self, span: Span, now: Now) -> u64 {
+        match (self.told_at, span) {
+            (Some(at), Span::Sliding(ms)) => {
+                // When each part was spent is not known; it leaves the window by and by.
+                let window = Duration::from_millis(ms.into());
+                let left = window.saturating_sub(now.monotonic.saturating_sub(at.monotonic));
+                (self.elsewhere as f64 * (left.as_secs_f64() / window.as_secs_f64())).ceil() as u64
+            }
+            (Some(at), Span::Fixed(period)) if period_start(period, at.wall) == period_start(period, now.wall) => {
+                self.elsewhere
+            }
+            _ => 0,
+        }
+    }
 }
 
 enum Used {
@@ -247,7 +266,12 @@ impl Limits {
             let queue = counter.waiting.as_ref().map_or(0, |waiting| waiting.len());
             let why = match mode {
                 Mode::Own => room.why_not(certain, amount, ask.limit.most),
-                Mode::Share(replicas) => room.why_not(certain, amount, ask.limit.most / replicas),
+                Mode::Share(replicas) => {
+                    let elsewhere = counter.lease.as_deref().map_or(0, |lease| lease.elsewhere(ask.limit.span, now));
+                    let all = Room { used: room.used.saturating_add(elsewhere), ..room };
+                    let mine = room.why_not(certain, amount, ask.limit.most / replicas);
+                    mine.or_else(|| all.why_not(certain, amount, ask.limit.most))
+                }
                 Mode::Leased | Mode::Closed if certain > ask.limit.most => Some(Why::TooLarge),
                 Mode::Leased | Mode::Closed => {
                     let lease = *counter.lease.get_or_insert_default().as_ref();
@@ -398,11 +422,7 @@ impl Limits {
                 Used::Quota(quota)
             }
         };
-        let floor = match &used {
-            Used::Quota(quota) => quota.used,
-            _ => 0,
-        };
-        let lease = self.0.shared.as_ref().map(|_| Box::new(Lease { floor, ..Lease::default() }));
+        let lease = self.0.shared.as_ref().map(|_| Box::default());
         Counter { limit: ask.limit.clone(), value: ask.value.clone(), used, reserved: 0, lease, waiting: None }
     }
 
@@ -425,11 +445,12 @@ impl Limits {
         if shared.is_away(self.now().monotonic) {
             return;
         }
+        let now = self.now();
         let mut going = Vec::with_capacity(tells.len());
         for mut tell in tells {
             let mut shard = self.shard(tell.key);
             let Some(counter) = shard.get_mut(&tell.key) else { continue };
-            let reserved = counter.reserved;
+            let (reserved, own) = (counter.reserved, Room::of(counter, now).used);
             let Some(lease) = &mut counter.lease else { continue };
             // Somebody else may have asked for this counter meanwhile.
             if tell.amount > 0 && lease.free >= tell.amount {
@@ -438,24 +459,26 @@ impl Limits {
             tell.need = tell.amount.saturating_sub(lease.free);
             tell.spent = std::mem::take(&mut lease.untold);
             tell.held = lease.free.saturating_add(reserved);
+            tell.floor = own.saturating_sub(tell.spent).saturating_add(lease.elsewhere(tell.limit.span, now));
             going.push(tell);
         }
         if going.is_empty() {
             return;
         }
-        let now = self.now();
         let told = shared.ask(&going, now.wall, now.monotonic).await;
         let now = self.now();
         for (at, tell) in going.iter().enumerate() {
             let mut shard = self.shard(tell.key);
             let Some(counter) = shard.get_mut(&tell.key) else { continue };
+            let own = Room::of(counter, now).used;
             let Some(lease) = &mut counter.lease else { continue };
             match &told {
                 None => lease.untold = lease.untold.saturating_add(tell.spent),
                 Some(told) => {
                     let Told { granted, used, others, frees_in } = told[at];
                     lease.free = lease.free.saturating_add(granted);
-                    (lease.used, lease.others, lease.floor) = (used, others, 0);
+                    (lease.used, lease.others, lease.told_at) = (used, others, Some(now));
+                    lease.elsewhere = used.saturating_sub(own.saturating_sub(lease.untold));
                     lease.frees_at = now.monotonic + frees_in;
                     if tell.need > 0 && granted < tell.need {
                         lease.empty_until = now.monotonic + EMPTY_FOR.min(frees_in.max(Duration::from_millis(20)));
@@ -702,15 +725,14 @@ impl Room {
     }
 }
 
-/// What a counter tells the shared store, and asks of it when somebody needs room for this amount. What is spent and held
-/// is filled in when it goes out.
+/// What a counter tells the shared store, and asks of it when somebody needs room for this amount. What is spent, held and
+/// known is filled in when it goes out.
 fn tell(key: CounterKey, counter: &Counter, amount: u64) -> Tell {
-    let floor = counter.lease.as_deref().map_or(0, |lease| lease.floor);
     let want = match amount {
         0 => 0,
         _ => amount.saturating_mul(LASTS).max(counter.limit.most / 20),
     };
-    Tell { key, limit: counter.limit.clone(), amount, spent: 0, held: 0, need: 0, want, floor }
+    Tell { key, limit: counter.limit.clone(), amount, spent: 0, held: 0, need: 0, want, floor: 0 }
 }
 
 /// How long until nothing counts any more.

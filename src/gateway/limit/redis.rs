@@ -3,7 +3,8 @@
 //! A replica does not ask for each request. It holds a lease: a part of what is free, given to it in one atomic step, of
 //! which it admits requests by itself; it tells what was spent with the next step. What all replicas hold and what was spent
 //! never exceeds the limit, so nothing is admitted twice. A lease that is not renewed runs out and counts as spent: a
-//! replica that was killed may have used it.
+//! replica that was killed may have used it. A store that comes up empty takes over what the first replica to ask was
+//! last told.
 
 use super::{CounterKey, Limit, Span, period_end, period_start, tick_ms};
 use crate::base::Sealed;
@@ -58,7 +59,7 @@ pub(super) struct Tell {
     /// The least that helps beside what is held, and what would be good to have; 0 to ask for nothing.
     pub need: u64,
     pub want: u64,
-    /// What counted before the shared counters knew of it.
+    /// What is known to count, for the case that the store has not heard of it, or has lost it.
     pub floor: u64,
 }
 
@@ -117,6 +118,8 @@ for n = 1, #KEYS do
 
   local frees = 0
   if kind == 'window' then
+    -- Who knows of use that this store does not know of has told it to one that was lost.
+    if #stored == 0 then spent = spent + floor end
     local tick = math.max(1, math.ceil(length / 60))
     table.sort(parts, function(x, y) return x[1] < y[1] end)
     local first, total = 1, 0
@@ -171,10 +174,8 @@ for n = 1, #KEYS do
   local replicas = 0
   for who, amount in pairs(holds) do
     replicas = replicas + 1
-    if amount > 0 or who ~= me then
-      field('h' .. who, amount)
-      field('e' .. who, ends[who])
-    end
+    field('h' .. who, amount)
+    field('e' .. who, ends[who])
   end
   if #fields > 0 then
     redis.call('HSET', KEYS[n], unpack(fields))

@@ -1,8 +1,6 @@
 //! Limits that replicas share through Redis: exact together, cheap for each, and of use without it.
 
-use crate::support::test_folder;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use crate::support::Redis;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -12,47 +10,8 @@ use wharfinger::gateway::limit::{
 };
 use wharfinger::gateway::settings::Period;
 
-/// A Redis of its own, on a free port.
-struct Redis {
-    child: Child,
-    url: String,
-    folder: PathBuf,
-}
-
-impl Redis {
-    async fn start() -> Option<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = test_folder("redis");
-        let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
-            .arg(&folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(child) = child else {
-            eprintln!("skipped: there is no redis-server; scripts/setup test installs it");
-            return None;
-        };
-        for _ in 0..200 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Some(Self { child, url: format!("redis://127.0.0.1:{port}"), folder })
-    }
-
-    fn replica(&self, when_away: WhenAway) -> Limits {
-        Limits::shared(Clock::system(), Shared::new(&Sealed::new(self.url.clone()), when_away).unwrap())
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-        std::fs::remove_dir_all(&self.folder).ok();
-    }
+fn replica(redis: &Redis, when_away: WhenAway) -> Limits {
+    Limits::shared(Clock::system(), Shared::new(&Sealed::new(redis.url.clone()), when_away).unwrap())
 }
 
 fn asks(measure: Measure, span: Span, most: u64) -> Vec<Ask> {
@@ -69,7 +28,7 @@ const USED: Spent = Spent { input: 24, output: 200, cost: 0, nothing: false };
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_together_admit_no_more_than_the_limit() {
     let Some(redis) = Redis::start().await else { return };
-    let replicas = [redis.replica(WhenAway::Share), redis.replica(WhenAway::Share)];
+    let replicas = [replica(&redis, WhenAway::Share), replica(&redis, WhenAway::Share)];
     let asks = asks(Measure::Tokens, Span::MINUTE, 100_000);
     let stop = CancellationToken::new();
     for replica in &replicas {
@@ -106,7 +65,7 @@ async fn two_replicas_together_admit_no_more_than_the_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_steady_state_few_requests_ask_the_store() {
     let Some(redis) = Redis::start().await else { return };
-    let limits = redis.replica(WhenAway::Share);
+    let limits = replica(&redis, WhenAway::Share);
     let asks = asks(Measure::Tokens, Span::MINUTE, 10_000_000);
 
     for _ in 0..2_000 {
@@ -121,13 +80,13 @@ async fn in_steady_state_few_requests_ask_the_store() {
 async fn what_one_replica_spent_counts_for_the_other_and_for_its_successor() {
     let Some(redis) = Redis::start().await else { return };
     let asks = asks(Measure::Tokens, Span::Fixed(Period::Month), 1_000);
-    let first = redis.replica(WhenAway::Share);
+    let first = replica(&redis, WhenAway::Share);
     reserve(&first, &asks).await.unwrap().settle(Spent { output: 900, ..USED });
     let stopped = CancellationToken::new();
     stopped.cancel();
     first.run(stopped).await;
 
-    let second = redis.replica(WhenAway::Share);
+    let second = replica(&redis, WhenAway::Share);
 
     assert_eq!(reserve(&second, &asks).await.unwrap_err(), Why::Spent);
 }
@@ -135,7 +94,7 @@ async fn what_one_replica_spent_counts_for_the_other_and_for_its_successor() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_at_once_are_counted_across_replicas() {
     let Some(redis) = Redis::start().await else { return };
-    let (first, second) = (redis.replica(WhenAway::Share), redis.replica(WhenAway::Share));
+    let (first, second) = (replica(&redis, WhenAway::Share), replica(&redis, WhenAway::Share));
     let asks = asks(Measure::Requests, Span::AtOnce, 2);
 
     let one = reserve(&first, &asks).await.unwrap();
@@ -149,7 +108,7 @@ async fn requests_at_once_are_counted_across_replicas() {
 async fn without_the_store_a_replica_has_its_share_or_refuses_as_the_settings_say() {
     let Some(redis) = Redis::start().await else { return };
     let asks = asks(Measure::Tokens, Span::MINUTE, 2_000);
-    let (share, refuse) = (redis.replica(WhenAway::Share), redis.replica(WhenAway::Refuse));
+    let (share, refuse) = (replica(&redis, WhenAway::Share), replica(&redis, WhenAway::Refuse));
     drop(redis);
 
     // The first to ask finds that the store is gone; from then on the settings decide.
@@ -162,4 +121,45 @@ async fn without_the_store_a_replica_has_its_share_or_refuses_as_the_settings_sa
     assert_eq!(served, 2_000 / 224);
     assert_eq!(reserve(&refuse, &asks).await.unwrap_err(), Why::Unreachable);
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_comes_back_empty_is_told_what_was_used() {
+    for span in [Span::MINUTE, Span::Fixed(Period::Month)] {
+        let Some(mut redis) = Redis::start().await else { return };
+        let asks = asks(Measure::Tokens, span, 2_000);
+        let (first, second) = (replica(&redis, WhenAway::Share), replica(&redis, WhenAway::Share));
+        let mut served = 0;
+        while let Ok(reservation) = reserve([&first, &second][served % 2], &asks).await {
+            reservation.settle(USED);
+            served += 1;
+        }
+        // Each tells what it spent, and hears of the other's.
+        for replica in [&first, &second, &first, &second] {
+            let stop = CancellationToken::new();
+            stop.cancel();
+            replica.clone().run(stop).await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            assert!(reserve(replica, &asks).await.is_err());
+        }
+
+        redis.kill();
+        redis.restart().await;
+        // Until it is asked again after its absence was noticed.
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < Duration::from_secs(3) {
+            for replica in [&first, &second] {
+                if let Ok(reservation) = reserve(replica, &asks).await {
+                    reservation.settle(USED);
+                    served += 1;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+
+        println!("{span:?}: {served} were served of {} that fit", 2_000 / 224);
+        // What others spent in a window leaves it by and by, as far as a replica knows without the store.
+        let slack = if span == Span::MINUTE { 2_000 / 20 } else { 0 };
+        assert!(served * 224 <= 2_000 + slack, "{span:?}: {served} were served");
+    }
 }
