@@ -13,9 +13,10 @@ use crate::{
 use axum::{BoxError, Router, body::Body, extract::ConnectInfo};
 use bytes::Bytes;
 use caps::{Caps, Full, Place};
+use futures::FutureExt;
 use futures::future::Either;
 use guarded::{Guarded, InFlight, InFlightGuard};
-use http::Request;
+use http::{HeaderValue, Request, Version, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -27,7 +28,10 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -61,6 +65,8 @@ struct Server {
     builder: Builder<TokioExecutor>,
     config: Arc<Config>,
     caps: Caps,
+    /// Cancelled when those who connect had better go elsewhere: each answer is then the last of its connection.
+    leaving: CancellationToken,
     /// Cancelled when connections must finish what they have and take nothing new.
     drain: CancellationToken,
     /// Cancelled when they must end at once.
@@ -69,8 +75,9 @@ struct Server {
 
 /// Serves until told to stop, and returns when the last connection is closed.
 ///
-/// Stopping takes four steps: `/readyz` answers 503 for the drain delay; the listener closes; connections finish the
-/// requests they have; after the drain timeout the rest is cut.
+/// Stopping takes four steps: for the drain delay `/readyz` answers 503 and each answer ends its connection, so that a
+/// balancer that keeps connections is left with none; the listener closes; connections finish the requests they have, and
+/// close when they have rested for the drain delay; after the drain timeout the rest is cut.
 pub async fn serve(
     listener: TcpListener,
     doors: impl Into<Doors>,
@@ -82,6 +89,7 @@ pub async fn serve(
         doors: doors.into(),
         builder: builder(&config),
         caps: Caps::new(&config),
+        leaving: CancellationToken::new(),
         drain: CancellationToken::new(),
         cut: CancellationToken::new(),
         config: config.clone(),
@@ -95,6 +103,7 @@ pub async fn serve(
             () = stop.now.cancelled() => {}
             () = stop.gently.cancelled() => {
                 liveness.begin_stopping();
+                server.leaving.cancel();
                 tokio::select! {
                     () = &mut accepting => {}
                     () = stop.now.cancelled() => {}
@@ -104,6 +113,11 @@ pub async fn serve(
         }
     }
     liveness.begin_stopping();
+    server.leaving.cancel();
+    // Those who are connected and were not yet taken would be reset when the listener closes.
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+        take(&server, &connections, stream, peer);
+    }
     drop(listener);
     server.drain.cancel();
     connections.close();
@@ -153,12 +167,7 @@ async fn accept(listener: &TcpListener, server: &Arc<Server>, connections: &Task
         match listener.accept().await {
             Ok((stream, peer)) => {
                 pause = Duration::from_millis(10);
-                match server.caps.enter(peer.ip()) {
-                    Ok(place) => {
-                        connections.spawn(connection(server.clone(), stream, peer, place));
-                    }
-                    Err(full) => refuse(stream, full),
-                }
+                take(server, connections, stream, peer);
             }
             Err(error) if belongs_to_one_connection(&error) => {}
             Err(error) => {
@@ -169,6 +178,15 @@ async fn accept(listener: &TcpListener, server: &Arc<Server>, connections: &Task
                 pause = (pause * 2).min(Duration::from_secs(1));
             }
         }
+    }
+}
+
+fn take(server: &Arc<Server>, connections: &TaskTracker, stream: TcpStream, peer: SocketAddr) {
+    match server.caps.enter(peer.ip()) {
+        Ok(place) => {
+            connections.spawn(connection(server.clone(), stream, peer, place));
+        }
+        Err(full) => refuse(stream, full),
     }
 }
 
@@ -202,10 +220,17 @@ async fn connection(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, pl
     }
     let in_flight = InFlight::default();
     let stream = Guarded::new(stream, &server.config.limits, in_flight.clone());
-    let doors = server.doors.clone();
-    let requests = in_flight.clone();
+    let (doors, leaving) = (server.doors.clone(), server.leaving.clone());
+    let has_goaway = Arc::new(AtomicBool::new(false));
+    let (requests, goaway) = (in_flight.clone(), has_goaway.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         let guard = requests.begin();
+        // HTTP/2 has GOAWAY for it, which comes with the drain.
+        let is_newer = request.version() >= Version::HTTP_2;
+        if is_newer {
+            goaway.store(true, Ordering::Relaxed);
+        }
+        let leaving = (!is_newer).then(|| leaving.clone());
         let answer = match &doors.traffic {
             Some(traffic) if gateway::door::is_ours(request.uri().path()) => {
                 let traffic = traffic.clone();
@@ -223,19 +248,35 @@ async fn connection(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, pl
                 })
             }
         };
-        async move { Ok::<_, Infallible>(answer.await.map(|body| Counted { body, _guard: guard })) }
+        async move {
+            let mut answer = answer.await.map(|body| Counted { body, _guard: guard });
+            if leaving.is_some_and(|leaving| leaving.is_cancelled()) {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let conversation = server.builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(conversation);
 
     let keep_alive = server.config.limits.keep_alive_timeout;
+    let draining = async {
+        server.drain.cancelled().await;
+        let delay = server.config.limits.drain_delay;
+        // A balancer may send a next request at the moment in which we close, and cannot know whether it was begun. It is
+        // answered, as the last one of its connection; what rests for a while is closed.
+        if !delay.is_zero() && !has_goaway.load(Ordering::Relaxed) {
+            idle_for(&in_flight, delay).await;
+        }
+    };
+    tokio::pin!(draining);
     let mut ending = false;
     loop {
         let idle = idle_for(&in_flight, keep_alive);
         let outcome = tokio::select! {
             outcome = &mut conversation => Some(outcome),
             () = server.cut.cancelled() => None,
-            () = server.drain.cancelled(), if !ending => {
+            () = &mut draining, if !ending => {
                 ending = true;
                 conversation.as_mut().graceful_shutdown();
                 continue;
