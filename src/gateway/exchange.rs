@@ -249,6 +249,11 @@ impl Exchange {
         before
     }
 
+    /// Whether a backend has it, or had it when nobody was there any more to see what it did.
+    pub(super) fn went_out(&self) -> bool {
+        self.reply.backend.is_some() || self.attempts.iter().any(|attempt| attempt.result == AttemptResult::GivenUp)
+    }
+
     /// Whether the answer is read on when the client has left.
     #[must_use]
     pub fn drains(&self) -> bool {
@@ -265,8 +270,6 @@ impl Exchange {
     pub fn settlement(&self, ending: Ending) -> Settlement {
         let counted =
             Usage { input: self.prompt_tokens.unwrap_or(0), output: self.reply.counted_output, ..Usage::default() };
-        let went_out = self.reply.backend.is_some()
-            || self.attempts.iter().any(|attempt| attempt.result == AttemptResult::GivenUp);
         // An error of the vendor's costs nothing, and an answer that a vendor did not finish is not reported whole.
         let is_error = self.reply.status.is_some_and(|status| !status.is_success()) && ending != Ending::ClientLeft;
         let (usage, source) = match self.reply.reported {
@@ -274,7 +277,7 @@ impl Exchange {
                 (reported, UsageSource::Reported)
             }
             Some(reported) => (Usage { input: reported.input, ..reported.with(counted) }, UsageSource::Counted),
-            None if !went_out || is_error || !self.is_charged() => (Usage::default(), UsageSource::Nothing),
+            None if !self.went_out() || is_error || !self.is_charged() => (Usage::default(), UsageSource::Nothing),
             None if self.prompt_tokens.is_none() => (counted, UsageSource::Estimated),
             None => (counted, UsageSource::Counted),
         };

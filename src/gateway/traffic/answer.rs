@@ -12,6 +12,7 @@ use crate::base::Problem;
 use crate::gateway::balance::Taken;
 use crate::gateway::exchange::{Asked, Attempt, AttemptResult, Ending, Exchange};
 use crate::gateway::policy::{Admission, Answer};
+use crate::gateway::settings::OnDisconnect;
 use crate::gateway::tokens;
 use crate::gateway::upstream::Answered;
 use crate::wire::call::{Call, Dialect, each_text};
@@ -75,6 +76,17 @@ impl Traffic {
     /// # Errors
     /// The refusal of a policy; 429, 503, 502 or 504 when no backend served, with what was tried.
     pub async fn answer(&self, exchange: Exchange) -> Result<Response<ReplyBody>, (Box<Problem>, HeaderMap)> {
+        let mut members = exchange.route.pool.members.iter();
+        if !members.any(|member| member.backend.settings.on_disconnect == OnDisconnect::Drain) {
+            return self.answered(exchange).await;
+        }
+        // What is read on also when its client has left must not end with the wait for it.
+        let traffic = self.clone();
+        let answering = self.tasks().spawn(async move { traffic.answered(exchange).await });
+        answering.await.unwrap_or_else(|_| Err((Box::new(Problem::internal()), HeaderMap::new())))
+    }
+
+    async fn answered(&self, exchange: Exchange) -> Result<Response<ReplyBody>, (Box<Problem>, HeaderMap)> {
         let Some(route) = self.planned(&exchange.snapshot, &exchange.route) else {
             return Err((Box::new(Problem::unavailable("The gateway's settings are changing.")), HeaderMap::new()));
         };
@@ -237,6 +249,7 @@ impl Traffic {
                 self.remember_response(exchange, &body);
             }
         }
+        let body = if status.is_success() { body } else { outgoing.without_credential(body) };
         let asked = exchange.call().map(|call| (call.dialect, call.model.clone()));
         let mut body = match asked {
             Some((asked, model)) if asked != spoken => {

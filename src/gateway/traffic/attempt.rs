@@ -87,6 +87,15 @@ pub(super) async fn attempt(
         taken.judge(Verdict::Good, Some(begun.elapsed()), String::new);
         return Tried::Stream { answered, first: None, outgoing, taken };
     }
+    // Following would take the request and our credential to an address that nobody judged.
+    if status.is_redirection() {
+        return failed(
+            member,
+            exchange,
+            taken,
+            AttemptResult::Broken("it points elsewhere, which is not followed".into()),
+        );
+    }
     if head.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
         let why = "it packed its answer, which was not asked for".to_owned();
         return failed(member, exchange, taken, AttemptResult::Broken(why));

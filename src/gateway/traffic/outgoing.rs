@@ -151,6 +151,27 @@ impl Outgoing {
         Ok(())
     }
 
+    /// The answer without our credential, which some vendors repeat when they refuse it.
+    pub(super) fn without_credential(&self, answer: Bytes) -> Bytes {
+        const SHOWN: &[u8] = b"***";
+        let secrets = self.headers.values().filter(|value| value.is_sensitive()).map(HeaderValue::as_bytes);
+        let mut answer = answer;
+        for secret in secrets.map(|secret| secret.strip_prefix(b"Bearer ").unwrap_or(secret)) {
+            let mut rest = &answer[..];
+            let mut clean = Vec::new();
+            while let Some(at) = memchr::memmem::find(rest, secret).filter(|_| !secret.is_empty()) {
+                clean.extend_from_slice(&rest[..at]);
+                clean.extend_from_slice(SHOWN);
+                rest = &rest[at + secret.len()..];
+            }
+            if !clean.is_empty() {
+                clean.extend_from_slice(rest);
+                answer = clean.into();
+            }
+        }
+        answer
+    }
+
     pub(super) fn request(&self) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();

@@ -40,7 +40,11 @@ impl Running {
     }
 
     fn settle(&mut self, ending: Ending) {
-        let Some(exchange) = self.exchange.take() else { return };
+        let Some(mut exchange) = self.exchange.take() else { return };
+        // Nobody saw what the backend made of the prompt; that it got one is certain.
+        if ending == Ending::ClientLeft && exchange.went_out() && exchange.reply.reported.is_none() {
+            exchange.count_prompt();
+        }
         let settlement = exchange.settlement(ending);
         let chain = self.chain.clone();
         let mut settling = Box::pin(async move { chain.settle(exchange, settlement).await });

@@ -1,8 +1,16 @@
 //! The gateway: traffic, its limits and its record.
 
+mod cache_threshold;
+mod cached;
 mod clients;
+mod crowd;
 mod house;
+mod killed;
 mod ledger;
+mod planted_secrets;
 mod policies;
+mod rolling;
 mod shared_limits;
+mod storm;
 mod traffic;
+mod under_load;

@@ -197,6 +197,31 @@ async fn a_client_that_leaves_ends_the_work_or_lets_it_be_read_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_whole_answer_costs_is_charged_also_when_its_client_has_left() {
+    let (app, vendor) = house().await;
+    let impatient = reqwest::Client::builder().timeout(Duration::from_millis(150)).build().unwrap();
+    for (policy, mood, produced) in [(OnDisconnect::Cancel, "slow-400", 0), (OnDisconnect::Drain, "slow-401", 6)] {
+        let mut settings = backend(&vendor, Provider::Openai, mood);
+        settings.on_disconnect = policy;
+        install(&app, route(parts(), mood, &[("one", settings)]));
+
+        let request = impatient.post(format!("{}/llm/v1/chat/completions", app.url)).bearer_auth(&app.admin_key);
+        request.json(&chat(mood, false)).send().await.unwrap_err();
+        tokio::time::sleep(Duration::from_millis(1_000)).await;
+
+        let stop = tokio_util::sync::CancellationToken::new();
+        stop.cancel();
+        app.handles.ledger.clone().run(stop).await;
+        let statement = "select output, source from usage_record where model = $1";
+        let charged: (i64, String) =
+            sqlx::query_as(statement).bind(mood).fetch_one(&app.handles.db.read).await.unwrap();
+        let source = if policy == OnDisconnect::Drain { "reported" } else { "counted" };
+        assert_eq!(charged, (produced, source.to_owned()), "{policy:?}");
+        assert_eq!(vendor.produced(), produced.cast_unsigned(), "{policy:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endless_stream_is_ended_at_its_time() {
     let (app, vendor) = house().await;
     let mut settings = backend(&vendor, Provider::Openai, "endless");

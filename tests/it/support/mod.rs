@@ -1,15 +1,21 @@
 //! What the stories share: a running program with a database of its own, and people who call it.
 
 mod browser;
+mod dice;
 mod identity_provider;
 mod postgres;
 mod program;
+mod raw;
+mod redis;
 pub mod vendor;
 
 pub use browser::{Browser, Seen};
+pub use dice::Dice;
 pub use identity_provider::IdentityProvider;
 pub use postgres::{fresh_database, fresh_database_url, test_folder};
 pub use program::{Home, Program, program};
+pub use raw::{RawVendor, Step};
+pub use redis::Redis;
 
 use serde_json::Value;
 use std::net::SocketAddr;

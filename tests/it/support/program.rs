@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 /// How long a start may take on a busy machine with an unoptimised build.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,17 +36,22 @@ impl Program {
     }
 
     /// As [`Program::serve`], by a command of one's own.
-    pub async fn serve_as(mut command: Command) -> Self {
+    pub async fn serve_as(command: Command) -> Self {
+        Self::serve_with_log(command).await.0
+    }
+
+    /// As [`Program::serve_as`], with what it logs: all of it, once it has ended.
+    pub async fn serve_with_log(mut command: Command) -> (Self, JoinHandle<String>) {
         let mut child = command.arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let log = tokio::spawn(read_all(child.stderr.take().unwrap()));
+        let mut log = tokio::spawn(read_all(child.stderr.take().unwrap()));
         let ready = async {
             while let Some(line) = lines.next_line().await.unwrap() {
                 if let Some(url) = line.strip_prefix("Wharfinger is ready at ") {
                     return url.to_owned();
                 }
             }
-            panic!("the program ended: {}", log.await.unwrap());
+            panic!("the program ended: {}", (&mut log).await.unwrap());
         };
         let url = tokio::time::timeout(PATIENCE, ready).await.expect("ready in time");
         // The key, where there is one, is printed in the same breath.
@@ -54,7 +60,7 @@ impl Program {
             next.ok().and_then(|line| line.unwrap()).and_then(|line| Some(line.split_once("whf_")?.1.to_owned()));
         wharfinger::base::use_tls();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
-        Self { child, url, admin_key: admin_key.map(|rest| format!("whf_{rest}")), http }
+        (Self { child, url, admin_key: admin_key.map(|rest| format!("whf_{rest}")), http }, log)
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {

@@ -1,7 +1,8 @@
 //! A vendor of models that does as it is told: OpenAI's, Azure's and Anthropic's shapes, and every fault that is met.
 //!
 //! How it behaves is the first segment of the address a backend gives: `http://127.0.0.1:{port}/{mood}/v1`. A mood is `ok`
-//! or a fault, with a number where it has one (`cut-3`). It counts what it was asked and what it produced.
+//! or a fault, with a number where it has one (`cut-3`); `silent+` before it keeps usage to itself. It counts what it was
+//! asked and what it produced.
 
 use axum::Router;
 use axum::body::Body;
@@ -21,6 +22,8 @@ use std::time::{Duration, SystemTime};
 pub const PROMPT: u64 = 11;
 /// Reply tokens where the request sets no bound.
 pub const USUAL: u64 = 5;
+/// What its token endpoint gives, `.../token`.
+pub const ACCESS_TOKEN: &str = "CANARY-access-token-0f3c51";
 
 /// What a vendor has seen and done.
 #[derive(Default)]
@@ -35,8 +38,22 @@ pub struct Seen {
     pub produced: AtomicU64,
     /// Streams whose reader left before their end.
     pub given_up: AtomicU64,
+    /// Each chat, in the order in which they came.
+    pub served: Mutex<Vec<Served>>,
     /// Whether `everything` is kept; the load mock does not.
     pub keep: bool,
+}
+
+/// What became of a chat.
+#[derive(Clone, Debug)]
+pub struct Served {
+    pub mood: String,
+    /// What the request calls its `user`: stories mark their requests with it.
+    pub mark: String,
+    /// Reply tokens that were handed out.
+    pub produced: u64,
+    /// Whether it came to its end.
+    pub is_whole: bool,
 }
 
 #[derive(Clone)]
@@ -74,6 +91,23 @@ impl Vendor {
     }
 }
 
+/// How it behaves: a fault, its number, and whether it keeps usage to itself.
+struct Mood {
+    fault: String,
+    number: u64,
+    silent: bool,
+}
+
+impl Mood {
+    fn of(text: &str) -> Self {
+        let silent = text.starts_with("silent");
+        let text = text.strip_prefix("silent+").unwrap_or(text);
+        let numbered = text.rsplit_once('-').and_then(|(fault, number)| Some((fault, number.parse().ok()?)));
+        let (fault, number) = numbered.unwrap_or((text, 0));
+        Self { fault: fault.to_owned(), number, silent }
+    }
+}
+
 /// The shape of an answer.
 #[derive(Clone, Copy, PartialEq)]
 enum Shape {
@@ -83,6 +117,7 @@ enum Shape {
     Messages,
     CountTokens,
     Models,
+    Token,
     Other,
 }
 
@@ -94,6 +129,7 @@ fn shape(path: &str) -> Shape {
         ("/count_tokens", Shape::CountTokens),
         ("/messages", Shape::Messages),
         ("/models", Shape::Models),
+        ("/token", Shape::Token),
     ]
     .into_iter()
     .find(|(end, _)| path.ends_with(end))
@@ -108,10 +144,9 @@ async fn answer(State(seen): State<Arc<Seen>>, request: Request) -> Response {
     let bytes = axum::body::to_bytes(body, 64 << 20).await.unwrap_or_default();
     note(&seen, &head.headers, &bytes);
     let asked: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let (fault, number) = match mood.rsplit_once('-') {
-        Some((fault, number)) if number.parse::<u64>().is_ok() => (fault.to_owned(), number.parse().unwrap()),
-        _ => (mood, 0),
-    };
+    let place = seen.serve(&mood, &asked);
+    let mood = Mood::of(&mood);
+    let (fault, number) = (mood.fault.as_str(), mood.number);
     let shape = shape(head.uri.path());
     let plain = |status: u16, body: &str| {
         Response::builder()
@@ -121,14 +156,14 @@ async fn answer(State(seen): State<Arc<Seen>>, request: Request) -> Response {
             .unwrap()
     };
     const REFUSED: &str = r#"{"error":{"message":"the vendor's own words","type":"x"}}"#;
-    match fault.as_str() {
+    match fault {
         "hang" => std::future::pending().await,
         "slow" => tokio::time::sleep(Duration::from_millis(number)).await,
         "status" => return plain(u16::try_from(number).unwrap(), REFUSED),
         "wait-s" | "wait-date" | "wait-ms" | "wait-bad" | "wait-reset" => {
             let mut response = plain(429, REFUSED);
             let date = || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(number));
-            let (name, value) = match fault.as_str() {
+            let (name, value) = match fault {
                 "wait-s" => ("retry-after", number.to_string()),
                 "wait-date" => ("retry-after", date()),
                 "wait-ms" => ("retry-after-ms", number.to_string()),
@@ -137,6 +172,16 @@ async fn answer(State(seen): State<Arc<Seen>>, request: Request) -> Response {
             };
             response.headers_mut().insert(name, value.parse().unwrap());
             return response;
+        }
+        // As some vendors do, it repeats the credential that it refuses.
+        "echo" => {
+            let said = ["authorization", "api-key", "x-api-key"].map(|name| head.headers.get(name));
+            let said: Vec<_> = said.into_iter().flatten().filter_map(|value| value.to_str().ok()).collect();
+            let words = format!("Incorrect API key provided: {}.", said.join(" "));
+            return plain(
+                u16::try_from(number).unwrap(),
+                &json!({"error": {"message": words, "type": "x"}}).to_string(),
+            );
         }
         "json" => return plain(200, "{\"choices\": [nonsense"),
         "html" => {
@@ -163,9 +208,9 @@ async fn answer(State(seen): State<Arc<Seen>>, request: Request) -> Response {
     }
     match shape {
         Shape::Chat | Shape::Responses | Shape::Messages if asked["stream"] == true => {
-            stream(seen, shape, &asked, &fault, number)
+            stream(seen, place, shape, &asked, &mood)
         }
-        _ => plain(200, &whole(&seen, shape, &asked, &fault, head.uri.path()).to_string()),
+        _ => plain(200, &whole(&seen, place, shape, &asked, &mood, head.uri.path()).to_string()),
     }
 }
 
@@ -209,11 +254,32 @@ fn usage(fault: &str, output: u64, shape: Shape) -> Value {
     }
 }
 
-fn whole(seen: &Seen, shape: Shape, asked: &Value, fault: &str, path: &str) -> Value {
+impl Seen {
+    /// Begins the note of a chat; gives its place.
+    fn serve(&self, mood: &str, asked: &Value) -> usize {
+        let mut served = self.served.lock().unwrap();
+        if !self.keep {
+            return 0;
+        }
+        let mark = asked["user"].as_str().unwrap_or_default().to_owned();
+        served.push(Served { mood: mood.to_owned(), mark, produced: 0, is_whole: false });
+        served.len() - 1
+    }
+
+    fn produce(&self, place: usize, tokens: u64, is_whole: bool) {
+        self.produced.fetch_add(tokens, Ordering::SeqCst);
+        if let Some(served) = self.served.lock().unwrap().get_mut(place) {
+            served.produced += tokens;
+            served.is_whole = is_whole;
+        }
+    }
+}
+
+fn whole(seen: &Seen, place: usize, shape: Shape, asked: &Value, mood: &Mood, path: &str) -> Value {
     let output = bound(asked);
     let text = " word".repeat(usize::try_from(output).unwrap());
     if matches!(shape, Shape::Chat | Shape::Responses | Shape::Messages) {
-        seen.produced.fetch_add(output, Ordering::SeqCst);
+        seen.produce(place, output, true);
     }
     let model = &asked["model"];
     let mut answer = match shape {
@@ -249,10 +315,11 @@ fn whole(seen: &Seen, shape: Shape, asked: &Value, fault: &str, path: &str) -> V
         Shape::Models => {
             return json!({"object": "list", "data": [{"id": "gpt-4o", "object": "model", "created": 1, "owned_by": "v"}]});
         }
+        Shape::Token => return json!({"access_token": ACCESS_TOKEN, "token_type": "bearer", "expires_in": 3_600}),
         Shape::Other => return json!({"path": path, "asked": asked}),
     };
-    if fault != "silent" {
-        answer["usage"] = usage(fault, output, shape);
+    if !mood.silent {
+        answer["usage"] = usage(&mood.fault, output, shape);
     }
     answer
 }
@@ -267,11 +334,11 @@ fn response(model: &Value, text: &str, status: &str) -> Value {
 }
 
 /// The events of a stream; each with how many tokens it hands out.
-fn events(shape: Shape, asked: &Value, fault: &str) -> (Vec<String>, usize, Vec<String>) {
+fn events(shape: Shape, asked: &Value, mood: &Mood) -> (Vec<String>, usize, Vec<String>) {
     let model = &asked["model"];
     let named = |data: Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap());
     let (tool, output) = (tool(asked), bound(asked));
-    let silent = fault == "silent";
+    let (silent, fault) = (mood.silent, mood.fault.as_str());
     match shape {
         Shape::Chat => {
             let chunk = |delta: Value, finish: Value| {
@@ -356,12 +423,12 @@ impl Drop for Leaving {
     }
 }
 
-fn stream(seen: Arc<Seen>, shape: Shape, asked: &Value, fault: &str, number: u64) -> Response {
-    let (mut begin, repeats, end) = events(shape, asked, fault);
+fn stream(seen: Arc<Seen>, place: usize, shape: Shape, asked: &Value, mood: &Mood) -> Response {
+    let (mut begin, repeats, end) = events(shape, asked, mood);
     // The last of the beginning is the piece of text; there is none beside a tool's call.
     let word = Bytes::from(begin.pop().unwrap());
     let words = if repeats == 0 { 0 } else { bound(asked) };
-    let (fault, begin) = (fault.to_owned(), begin.concat());
+    let (fault, number, begin) = (mood.fault.clone(), mood.number, begin.concat());
     let pieces = async_stream::stream! {
         let mut leaving = Leaving(seen.clone(), false);
         yield Ok::<_, std::io::Error>(Bytes::from(begin));
@@ -390,9 +457,10 @@ fn stream(seen: Arc<Seen>, shape: Shape, asked: &Value, fault: &str, number: u64
                 _ => {}
             }
             sent += 1;
-            seen.produced.fetch_add(1, Ordering::SeqCst);
+            seen.produce(place, 1, false);
             yield Ok(word.clone());
         }
+        seen.produce(place, 0, true);
         for event in end {
             yield Ok(event.into());
         }

@@ -1,0 +1,393 @@
+//! Secrets that are planted, and looked for in everything that comes out: answers, pages, metrics, exports, the log at its
+//! most talkative, hooks, every table and every file. They are nowhere; and no caller's credential reaches a vendor.
+
+use super::crowd::ADMIN_KEY;
+use super::house::VENDOR_KEY;
+use crate::support::vendor::{ACCESS_TOKEN, Vendor};
+use crate::support::{Browser, Home, Program, fresh_database_url, program};
+use base64::Engine;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use std::collections::{BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const CLIENT_SECRET: &str = "CANARY-oauth-client-secret-77ab10";
+const AZURE_KEY: &str = "CANARY-azure-key-19d2c8";
+const WRONG_KEY: &str = "whf_CANARY_a_key_that_holds_nowhere_4242";
+/// Pages that are looked at, at the most.
+const PAGES: usize = 400;
+
+/// Everything that came out, each with where.
+#[derive(Default)]
+struct Out(Vec<(String, Vec<u8>)>);
+
+impl Out {
+    fn add(&mut self, place: impl Into<String>, text: impl Into<Vec<u8>>) {
+        self.0.push((place.into(), text.into()));
+    }
+
+    /// The places at which one of these stands: as it is, in base64, or as Postgres shows bytes.
+    fn holding(&self, secrets: &[(&str, String)]) -> Vec<String> {
+        let mut places = Vec::new();
+        for (name, secret) in secrets {
+            let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+            // Without the last characters, which depend on what follows.
+            let base64 = base64::engine::general_purpose::STANDARD_NO_PAD.encode(secret);
+            let forms = [secret.clone(), hex, base64[..base64.len() - 2].to_owned()];
+            for (place, text) in &self.0 {
+                for form in &forms {
+                    if let Some(at) = memchr::memmem::find(text, form.as_bytes()) {
+                        let around = &text[at.saturating_sub(120)..(at + 40).min(text.len())];
+                        places.push(format!("{name} in {place}: {}", String::from_utf8_lossy(around)));
+                    }
+                }
+            }
+        }
+        places
+    }
+}
+
+struct House {
+    program: Program,
+    home: Home,
+    vendor: Vendor,
+    /// Takes what hooks send.
+    receiver: Vendor,
+    database: String,
+    out: Out,
+}
+
+impl House {
+    async fn send(&mut self, request: reqwest::RequestBuilder) -> (u16, String) {
+        let request = request.build().unwrap();
+        let place = format!("{} {}", request.method(), request.url());
+        let answer = self.program.http.execute(request).await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), format!("{:?}", answer.headers()));
+        // A stream that is cut ends in an error, and what came before counts.
+        let text = answer.text().await.unwrap_or_default();
+        self.out.add(place, format!("{status} {headers} {text}"));
+        (status, text)
+    }
+
+    async fn admin(&mut self, method: reqwest::Method, path: &str, body: Option<&Value>) -> Value {
+        let request = self.program.http.request(method, format!("{}{path}", self.program.url)).bearer_auth(ADMIN_KEY);
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let (status, text) = self.send(request).await;
+        assert!(status < 300, "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Backends of each kind and mood, a route for each, all under policies that tell others or keep something.
+    async fn configure(&mut self) {
+        let (vendor, receiver) = (self.vendor.clone(), self.receiver.clone());
+        let backend = |name: &str, provider: &str, mood: &str, credential: &str| {
+            let end = if ["azure-openai", "rest"].contains(&provider) { "" } else { "/v1" };
+            let quick = json!({"connect": "500ms", "firstByte": "1s", "idle": "1s", "total": "5s"});
+            json!({"name": name, "provider": provider, "url": format!("{}{end}", vendor.url(mood)),
+                "credential": credential, "timeouts": quick})
+        };
+        let backends = vec![
+            backend("openai", "openai", "ok", "vendor"),
+            backend("azure", "azure-openai", "ok", "azure"),
+            backend("anthropic", "anthropic", "ok", "vendor"),
+            backend("oauth", "openai", "ok", "oauth"),
+            backend("refuses", "openai", "echo-400", "vendor"),
+            backend("refuses-oauth", "openai", "echo-400", "oauth"),
+            backend("refuses-anthropic", "anthropic", "echo-404", "vendor"),
+            backend("denies", "openai", "echo-401", "vendor"),
+            backend("fails", "openai", "status-500", "vendor"),
+            backend("cuts", "openai", "cut-2", "vendor"),
+            backend("hangs", "openai", "hang", "vendor"),
+            backend("rest", "rest", "ok", "vendor"),
+        ];
+        let names: Vec<String> = backends.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+        let pools: Vec<_> = names.iter().map(|name| json!({"name": name, "members": [{"backend": name}]})).collect();
+        let routes = names.iter().map(|name| {
+            let serves = if name == "rest" { json!({"rest": "berths"}) } else { json!({"models": [name]}) };
+            let mut route = json!({"name": name, "serves": serves, "pool": name});
+            if name == "rest" {
+                route["workspace"] = "default".into();
+            }
+            route
+        });
+        let policies = json!([
+            {"name": "limit", "reach": "all", "rule": {"tokenLimit": {"counterKey": "{key}", "tokensPerMinute": 100_000}}},
+            {"name": "budget", "reach": "all", "rule": {"budget": {"counterKey": "{key}", "period": "month", "soft": 0.00001,
+                "webhook": receiver.url("ok") + "/hook"}}},
+            {"name": "prompts", "reach": "all", "rule": {"promptLog": {}}},
+            {"name": "metrics", "reach": "all", "rule": {"tokenMetrics": {"dimensions": {"who": "{key}"}}}},
+            {"name": "guard", "reach": "all", "rule": {"guardHook": {"url": receiver.url("ok") + "/guard", "onFailure": "open"}}},
+            {"name": "again", "reach": "all", "rule": {"semanticCache": {}}},
+        ]);
+        let credentials = json!([
+            {"name": "vendor", "apiKey": {"value": "${VENDOR_KEY}"}},
+            {"name": "azure", "apiKey": {"value": "${AZURE_KEY}"}},
+            {"name": "oauth", "clientCredentials": {"tokenUrl": vendor.url("ok") + "/token", "clientId": "us",
+                "clientSecret": "${CLIENT_SECRET}"}},
+        ]);
+        let shared: Vec<_> = backends
+            .into_iter()
+            .map(|mut one| {
+                one["shared"] = true.into();
+                one
+            })
+            .collect();
+        let pools: Vec<_> = pools
+            .into_iter()
+            .map(|mut one| {
+                one["shared"] = true.into();
+                one
+            })
+            .collect();
+        let prices = json!([{"model": "openai", "input": 100, "output": 100}]);
+        let file = json!({"credentials": credentials, "backends": shared, "pools": pools, "policies": policies,
+            "routes": routes.collect::<Vec<_>>(), "prices": prices});
+        let secrets = json!({"VENDOR_KEY": VENDOR_KEY, "AZURE_KEY": AZURE_KEY, "CLIENT_SECRET": CLIENT_SECRET});
+        let asset = json!({"name": "berths", "title": "Berths", "kind": "rest"});
+        let post = reqwest::Method::POST;
+        self.admin(post.clone(), "/api/v1/workspaces/default/assets", Some(&asset)).await;
+        let hook = json!({"name": "ops", "url": receiver.url("ok") + "/events"});
+        self.admin(post.clone(), "/api/v1/workspaces/default/webhooks", Some(&hook)).await;
+        self.admin(post, "/api/v1/gateway/apply", Some(&json!({"file": file, "secrets": secrets}))).await;
+    }
+
+    /// Each door, with every backend, with the key in each header that may hold it, and with what is wrong.
+    async fn traffic(&mut self, key: &str, cookie: &str) {
+        let base = self.program.url.clone();
+        let http = self.program.http.clone();
+        let chat = |model: &str, stream: bool| json!({"model": model, "stream": stream, "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]});
+        for model in [
+            "openai",
+            "azure",
+            "anthropic",
+            "oauth",
+            "refuses",
+            "refuses-oauth",
+            "refuses-anthropic",
+            "denies",
+            "fails",
+            "cuts",
+            "hangs",
+            "nowhere",
+        ] {
+            for stream in [false, true] {
+                let request = http.post(format!("{base}/llm/v1/chat/completions")).bearer_auth(key);
+                self.send(request.header("cookie", cookie).json(&chat(model, stream))).await;
+                let request = http.post(format!("{base}/llm/anthropic/v1/messages")).header("x-api-key", key);
+                self.send(request.header("cookie", cookie).json(&chat(model, stream))).await;
+                let azure = format!("{base}/llm/openai/deployments/{model}/chat/completions?api-version=2024-10-21");
+                self.send(http.post(azure).header("api-key", key).json(&chat(model, stream))).await;
+                let request = http.post(format!("{base}/llm/v1/responses")).bearer_auth(key);
+                self.send(request.json(&json!({"model": model, "stream": stream, "input": "hello"}))).await;
+            }
+            let request = http.post(format!("{base}/llm/v1/embeddings")).bearer_auth(key);
+            self.send(request.json(&json!({"model": model, "input": "hello"}))).await;
+            let request = http.post(format!("{base}/llm/anthropic/v1/messages/count_tokens")).header("x-api-key", key);
+            self.send(request.json(&chat(model, false))).await;
+        }
+        for path in ["/llm/v1/models", "/llm/v1/models/openai", "/rest/default/berths/list?of=ships"] {
+            self.send(http.get(format!("{base}{path}")).bearer_auth(key).header("cookie", cookie)).await;
+        }
+        let rest = http.post(format!("{base}/rest/default/berths/book")).bearer_auth(key).header("cookie", cookie);
+        self.send(rest.header("x-api-key", key).json(&json!({"berth": 9}))).await;
+        let there = format!("{base}/llm/v1/chat/completions");
+        self.send(http.post(&there).bearer_auth(WRONG_KEY).json(&chat("openai", false))).await;
+        self.send(http.post(&there).bearer_auth(key).header("api-key", WRONG_KEY).json(&chat("openai", false))).await;
+        self.send(http.post(&there).header("authorization", key).json(&chat("openai", false))).await;
+        self.send(http.post(&there).bearer_auth(key).body("{\"model\": ")).await;
+        self.send(http.get(&there).bearer_auth(key)).await;
+        self.send(http.post(format!("{base}/llm/v1/nothing")).bearer_auth(key)).await;
+        // Over HTTP/2, whose parts write logs of their own.
+        let newer = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+        let answer = newer.post(&there).bearer_auth(key).json(&chat("openai", true)).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        self.out.add("over HTTP/2", text);
+        // Secrets that are wrong, and refused.
+        for body in [
+            json!({"apiKey": {"value": format!("{VENDOR_KEY}\n")}}),
+            json!({"apiKey": {"value": VENDOR_KEY, "hedaer": 1}}),
+        ] {
+            let request = http.put(format!("{base}/api/v1/gateway/credentials/wrong")).bearer_auth(ADMIN_KEY);
+            self.send(request.json(&body)).await;
+        }
+    }
+
+    /// All pages that lead from one to another, as an administrator sees them.
+    async fn pages(&mut self, browser: &mut Browser) {
+        let mut waiting: VecDeque<String> = [
+            "/",
+            "/gateway/usage",
+            "/gateway/pools",
+            "/gateway/backends",
+            "/gateway/routes",
+            "/gateway/limits",
+            "/audit",
+            "/account",
+            "/status",
+        ]
+        .map(str::to_owned)
+        .into();
+        let mut known: BTreeSet<String> = waiting.iter().cloned().collect();
+        let mut looked = 0;
+        while let Some(path) = waiting.pop_front().filter(|_| looked < PAGES) {
+            looked += 1;
+            let seen = browser.step(reqwest::Method::GET, &format!("{}{path}", self.program.url), None, &[]).await;
+            self.out.add(format!("page {path}"), format!("{} {:?} {}", seen.status, seen.headers, seen.text));
+            for href in seen.text.split("href=\"").skip(1) {
+                let href = href.split('"').next().unwrap_or_default().replace("&#38;", "&").replace("&amp;", "&");
+                let is_ours = href.starts_with('/') && !href.starts_with("//") && !href.starts_with("/static/");
+                if is_ours && known.insert(href.clone()) {
+                    waiting.push_back(href);
+                }
+            }
+        }
+        println!("{looked} pages");
+    }
+
+    /// Everything that the REST API gives.
+    async fn rest(&mut self) {
+        let get = reqwest::Method::GET;
+        let document = self.admin(get.clone(), "/api/v1/openapi.json", None).await;
+        let mut answered = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            if item.get("get").is_none() {
+                continue;
+            }
+            for name in ["openai", "oauth", "vendor", "limit", "berths"] {
+                let mut filled = path.replace("{workspace}", "default");
+                while let (Some(open), Some(close)) = (filled.find('{'), filled.find('}')) {
+                    filled.replace_range(open..=close, name);
+                }
+                let request = self.program.http.get(format!("{}{filled}", self.program.url)).bearer_auth(ADMIN_KEY);
+                answered += usize::from(self.send(request).await.0 == 200);
+                if !path.contains('{') {
+                    break;
+                }
+            }
+        }
+        for path in ["/metrics", "/readyz", "/v0.1/servers", "/api/v1/gateway/export?format=json"] {
+            let request = self.program.http.get(format!("{}{path}", self.program.url)).bearer_auth(ADMIN_KEY);
+            self.send(request).await;
+        }
+        println!("{answered} REST answers");
+        assert!(answered > 40, "{answered}");
+    }
+
+    /// Every row of every table.
+    async fn tables(&mut self) {
+        let db = PgPool::connect(&self.database).await.unwrap();
+        let tables: Vec<String> =
+            sqlx::query_scalar("select table_name::text from information_schema.tables where table_schema = 'public'")
+                .fetch_all(&db)
+                .await
+                .unwrap();
+        assert!(tables.iter().any(|table| table == "gateway_secret"));
+        for table in tables {
+            let statement = format!("select t::text from {table} t");
+            let rows: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_all(&db).await.unwrap();
+            self.out.add(format!("table {table}"), rows.join("\n"));
+        }
+    }
+
+    /// Every file of the data directory.
+    fn files(&mut self) {
+        fn all(folder: &Path, files: &mut Vec<PathBuf>) {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                match entry.path() {
+                    path if path.is_dir() => all(&path, files),
+                    path => files.push(path),
+                }
+            }
+        }
+        let mut files = Vec::new();
+        all(&self.home.0, &mut files);
+        for file in files {
+            // What is being moved on may be gone by now.
+            let text = std::fs::read(&file).unwrap_or_default();
+            self.out.add(format!("file {}", file.display()), text);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_comes_out_anywhere_and_no_callers_credential_reaches_a_vendor() {
+    let (home, database) = (Home::new("planted"), fresh_database_url(true).await);
+    let settings = [
+        ("WHARFINGER_DATA_DIR", home.text()),
+        ("WHARFINGER_MODEL_DIR", home.text()),
+        ("WHARFINGER_DATABASE_URL", database.as_str()),
+        ("WHARFINGER_ADMIN_KEY", ADMIN_KEY),
+        ("WHARFINGER_GATEWAY_ALLOWED_HOSTS", "127.0.0.1"),
+        ("WHARFINGER_FETCH_ALLOWED_NETWORKS", "127.0.0.0/8"),
+        ("WHARFINGER_ACCESS_LOG", "true"),
+        ("WHARFINGER_LOG", "trace"),
+    ];
+    let (program, log) = Program::serve_with_log(program(&settings)).await;
+    let (vendor, receiver) = (Vendor::start().await, Vendor::start().await);
+    let mut house = House {
+        program,
+        home: Home(home.0.clone()),
+        vendor,
+        receiver,
+        database: database.clone(),
+        out: Out::default(),
+    };
+    house.configure().await;
+
+    // What is shown once is shown here, and not looked at.
+    let base = house.program.url.clone();
+    let request = house.program.http.post(format!("{base}/api/v1/keys")).bearer_auth(ADMIN_KEY);
+    let body = json!({"name": "app", "role": "consumer", "workspace": "default"});
+    let made: Value = request.json(&body).send().await.unwrap().json().await.unwrap();
+    let key = made["text"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+    let mut browser = Browser::new();
+    let page = browser.open(&format!("{base}/signin")).await.expect(200);
+    browser.send(&page, "/signin", &[("key", ADMIN_KEY)]).await.expect(200);
+    let session = browser.session(&base).unwrap().to_owned();
+
+    house.traffic(&key, &format!("wharfinger-session={session}")).await;
+    house.files();
+    house.pages(&mut browser).await;
+    house.rest().await;
+    // Budgets and events are told a moment later.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    house.tables().await;
+    let House { program, home: _home, vendor, receiver, mut out, .. } = house;
+    let exported = program.command(ADMIN_KEY, &["export", "--gateway"]).await;
+    out.add("the command export", [exported.stdout, exported.stderr].concat());
+    assert!(program.stop().await.0);
+    let log = log.await.unwrap();
+    println!("{} bytes of log, {} outputs", log.len(), out.0.len());
+    assert!(log.len() > 100_000, "the log is talkative");
+    out.add("the log", log);
+    let told = receiver.seen.everything.lock().unwrap().join("\n");
+    assert!(receiver.requests("ok") > 20, "hooks were told {} times", receiver.requests("ok"));
+    out.add("what hooks were told", told);
+
+    let callers = [
+        ("the admin key", ADMIN_KEY.to_owned()),
+        ("a client's key", key),
+        ("a session", session),
+        ("a wrong key", WRONG_KEY.to_owned()),
+    ];
+    let vendors = [
+        ("the vendor's key", VENDOR_KEY.to_owned()),
+        ("Azure's key", AZURE_KEY.to_owned()),
+        ("the client secret", CLIENT_SECRET.to_owned()),
+        ("the access token", ACCESS_TOKEN.to_owned()),
+    ];
+    let found = out.holding(&[&callers[..], &vendors[..]].concat());
+    assert!(found.is_empty(), "{} places:\n{}", found.len(), found.join("\n"));
+    let mut at_vendor = Out::default();
+    at_vendor.add("what vendors got", vendor.seen.everything.lock().unwrap().join("\n"));
+    let found = at_vendor.holding(&callers);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    let used = vendor.seen.credentials.lock().unwrap().clone();
+    for secret in [VENDOR_KEY, AZURE_KEY, ACCESS_TOKEN] {
+        assert!(used.iter().any(|one| one.contains(secret)), "{secret} was used");
+    }
+}
