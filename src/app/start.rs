@@ -73,6 +73,10 @@ async fn serve_with(config: Config, storage: &Storage, listener: TcpListener, st
     if tokio::time::timeout(Duration::from_secs(10), tasks.wait()).await.is_err() {
         tracing::warn!("Background work did not end in time; the queue will hand it out again");
     }
+    if let Some(telemetry) = handles.services.telemetry.clone() {
+        // Requests are settled to their last moment. The collector is waited for, so not on a thread of the runtime.
+        let _ = tokio::task::spawn_blocking(move || telemetry.close()).await;
+    }
     handles.db.close().await;
     Ok(())
 }

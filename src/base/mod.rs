@@ -11,6 +11,7 @@ mod id;
 mod json;
 mod nearest;
 mod network;
+mod otlp;
 mod page;
 mod seal;
 mod secret;
@@ -32,6 +33,7 @@ pub use id::{
 pub use json::{JsonError, parse_strict};
 pub use nearest::nearest;
 pub use network::{Network, is_public};
+pub use otlp::Otlp;
 pub use page::{Cursor, Limit, Page};
 pub use seal::{KeyRing, SealError, SealedBox};
 pub use secret::Sealed;

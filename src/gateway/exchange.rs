@@ -3,6 +3,7 @@
 use super::policy::Held;
 use super::settings::OnDisconnect;
 use super::snapshot::{Backend, Route, Snapshot};
+use super::telemetry::Trace;
 use crate::auth::Actor;
 use crate::wire::call::{Call, Dialect};
 use crate::wire::usage::Usage;
@@ -27,6 +28,8 @@ pub struct Exchange {
     pub ip: IpAddr,
     /// The client's, without its credentials.
     pub headers: HeaderMap,
+    /// Where it stands in a trace; none when its spans are not wanted.
+    pub trace: Option<Box<Trace>>,
     /// The settings it goes by, to its end.
     pub snapshot: Arc<Snapshot>,
     pub route: Arc<Route>,
@@ -97,6 +100,7 @@ pub trait ReplyFilter: Send + Sync {
 pub struct Attempt {
     pub backend: Arc<Backend>,
     pub result: AttemptResult,
+    pub begun: Instant,
     pub took: Duration,
 }
 
@@ -244,8 +248,8 @@ impl Exchange {
     /// attempts there were before.
     pub(super) fn given_up_at(&mut self, backend: &Arc<Backend>) -> usize {
         let before = self.attempts.len();
-        let (result, took) = (AttemptResult::GivenUp, Duration::ZERO);
-        self.attempts.push(Attempt { backend: backend.clone(), result, took });
+        let (result, begun, took) = (AttemptResult::GivenUp, Instant::now(), Duration::ZERO);
+        self.attempts.push(Attempt { backend: backend.clone(), result, begun, took });
         before
     }
 

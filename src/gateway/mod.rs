@@ -17,6 +17,7 @@ pub mod provider;
 pub mod settings;
 mod snapshot;
 mod store;
+pub mod telemetry;
 pub mod tokens;
 mod traffic;
 pub mod upstream;

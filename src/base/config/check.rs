@@ -105,6 +105,9 @@ impl Config {
                 .is_some_and(|url| !url.expose().starts_with("redis://") && !url.expose().starts_with("redis+unix://")),
             "redis_url: must begin with redis://",
         );
+        refuse(self.export.otlp_metrics_every.is_zero(), "otlp_metrics_every: must be longer than nothing");
+        let headers = crate::base::otlp::headers(self.export.otlp_headers.as_ref());
+        refuse(headers.is_err(), &format!("otlp_headers: {}", headers.err().unwrap_or_default()));
         refuse(self.usage.usage_sync.is_zero(), "usage_sync: must be longer than nothing");
         complaints.extend(self.oidc_complaints());
         complaints
@@ -122,6 +125,9 @@ impl Config {
         }
         if self.embedding.model_dir.is_some() && self.embedding.model_hub {
             warnings.push("model_hub does nothing while model_dir is set".to_owned());
+        }
+        if self.export.otlp_endpoint.is_none() && self.export.otlp_headers.is_some() {
+            warnings.push("otlp_headers does nothing while otlp_endpoint is unset".to_owned());
         }
         if self.server.public_url.is_none() && self.server.listen.ip().is_unspecified() {
             warnings
@@ -157,6 +163,8 @@ mod tests {
             ("admin_key = 'whf_short'", "admin_key"),
             ("redis_url = 'http://h'", "redis_url"),
             ("redis_away = 'perhaps'", "redis_away"),
+            ("otlp_headers = 'no value'", "otlp_headers"),
+            ("otlp_metrics_every = '0s'", "otlp_metrics_every"),
             ("allowed_origins = ['https://a.example/path']", "allowed_origins"),
         ] {
             let complaints = config(file).unwrap_err().0;

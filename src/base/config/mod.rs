@@ -17,7 +17,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
 
 pub use oidc::{Issuer, OidcProvider, OidcProviders, PLAIN_NAME as PLAIN_PROVIDER, ROLES as PROVIDER_ROLES};
-pub use setting::{ByteSize, LogFormat};
+pub use setting::{ByteSize, LogFormat, Ratio};
 pub use source::{ConfigError, Origin};
 
 /// What the reference tells of one setting.
@@ -285,6 +285,19 @@ settings! {
         access_log: bool = "false";
         /// The most memory for answers that are given again, by the policy `semanticCache`.
         answer_cache_size: ByteSize = "64MiB";
+    }
+
+    /// Spans and metrics of requests through the gateway for a collector of OpenTelemetry: no prompts, no credentials.
+    export: Export {
+        /// The collector, which takes OTLP over HTTP: `http://collector:4318`; `/v1/traces` and `/v1/metrics` below it are
+        /// posted to. Unset: no spans are made.
+        otlp_endpoint: Option<Url> = "";
+        /// Headers for the collector, `name=value` with commas between them: `authorization=Bearer abc,x-scope=team`.
+        otlp_headers: Option<Sealed<String>> = "";
+        /// The part of the requests whose spans are sent. Who sends a `traceparent` has decided for its own.
+        otlp_sampling: Ratio = "1";
+        /// How often metrics are sent.
+        otlp_metrics_every: Duration = "15s";
     }
 
     /// Looking after what was approved.

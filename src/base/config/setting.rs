@@ -106,6 +106,20 @@ impl Setting for u32 {
     }
 }
 
+/// A part of a whole, from `0` to `1`.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Ratio(pub f64);
+
+impl Setting for Ratio {
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
+        number.map(Self).ok_or_else(|| "use a number from `0` to `1`, like `0.05`".to_owned())
+    }
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 impl Setting for String {
     fn parse(text: &str) -> Result<Self, String> {
         Ok(text.to_owned())
@@ -233,6 +247,12 @@ mod tests {
             assert_eq!(Duration::parse(text).unwrap().show(), text);
         }
         assert_eq!(ByteSize::parse("8 mib").unwrap(), ByteSize(8 << 20));
+        for text in ["0", "0.05", "1"] {
+            assert_eq!(Ratio::parse(text).unwrap().show(), text);
+        }
+        for wrong in ["1.1", "-0.1", "NaN", "5%"] {
+            assert!(Ratio::parse(wrong).is_err(), "{wrong}");
+        }
         for wrong in ["8MB", "MiB", "-1", "99999999999GiB"] {
             assert!(ByteSize::parse(wrong).is_err(), "{wrong}");
         }

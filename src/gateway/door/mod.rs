@@ -124,6 +124,7 @@ impl Asking<'_> {
             return Err(plainly(problem.with_help("Ask the owner of the route.")));
         }
         let counts = matches!(&asked, Asked::Model(call) if call.dialect == Dialect::CountTokens);
+        let trace = self.traffic.trace(&mut headers);
         let exchange = Exchange {
             id: self.id.clone(),
             begun: self.begun,
@@ -131,6 +132,7 @@ impl Asking<'_> {
             caller,
             ip: self.ip,
             headers,
+            trace,
             snapshot: snapshot.clone(),
             route,
             asked,

@@ -23,9 +23,10 @@ use super::limit::{Limits, QuotaSpent, Reservation, Shared, WhenAway};
 use super::masking::Masker;
 use super::settings::{Rule, RuleKind};
 use super::snapshot::Route;
+use super::telemetry::Telemetry;
 use super::tokens::Allowances;
 use super::usage::{BudgetNotices, Budgets, Ledger, LedgerSettings, Retention};
-use crate::base::{Clock, Config, Database, Egress, PolicyId, Problem};
+use crate::base::{Clock, Config, Database, Egress, Otlp, PolicyId, Problem};
 use crate::embed::Embedder;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -92,6 +93,8 @@ pub struct Services {
     pub budgets: Budgets,
     /// None in a gateway that keeps no record.
     pub ledger: Option<Ledger>,
+    /// None where nobody collects.
+    pub telemetry: Option<Arc<Telemetry>>,
     pub egress: Egress,
     /// For hooks; none where the system has no list of authorities to trust.
     pub http: Option<reqwest::Client>,
@@ -137,6 +140,13 @@ impl Services {
                 }
             }
         }
+        match Otlp::of(&config.export, &config.fetch) {
+            Ok(otlp) => {
+                let sampling = config.export.otlp_sampling.0;
+                services.telemetry = otlp.map(|otlp| Arc::new(Telemetry::new(otlp, sampling)));
+            }
+            Err(error) => tracing::error!(error, "There will be no spans and metrics for the collector"),
+        }
         (services, notices)
     }
 
@@ -165,6 +175,7 @@ impl Services {
             clock,
             budgets,
             ledger,
+            telemetry: None,
             egress,
             http,
         }

@@ -15,7 +15,9 @@ pub(super) fn record(exchange: &Exchange, settlement: &Settlement, services: &Se
         let each = settlement.usage.output / u64::from(call.choices.max(1));
         services.allowances.learn(facts.key().unwrap_or_default(), &call.model, each);
     }
-    let Some(ledger) = &services.ledger else { return };
+    if services.ledger.is_none() && services.telemetry.is_none() {
+        return;
+    }
 
     let hit = exchange.held.iter().find_map(|held| match held {
         Held::Hit(found) => Some(found),
@@ -78,7 +80,12 @@ pub(super) fn record(exchange: &Exchange, settlement: &Settlement, services: &Se
             _ => {}
         }
     }
-    ledger.record(&record);
+    if let Some(telemetry) = &services.telemetry {
+        telemetry.ended(exchange, settlement, &record);
+    }
+    if let Some(ledger) = &services.ledger {
+        ledger.record(&record);
+    }
 }
 
 fn millis(time: std::time::Duration) -> u64 {

@@ -170,7 +170,7 @@ impl Traffic {
                 exchange.reply.backend = Some(backend.clone());
             }
             if !matches!(tried, Tried::Impossible(_)) {
-                exchange.attempts.push(Attempt { backend, result, took: begun.elapsed() });
+                exchange.attempts.push(Attempt { backend, result, begun, took: begun.elapsed() });
             }
             if !matches!(tried, Tried::Failed { .. }) {
                 return Ok(tried);

@@ -24,12 +24,14 @@ pub use live::LiveMember;
 
 use super::balance::States;
 use super::policy::Services;
+use super::telemetry::Trace;
 use super::upstream::Origins;
 use super::{Gateway, Route, Snapshot};
 use crate::auth::{Actor, Auth};
 use crate::base::{BackendId, Clock, Config, Problem};
 use arc_swap::ArcSwapOption;
 use callers::Callers;
+use http::HeaderMap;
 use moka::sync::Cache;
 use plan::{Plan, PlannedRoute};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -100,6 +102,11 @@ impl Traffic {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.inner.gateway.snapshot()
+    }
+
+    /// Where a request with these headers stands in a trace; nothing when nobody wants to know.
+    pub(super) fn trace(&self, headers: &mut HeaderMap) -> Option<Box<Trace>> {
+        self.inner.services.telemetry.as_ref()?.begin(headers)
     }
 
     /// The actor behind a credential; without the database where it was seen before.

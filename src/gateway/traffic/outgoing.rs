@@ -5,6 +5,7 @@ use super::plan::PlannedMember;
 use crate::base::Problem;
 use crate::gateway::exchange::{Asked, Exchange};
 use crate::gateway::provider;
+use crate::gateway::telemetry::TRACEPARENT;
 use crate::wire::call::{Dialect, rewritten};
 use crate::wire::translate;
 use bytes::Bytes;
@@ -17,7 +18,7 @@ pub(in crate::gateway) const HOPS: HeaderName = HeaderName::from_static("x-wharf
 /// Of a model's caller, these go on; what else a client sends is between it and us.
 const FORWARDED: [HeaderName; 8] = [
     header::ACCEPT_LANGUAGE,
-    HeaderName::from_static("traceparent"),
+    TRACEPARENT,
     HeaderName::from_static("tracestate"),
     HeaderName::from_static("baggage"),
     HeaderName::from_static("openai-beta"),
@@ -141,6 +142,9 @@ impl Outgoing {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let hops = crate::gateway::door::hops(&exchange.headers) + 1;
         headers.insert(HOPS, HeaderValue::from(hops));
+        if let Some(parent) = exchange.trace.as_ref().and_then(|trace| trace.header_for(member.backend.id)) {
+            headers.insert(TRACEPARENT, parent);
+        }
         if let Ok(id) = HeaderValue::from_str(&exchange.id) {
             headers.insert(HeaderName::from_static("x-request-id"), id);
         }

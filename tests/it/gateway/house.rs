@@ -13,9 +13,14 @@ pub const VENDOR_KEY: &str = "sk-CANARY-of-the-vendor";
 
 /// The program, allowed to reach vendors on this machine.
 pub async fn house() -> (TestApp, Vendor) {
+    house_with(&[]).await
+}
+
+/// As [`house`], with these settings too.
+pub async fn house_with(more: &[(&str, &str)]) -> (TestApp, Vendor) {
     let settings = [("WHARFINGER_GATEWAY_ALLOWED_HOSTS", "127.0.0.1"), ("WHARFINGER_DRAIN_TIMEOUT", "10s")];
     // Vendors name waits by the date, so the clock runs.
-    let app = TestApp::start_running_with(&settings).await;
+    let app = TestApp::start_running_with(&[&settings[..], more].concat()).await;
     (app, Vendor::start().await)
 }
 

@@ -12,5 +12,6 @@ mod policies;
 mod rolling;
 mod shared_limits;
 mod storm;
+mod telemetry;
 mod traffic;
 mod under_load;

@@ -87,6 +87,7 @@ impl World {
             upstream_headers: Vec::new(),
             answer_headers: Vec::new(),
             filters: Vec::new(),
+            trace: None,
             keep_reply: 0,
             attempts: Vec::new(),
             reply: Reply::default(),

@@ -1,6 +1,7 @@
 //! What the stories share: a running program with a database of its own, and people who call it.
 
 mod browser;
+pub mod collector;
 mod dice;
 mod identity_provider;
 mod postgres;

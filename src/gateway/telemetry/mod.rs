@@ -1,0 +1,81 @@
+//! Spans and metrics of requests, under the names of the OpenTelemetry GenAI conventions, for a collector.
+//!
+//! A request that is traced carries a [`Trace`] from its begin; everything that is told of it is made when it is settled,
+//! from its usage record and its attempts: a span for the request, and below it one for each backend that was asked. What
+//! was said, by whom in which words, and the credentials on either side are in none of them.
+
+mod instruments;
+mod spans;
+mod trace;
+
+pub use trace::Trace;
+pub(in crate::gateway) use trace::TRACEPARENT;
+
+use super::exchange::{Asked, Exchange, Settlement};
+use super::settings;
+use super::usage::UsageRecord;
+use crate::base::Otlp;
+use crate::wire::call::Dialect;
+use http::HeaderMap;
+use instruments::Instruments;
+use std::time::SystemTime;
+
+/// What is told of requests, and to whom.
+pub struct Telemetry {
+    otlp: Otlp,
+    instruments: Instruments,
+    /// The part of the traces that are begun here, in `0.0..=1.0`.
+    sampling: f64,
+}
+
+impl Telemetry {
+    #[must_use]
+    pub fn new(otlp: Otlp, sampling: f64) -> Self {
+        Self { instruments: Instruments::of(&otlp.meter()), otlp, sampling }
+    }
+
+    /// The trace of a request that comes with these headers; nothing when its spans are not wanted.
+    #[must_use]
+    pub fn begin(&self, headers: &mut HeaderMap) -> Option<Box<Trace>> {
+        Trace::begin(headers, self.sampling).map(Box::new)
+    }
+
+    /// Tells of an exchange that is settled now.
+    pub(super) fn ended(&self, exchange: &Exchange, settlement: &Settlement, record: &UsageRecord) {
+        self.instruments.count(operation(&exchange.asked), provider(exchange), record, settlement);
+        if let Some(trace) = &exchange.trace {
+            for span in spans::of(trace, exchange, settlement, record, self.otlp.scope(), SystemTime::now()) {
+                self.otlp.send(span);
+            }
+        }
+    }
+
+    /// Sends what waits; not on a thread of the runtime.
+    pub fn close(&self) {
+        self.otlp.close();
+    }
+}
+
+/// What is done, in the conventions' words.
+fn operation(asked: &Asked) -> &'static str {
+    match asked {
+        Asked::Model(call) => match call.dialect {
+            Dialect::Chat | Dialect::Responses | Dialect::Messages => "chat",
+            Dialect::Embeddings => "embeddings",
+            Dialect::CountTokens => "count_tokens",
+        },
+        Asked::Rest { .. } => "rest",
+    }
+}
+
+/// Whose answer it is, in the conventions' words; empty of one that no backend gave.
+fn provider(exchange: &Exchange) -> &'static str {
+    exchange.reply.backend.as_ref().map_or("", |backend| provider_name(backend.settings.provider))
+}
+
+fn provider_name(provider: settings::Provider) -> &'static str {
+    match provider {
+        settings::Provider::AzureOpenai => "azure.ai.openai",
+        other => other.as_str(),
+    }
+}
