@@ -26,7 +26,7 @@ pub mod usage;
 pub use admin::{Applied, Applying, Import, Imported, Put, Source, Stored};
 pub use credential::{Credential, CredentialError, Secret};
 pub use snapshot::{Backend, Parts, Policy, Pool, PoolMember, Route, Snapshot, asset_of};
-pub use traffic::{LiveMember, ReplyBody, Traffic};
+pub use traffic::{LiveBackend, LiveTrip, ReplyBody, Traffic};
 
 use crate::base::{Clock, Config, Database, Egress, KeyRing, SealError};
 use arc_swap::ArcSwap;

@@ -4,7 +4,7 @@ use crate::api::answer;
 use crate::api::paging::All;
 use crate::base::Problem;
 use crate::door::{Caller, Failure, Json, Path, PublicUrl, Query, if_match, segment};
-use crate::gateway::settings::{BackendSettings, OfSection, Thing};
+use crate::gateway::settings::{OfSection, Thing};
 use crate::gateway::{Gateway, Put, Stored};
 use axum::extract::State;
 use axum::response::Response;
@@ -21,6 +21,12 @@ pub struct OwnerQuery {
     /// Those of this workspace; of the instance where not said.
     #[param(max_length = 63)]
     workspace: Option<String>,
+}
+
+impl OwnerQuery {
+    pub(super) fn workspace(&self) -> Option<&str> {
+        self.workspace.as_deref()
+    }
 }
 
 /// One thing of the gateway's settings.
@@ -54,7 +60,7 @@ impl<T: OfSection> Shown<T> {
         }
     }
 
-    fn of_stored(stored: Stored) -> (i64, Self) {
+    pub(super) fn of_stored(stored: Stored) -> (i64, Self) {
         let warnings = stored.warnings.into_iter().map(|one| one.message).collect();
         (stored.thing.revision, Self::of(stored.thing, warnings))
     }
@@ -207,35 +213,9 @@ macro_rules! section {
     };
 }
 
-/// A backend to take out, or to put back.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = GatewayDraining)]
-pub struct Draining {
-    drained: bool,
-}
-
 #[derive(Debug, Deserialize)]
 pub struct BackendPath {
-    backend: String,
-}
-
-/// Takes a backend out of every pool, or puts it back; requests under way finish.
-#[utoipa::path(
-    put, path = "/api/v1/gateway/backends/{backend}/drained", operation_id = "drainBackend", tag = "gateway",
-    params(OwnerQuery),
-    responses((status = 200, description = "As it is now.", body = Shown<BackendSettings>, headers(("ETag")))),
-)]
-pub async fn drain(
-    State(gateway): State<Gateway>,
-    caller: Caller,
-    Path(path): Path<BackendPath>,
-    Query(query): Query<OwnerQuery>,
-    Json(draining): Json<Draining>,
-) -> Result<Response, Failure> {
-    let stored = gateway.drain(&caller, query.workspace.as_deref(), &path.backend, draining.drained).await?;
-    let (revision, shown) = Shown::<BackendSettings>::of_stored(stored);
-    Ok(answer::changed(revision, &shown))
+    pub(super) backend: String,
 }
 
 section!(

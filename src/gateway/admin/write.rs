@@ -1,7 +1,7 @@
 //! One write of settings: hold, read all, change, check all, store, record, announce, commit.
 
 use super::super::credential::identity;
-use super::super::settings::{Book, Finding, Owner, Section, Serves, Settings, Thing, check};
+use super::super::settings::{BackendSettings, Book, Finding, Owner, Section, Serves, Settings, Thing, check};
 use super::{Gateway, missing, store};
 use crate::audit;
 use crate::auth::Actor;
@@ -248,9 +248,9 @@ impl Gateway {
                 "create"
             }
             (Some(before), Some(after)) if before.revision == after.revision => return Ok(false),
-            (Some(_), Some(after)) => {
+            (Some(before), Some(after)) => {
                 store::update(&mut *conn, after).await?;
-                "update"
+                drain_verb(&before.settings, &after.settings).unwrap_or("update")
             }
             (Some(before), None) => {
                 store::delete(&mut *conn, before.id).await?;
@@ -278,6 +278,13 @@ impl Gateway {
         .await?;
         Ok(true)
     }
+}
+
+/// What is recorded of a change that takes a backend out or puts it back, and does nothing else.
+fn drain_verb(before: &Settings, after: &Settings) -> Option<&'static str> {
+    let (Settings::Backend(before), Settings::Backend(after)) = (before, after) else { return None };
+    let is_all = BackendSettings { drained: after.drained, ..(**before).clone() } == **after;
+    (is_all && before.drained != after.drained).then_some(if after.drained { "drain" } else { "resume" })
 }
 
 /// Whether a text stands for a secret: `${NAME}`.

@@ -30,9 +30,19 @@ impl Window {
         self.move_to(now);
         let fits = |most: Option<u64>, used: u64, more: u64| most.is_none_or(|most| used + more <= most);
         // One that is larger than the whole minute is let through when the minute is empty.
-        let used: u64 = self.slots.iter().map(|slot| slot.tokens).sum();
-        let requests = self.slots.iter().map(|slot| slot.requests).sum();
+        let (used, requests) = self.sums();
         fits(capacity.requests_per_minute, requests, 1) && (fits(capacity.tokens_per_minute, used, tokens) || used == 0)
+    }
+
+    /// Tokens and requests of the minute that ends now.
+    pub(super) fn used(&mut self, now: Instant) -> (u64, u64) {
+        self.move_to(now);
+        self.sums()
+    }
+
+    fn sums(&self) -> (u64, u64) {
+        let slots = self.slots.iter();
+        slots.fold((0, 0), |(tokens, requests), slot| (tokens + slot.tokens, requests + slot.requests))
     }
 
     pub(super) fn add(&mut self, tokens: u64, requests: u64, now: Instant) {
@@ -66,6 +76,7 @@ mod tests {
 
         assert!(window.has_room(&capacity, 500, at(0)), "alone it may be larger");
         window.add(80, 1, at(0));
+        assert_eq!(window.used(at(1)), (80, 1));
         assert!(window.has_room(&capacity, 20, at(1)) && !window.has_room(&capacity, 21, at(1)));
         window.add(0, 2, at(30));
         assert!(!window.has_room(&capacity, 1, at(31)), "requests");

@@ -116,9 +116,15 @@ impl BackendState {
         lock(&self.breaker).opens_in(now)
     }
 
-    pub fn breaker(&self, now: Instant) -> (State, Option<Trip>) {
+    /// The breaker's state, and its latest trips, the oldest first.
+    pub fn breaker(&self, now: Instant) -> (State, Vec<Trip>) {
         let breaker = lock(&self.breaker);
-        (breaker.state(now), breaker.last_trip().cloned())
+        (breaker.state(now), breaker.trips().iter().cloned().collect())
+    }
+
+    /// Tokens and requests of the last minute.
+    pub fn used(&self, now: Instant) -> (u64, u64) {
+        lock(&self.window).used(now)
     }
 
     #[must_use]

@@ -20,7 +20,7 @@ mod stream;
 mod watch;
 
 pub use answer::ReplyBody;
-pub use live::LiveMember;
+pub use live::{LiveBackend, LiveTrip};
 
 use super::balance::States;
 use super::policy::Services;

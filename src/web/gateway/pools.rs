@@ -4,7 +4,7 @@ use super::{anchor, capacity, workspace};
 use crate::base::{Clock, PoolId, Problem};
 use crate::door::{Failure, PublicUrl};
 use crate::gateway::settings::{Affinity, Book, Owner, PoolSettings, Section, Serves, Settings, Strategy, Thing};
-use crate::gateway::{Gateway, LiveMember, Traffic};
+use crate::gateway::{Gateway, LiveBackend, Traffic};
 use crate::web::layout::{Layout, Place, page};
 use crate::web::{same_origin, words};
 use askama::Template;
@@ -104,7 +104,7 @@ pub async fn show(
 
 impl MemberRow {
     /// What it does now, on this replica.
-    fn with(mut self, live: &LiveMember) -> Self {
+    fn with(mut self, live: &LiveBackend) -> Self {
         let seconds = |span: std::time::Duration| format!("{:.0} s", span.as_secs_f64().ceil());
         match live.state {
             "open" => {

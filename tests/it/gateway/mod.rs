@@ -11,6 +11,7 @@ mod planted_secrets;
 mod policies;
 mod rolling;
 mod shared_limits;
+mod state;
 mod storm;
 mod telemetry;
 mod traffic;

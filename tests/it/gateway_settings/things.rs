@@ -138,6 +138,17 @@ async fn only_those_who_look_after_the_gateway_change_it_and_strangers_learn_not
     member.put(&format!("{GATEWAY}/backends/eu"), &backend("c")).await.expect(403);
     member.put(&format!("{GATEWAY}/backends/own?workspace=team"), &backend("c")).await.expect(403);
     member.post(&format!("{GATEWAY}/rewrap"), &json!({})).await.expect(403);
+    for verb in ["drain", "resume"] {
+        member.post(&format!("{GATEWAY}/backends/own/{verb}?workspace=team"), &json!({})).await.expect(403);
+        member.post(&format!("{GATEWAY}/backends/eu/{verb}"), &json!({})).await.expect(403);
+        app.stranger().post(&format!("{GATEWAY}/backends/eu/{verb}"), &json!({})).await.expect(401);
+    }
+    member.get(&format!("{GATEWAY}/backends/own/state?workspace=team")).await.expect(200);
+    for of_instance in ["backends/eu/state", "pools/chat/state"] {
+        member.get(&format!("{GATEWAY}/{of_instance}")).await.expect(403);
+        app.stranger().get(&format!("{GATEWAY}/{of_instance}")).await.expect(401);
+    }
+    member.get(&format!("{GATEWAY}/pools/none/state?workspace=other")).await.expect(404);
     let own = member.get(&format!("{GATEWAY}/backends?workspace=team")).await.expect(200);
     assert_eq!(own.json()["total"], 1);
     let theirs = member.get(&format!("{GATEWAY}/backends?workspace=other")).await.expect(404);
@@ -154,11 +165,16 @@ async fn a_backend_is_drained_and_put_back() {
     one_route(&admin, "a").await;
     let is_drained = || app.handles.gateway.snapshot().backends().next().unwrap().settings.drained;
 
-    admin.put(&format!("{GATEWAY}/backends/eu/drained"), &json!({"drained": true})).await.expect(200);
-    assert!(is_drained());
-    admin.put(&format!("{GATEWAY}/backends/eu/drained"), &json!({"drained": false})).await.expect(200);
+    let drained = admin.post(&format!("{GATEWAY}/backends/eu/drain"), &json!({})).await.expect(200);
+    assert!(is_drained() && drained.json()["settings"]["drained"] == true);
+    admin.post(&format!("{GATEWAY}/backends/eu/drain"), &json!({})).await.expect(200);
+    admin.post(&format!("{GATEWAY}/backends/eu/resume"), &json!({})).await.expect(200);
     assert!(!is_drained());
-    admin.put(&format!("{GATEWAY}/backends/none/drained"), &json!({"drained": true})).await.expect(404);
+    admin.post(&format!("{GATEWAY}/backends/none/drain"), &json!({})).await.expect(404);
+
+    let recorded = "select verb from audit where verb ~ '^backend' order by sequence";
+    let verbs: Vec<String> = sqlx::query_scalar(recorded).fetch_all(&app.handles.db.read).await.unwrap();
+    assert_eq!(verbs, ["backend.create", "backend.drain", "backend.resume"], "and nothing for what was so already");
 }
 
 #[tokio::test]

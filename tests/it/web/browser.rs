@@ -158,8 +158,7 @@ async fn gateway(app: &TestApp) {
     let secrets = json!({"AZURE_PROVISIONED_KEY": "one", "AZURE_PAY_AS_YOU_GO_KEY": "two"});
     admin.post("/api/v1/workspaces", &json!({"name": "search-team", "title": "Search"})).await.expect(201);
     admin.post("/api/v1/gateway/apply", &json!({"file": recipe, "secrets": secrets})).await.expect(200);
-    let url = "/api/v1/gateway/backends/pay-as-you-go/drained";
-    admin.put(url, &json!({"drained": true})).await.expect(200);
+    admin.post("/api/v1/gateway/backends/pay-as-you-go/drain", &json!({})).await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
