@@ -111,6 +111,9 @@ impl Limited {
         }
         let estimate = counted(exchange).await;
         let Some(call) = exchange.call() else { return Expected::default() };
+        let backends = exchange.route.pool.members.iter().map(|member| &member.backend);
+        let serving = backends.filter(|backend| backend.settings.vendor_model(&call.model).is_some());
+        let input = self.services.corrections.expect(serving.map(|backend| backend.id), &call.model, estimate.input);
         let facts = CallFacts::of(exchange);
         let caller = facts.key().unwrap_or_default();
         let each = self.services.allowances.expect(caller, &call.model, estimate.ceiling, self.unknown_reply);
@@ -118,7 +121,7 @@ impl Limited {
         let price = dearest(exchange, call);
         let (input_cost, output_cost) = match self.limits.iter().any(|limit| limit.measure == Measure::Cost) {
             true => (
-                cost(price.as_ref(), &Tokens { input: estimate.input, ..Tokens::default() }),
+                cost(price.as_ref(), &Tokens { input, ..Tokens::default() }),
                 // The price of a request itself is in the first already.
                 cost(
                     price.map(|price| PriceSettings { request: None, ..price }).as_ref(),
@@ -127,7 +130,7 @@ impl Limited {
             ),
             false => (0, 0),
         };
-        Expected { input: estimate.input, output, input_cost, output_cost }
+        Expected { input, output, input_cost, output_cost }
     }
 }
 

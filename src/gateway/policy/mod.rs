@@ -24,7 +24,7 @@ use super::masking::Masker;
 use super::settings::{Rule, RuleKind};
 use super::snapshot::Route;
 use super::telemetry::Telemetry;
-use super::tokens::Allowances;
+use super::tokens::{Allowances, Corrections};
 use super::usage::{BudgetNotices, Budgets, Ledger, LedgerSettings, Retention};
 use crate::base::{Clock, Config, Database, Egress, Otlp, PolicyId, Problem};
 use crate::embed::Embedder;
@@ -89,6 +89,7 @@ pub struct Services {
     pub clock: Clock,
     pub limits: Limits,
     pub allowances: Arc<Allowances>,
+    pub corrections: Arc<Corrections>,
     pub cache: Cache,
     pub budgets: Budgets,
     /// None in a gateway that keeps no record.
@@ -171,6 +172,7 @@ impl Services {
         Self {
             limits: Limits::new(clock.clone()),
             allowances: Arc::default(),
+            corrections: Arc::default(),
             cache: Cache::new(embedder, cache_bytes),
             clock,
             budgets,

@@ -7,13 +7,18 @@ use crate::gateway::exchange::{Asked, Ending, Exchange, Settlement, UsageSource}
 use crate::gateway::limit::Facts;
 use crate::gateway::usage::{CacheUse, Outcome, Source, UsageRecord};
 
-/// Writes the record of an exchange that is settled, and learns how long replies are.
+/// Writes the record of an exchange that is settled, and learns how long prompts and replies are.
 pub(super) fn record(exchange: &Exchange, settlement: &Settlement, services: &Services) {
     let facts = CallFacts::of(exchange);
     let is_known = matches!(settlement.source, UsageSource::Reported | UsageSource::Counted);
     if let Some(call) = exchange.call().filter(|_| settlement.ending == Ending::Served && is_known) {
         let each = settlement.usage.output / u64::from(call.choices.max(1));
         services.allowances.learn(facts.key().unwrap_or_default(), &call.model, each);
+    }
+    if settlement.source == UsageSource::Reported
+        && let (Some(call), Some(counted), Some(backend)) = (exchange.call(), exchange.prompt_tokens, &exchange.reply.backend)
+    {
+        services.corrections.learn(backend.id, &call.model, counted, settlement.usage.input);
     }
     if services.ledger.is_none() && services.telemetry.is_none() {
         return;

@@ -1,16 +1,19 @@
 //! What a request will use: its prompt is counted, its reply is expected.
 //!
 //! [`estimate`] reads a body and counts its prompt, exactly for models whose vocabulary is published and for what OpenAI's
-//! published formulae cover; [`Allowances`] says how long the reply is going to be. Both are only what is set aside: what
-//! is charged in the end is what the vendor reports, or what was counted while it was passed on.
+//! published formulae cover; [`Corrections`] says how much of it the vendor is going to report, and [`Allowances`] how long
+//! the reply is going to be. All are only what is set aside: what is charged in the end is what the vendor reports, or what
+//! was counted while it was passed on.
 
 mod allowance;
+mod correction;
 mod count;
 mod image;
 mod prompt;
 mod tools;
 
 pub use allowance::Allowances;
+pub use correction::Corrections;
 
 use crate::wire::call::Dialect;
 use bytes::Bytes;

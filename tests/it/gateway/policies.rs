@@ -345,3 +345,39 @@ async fn sizes_are_bounded_and_replies_capped() {
     let mut long = world.ask("bot", &chat(&"word ".repeat(100)));
     assert_eq!(world.admitted(&mut long).await.unwrap_err().status.as_u16(), 413);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_set_aside_for_a_prompt_follows_what_the_vendor_reports_and_what_is_charged_does_not() {
+    let (period, input_tokens) = (Period::Month, Some(1_000_000));
+    let quota = Quota { period, input_tokens, tokens: None, output_tokens: None, requests: None };
+    let world = World::with(vec![token_limit(TokenLimit { quotas: vec![quota], ..TokenLimit::default() })]).await;
+    let body = chat("where is berth nine");
+    let left = |exchange: &Exchange| header(exchange, "x-ratelimit-remaining-tokens").unwrap().parse::<u64>().unwrap();
+    let settled = |usage: Usage, source| {
+        let (ending, took) = (Ending::Served, Duration::from_millis(200));
+        Settlement { usage, source, ending, took }
+    };
+
+    // The vendor reports half as much again as is counted.
+    let mut reserved = Vec::new();
+    let mut used = 0;
+    for _ in 0..12 {
+        let mut exchange = world.ask("bot", &body);
+        world.admitted(&mut exchange).await.unwrap();
+        reserved.push(1_000_000 - used - left(&exchange));
+        let counted = exchange.prompt_tokens.unwrap();
+        exchange.reply.backend = Some(exchange.route.pool.members[0].backend.clone());
+        let usage = Usage { input: counted * 3 / 2, output: 1, ..Usage::default() };
+        used += usage.input;
+        world.ended(exchange, settled(usage, UsageSource::Reported)).await;
+    }
+    let mut silent = world.ask("bot", &body);
+    world.admitted(&mut silent).await.unwrap();
+    let counted = silent.prompt_tokens.unwrap();
+    silent.reply.backend = Some(silent.route.pool.members[0].backend.clone());
+    silent.reply.is_complete = true;
+    let charged = silent.settlement(Ending::Served);
+
+    assert_eq!((reserved[0], *reserved.last().unwrap()), (counted, counted * 3 / 2), "{reserved:?}");
+    assert_eq!((charged.usage.input, charged.source), (counted, UsageSource::Counted), "as it was counted");
+}
