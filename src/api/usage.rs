@@ -379,13 +379,15 @@ pub struct Purged {
     removed: usize,
 }
 
-/// Removes answers from the cache of the replica that answers: by route, asset, key, or all.
+/// Removes answers from the cache by route, asset, key, or all: of all replicas where they share Redis, else of the one that
+/// answers.
 #[utoipa::path(
     post, path = "/api/v1/gateway/cache/purge", operation_id = "purgeCache", tag = "gateway", request_body = PurgeRequest,
     responses((status = 200, description = "How many answers went.", body = Purged)),
 )]
 pub async fn purge(
     State(services): State<Services>,
+    State(clock): State<Clock>,
     caller: Caller,
     Json(request): Json<PurgeRequest>,
 ) -> Result<Answer<Purged>, Failure> {
@@ -394,7 +396,12 @@ pub async fn purge(
     for (name, text, most) in [("route", &route, 200), ("asset", &asset, 300), ("key", &key, 200)] {
         bounded(&format!("body.{name}"), text.as_deref(), most)?;
     }
-    Ok(Answer(Purged { removed: services.cache.purge(&Purge { route, asset, key }) }))
+    let removed = services.cache.purge(&Purge { route, asset, key }, clock.monotonic()).await;
+    let removed = removed.ok_or_else(|| {
+        Problem::unavailable("The cache that replicas share cannot be reached; not all may have gone.")
+            .with_help("Try again when Redis answers.")
+    })?;
+    Ok(Answer(Purged { removed }))
 }
 
 #[cfg(test)]

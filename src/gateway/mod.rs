@@ -14,6 +14,7 @@ pub mod limit;
 mod masking;
 pub mod policy;
 pub mod provider;
+mod redis_link;
 pub mod settings;
 mod snapshot;
 mod store;

@@ -258,8 +258,8 @@ settings! {
 
     /// What replicas share beside the database.
     shared: Shared {
-        /// Redis or Valkey, `redis://:password@host:6379/0`, whose counters the limits of all replicas share. Unset: each
-        /// process counts by itself.
+        /// Redis or Valkey, `redis://:password@host:6379/0`, in which all replicas share the counters of limits and the cache of
+        /// answers. Unset: each process has its own.
         redis_url: Option<Sealed<String>> = "";
         /// What limits do while it does not answer: `share`, where each replica goes on with its part of each limit, or
         /// `refuse`, where what is not covered by what a replica holds is answered 503.
@@ -283,7 +283,7 @@ settings! {
         metric_label_values: u32 = "200";
         /// Whether each request through the gateway is logged in a line, without what was said.
         access_log: bool = "false";
-        /// The most memory for answers that are given again, by the policy `semanticCache`.
+        /// The most memory for answers that are given again, by the policy `semanticCache`: of this process, or in Redis.
         answer_cache_size: ByteSize = "64MiB";
     }
 

@@ -3,11 +3,112 @@
 //! A [`Question`] is read from a request. Its partition holds all that makes answers differ: who asks (as the policy
 //! says), model, parameters, tools, system prompt and the dialogue before the last message. Within a partition the last
 //! message is compared: first exactly, then by meaning, where it is a plain text that the embedding model reads whole.
+//!
+//! Answers are kept in this process, or where replicas share them.
 
+mod answer;
+mod local;
 mod question;
-mod store;
+mod shared;
 mod wording;
 mod words;
 
+pub use answer::{CacheStatus, Found, Purge, Stored};
 pub use question::{Question, Unfit};
-pub use store::{Cache, CacheStatus, Found, Purge, Stored};
+
+use crate::base::Sealed;
+use crate::embed::Embedder;
+use answer::Looked;
+use local::Local;
+use shared::Shared;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The answers of all routes that have a cache; cheap to clone. Every `now` is the monotonic clock's.
+#[derive(Clone)]
+pub struct Cache(Arc<Inner>);
+
+struct Inner {
+    embedder: Embedder,
+    store: Store,
+}
+
+enum Store {
+    Local(Local),
+    Shared(Shared),
+}
+
+impl Cache {
+    /// A cache of at most so many bytes in this process.
+    #[must_use]
+    pub fn new(embedder: Embedder, most_bytes: usize) -> Self {
+        Self(Arc::new(Inner { embedder, store: Store::Local(Local::new(most_bytes)) }))
+    }
+
+    /// A cache of at most so many bytes in the Redis at this address, for all replicas together.
+    ///
+    /// # Errors
+    /// When the address cannot be read.
+    pub fn shared(embedder: Embedder, most_bytes: usize, url: &Sealed<String>) -> redis::RedisResult<Self> {
+        let store = Store::Shared(Shared::new(url, most_bytes, embedder.model())?);
+        Ok(Self(Arc::new(Inner { embedder, store })))
+    }
+
+    /// The answer to the same question; else, of those at least as near as `threshold`, the nearest.
+    pub async fn find(&self, question: &Question, threshold: f32, now: Duration) -> Option<Found> {
+        let looked = match &self.0.store {
+            Store::Local(store) => store.look(question, now),
+            Store::Shared(store) => store.look(question, now).await,
+        };
+        let text = match looked {
+            Looked::Same(found) => return Some(found),
+            Looked::Others => question.text.as_ref().filter(|_| threshold < 1.0)?,
+            Looked::Nothing => return None,
+        };
+        // Without the model, only exact hits are to be had.
+        let vector = self.0.embedder.embed_query(text).await.ok()?;
+        match &self.0.store {
+            Store::Local(store) => store.nearest(question, &vector, threshold, now),
+            Store::Shared(store) => store.nearest(question, &vector, threshold, now).await,
+        }
+    }
+
+    /// Keeps an answer for `ttl`. Too large a one is not kept.
+    pub async fn keep(&self, question: Question, stored: Stored, ttl: Duration, now: Duration) {
+        let vector = match &question.text {
+            Some(text) => self.0.embedder.embed_query(text).await.ok(),
+            None => None,
+        };
+        match &self.0.store {
+            Store::Local(store) => store.keep(question, vector, stored, ttl, now),
+            Store::Shared(store) => store.keep(&question, vector.as_ref(), &stored, ttl, now).await,
+        }
+    }
+
+    /// Removes answers; what is not named fits all. Gives how many went; none when a shared store does not answer.
+    pub async fn purge(&self, which: &Purge, now: Duration) -> Option<usize> {
+        match &self.0.store {
+            Store::Local(store) => Some(store.purge(which)),
+            Store::Shared(store) => store.purge(which, now).await,
+        }
+    }
+
+    /// Removes what has expired; to be called now and then.
+    pub async fn sweep(&self, now: Duration) {
+        match &self.0.store {
+            Store::Local(store) => drop(store.sweep(now)),
+            Store::Shared(store) => store.sweep(now).await,
+        }
+    }
+
+    /// How full it is; none when a shared store does not answer.
+    pub async fn status(&self, now: Duration) -> Option<CacheStatus> {
+        match &self.0.store {
+            Store::Local(store) => Some(store.status()),
+            Store::Shared(store) => store.status(now).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

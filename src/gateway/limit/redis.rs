@@ -8,16 +8,13 @@
 
 use super::{CounterKey, Limit, Span, period_end, period_start, tick_ms};
 use crate::base::Sealed;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use crate::gateway::redis_link::RedisLink;
+use redis::{ErrorKind, RedisError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use time::OffsetDateTime;
 
-/// How long a decision may wait for Redis.
-const PATIENCE: Duration = Duration::from_millis(50);
-/// How long Redis is left alone after it did not answer.
-const REST: Duration = Duration::from_secs(1);
 /// How long a lease lasts that is not renewed.
 const LEASE: Duration = Duration::from_secs(10);
 
@@ -33,13 +30,11 @@ pub enum WhenAway {
 
 /// The counters in Redis.
 pub struct Shared {
-    connection: ConnectionManager,
+    link: RedisLink,
     script: redis::Script,
     /// Names this process among the replicas.
     replica: String,
     when_away: WhenAway,
-    /// On the monotonic clock, in milliseconds; not asked before.
-    away_until: AtomicU64,
     /// How many replicas held leases when it last answered.
     replicas: AtomicU64,
     trips: AtomicU64,
@@ -192,18 +187,11 @@ impl Shared {
     /// # Errors
     /// When the address cannot be read.
     pub fn new(url: &Sealed<String>, when_away: WhenAway) -> redis::RedisResult<Self> {
-        let client = redis::Client::open(url.expose().as_str())?;
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(PATIENCE))
-            .set_connection_timeout(Some(PATIENCE * 4))
-            .set_number_of_retries(1)
-            .set_max_delay(Duration::from_millis(100));
         Ok(Self {
-            connection: ConnectionManager::new_lazy_with_config(client, config)?,
+            link: RedisLink::new(url, "counters of limits")?,
             script: redis::Script::new(SCRIPT),
             replica: uuid::Uuid::now_v7().simple().to_string(),
             when_away,
-            away_until: AtomicU64::new(0),
             replicas: AtomicU64::new(1),
             trips: AtomicU64::new(0),
         })
@@ -211,7 +199,7 @@ impl Shared {
 
     /// Whether it is left alone at this moment because it did not answer.
     pub(super) fn is_away(&self, monotonic: Duration) -> bool {
-        (monotonic.as_millis() as u64) < self.away_until.load(Ordering::Relaxed)
+        self.link.is_away(monotonic)
     }
 
     pub(super) fn when_away(&self) -> WhenAway {
@@ -250,34 +238,26 @@ impl Shared {
             call.arg(tell.spent).arg(tell.held);
             call.arg(format!("{}:{}", tell.need, tell.want)).arg(format!("{}:{}", tell.floor, LEASE.as_millis()));
         }
-        let mut connection = self.connection.clone();
-        let asked = call.invoke_async::<Vec<(u64, u64, u64, i64, u64)>>(&mut connection);
-        let answered = tokio::time::timeout(PATIENCE * 2, asked).await;
-        match answered {
-            Ok(Ok(rows)) if rows.len() == tells.len() => {
-                let replicas = rows.iter().map(|row| row.4).max().unwrap_or(1);
-                self.replicas.store(replicas.max(1), Ordering::Relaxed);
-                let told = |(granted, used, others, frees, _): (u64, u64, u64, i64, u64)| Told {
-                    granted,
-                    used,
-                    others,
-                    frees_in: Duration::from_millis(u64::try_from(frees).unwrap_or(0)),
-                };
-                Some(rows.into_iter().map(told).collect())
+        let asked = self.link.ask(monotonic, async |mut connection| {
+            let rows = call.invoke_async::<Vec<(u64, u64, u64, i64, u64)>>(&mut connection).await?;
+            match rows.len() == tells.len() {
+                true => Ok(rows),
+                false => Err(RedisError::from((ErrorKind::UnexpectedReturnType, "it answers something else"))),
             }
-            outcome => {
-                let error = match outcome {
-                    Ok(Err(error)) => error.to_string(),
-                    Ok(Ok(_)) => "it answers something else".to_owned(),
-                    Err(_) => "it does not answer in time".to_owned(),
-                };
-                let until = monotonic + REST;
-                self.away_until.store(until.as_millis() as u64, Ordering::Relaxed);
-                metrics::counter!("wharfinger_limit_store_errors_total").increment(1);
-                tracing::warn!(error, "The counters shared through Redis cannot be reached");
-                None
-            }
-        }
+        });
+        let Some(rows) = asked.await else {
+            metrics::counter!("wharfinger_limit_store_errors_total").increment(1);
+            return None;
+        };
+        let replicas = rows.iter().map(|row| row.4).max().unwrap_or(1);
+        self.replicas.store(replicas.max(1), Ordering::Relaxed);
+        let told = |(granted, used, others, frees, _): (u64, u64, u64, i64, u64)| Told {
+            granted,
+            used,
+            others,
+            frees_in: Duration::from_millis(u64::try_from(frees).unwrap_or(0)),
+        };
+        Some(rows.into_iter().map(told).collect())
     }
 }
 

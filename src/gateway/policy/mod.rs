@@ -127,17 +127,20 @@ impl Services {
         let ledger = Ledger::open(db, clock.clone(), &config.data_dir().join("gateway/usage"), settings);
         let (budgets, notices) = Budgets::new();
         let bytes = usize::try_from(usage.answer_cache_size.0).unwrap_or(usize::MAX);
-        let mut services = Self::new(clock.clone(), embedder, bytes, budgets, Some(ledger), egress);
+        let mut services = Self::new(clock.clone(), embedder.clone(), bytes, budgets, Some(ledger), egress);
         if let Some(url) = &config.shared.redis_url {
             let when_away = match config.shared.redis_away.as_str() {
                 "refuse" => WhenAway::Refuse,
                 _ => WhenAway::Share,
             };
-            match Shared::new(url, when_away) {
-                Ok(shared) => services.limits = Limits::shared(clock, shared),
+            match (Shared::new(url, when_away), Cache::shared(embedder, bytes, url)) {
+                (Ok(limits), Ok(cache)) => {
+                    services.limits = Limits::shared(clock, limits);
+                    services.cache = cache;
+                }
                 // The address was looked at when the settings were read.
-                Err(error) => {
-                    tracing::error!(error = %error, "Limits are not shared: the address of Redis cannot be read")
+                (Err(error), _) | (_, Err(error)) => {
+                    tracing::error!(error = %error, "Nothing is shared: the address of Redis cannot be read")
                 }
             }
         }
@@ -189,11 +192,12 @@ impl Services {
     pub async fn run(self, stop: CancellationToken) {
         let limits = tokio::spawn(self.limits.clone().run(stop.clone()));
         while !stop.is_cancelled() {
-            let (counters, cache) = (self.limits.sweep(), self.cache.status());
-            self.cache.sweep(self.clock.monotonic());
-            metrics::gauge!("wharfinger_limit_counters").set(counters as f64);
-            metrics::gauge!("wharfinger_gateway_cache_bytes").set(cache.bytes as f64);
-            metrics::gauge!("wharfinger_gateway_cache_answers").set(cache.answers as f64);
+            metrics::gauge!("wharfinger_limit_counters").set(self.limits.sweep() as f64);
+            self.cache.sweep(self.clock.monotonic()).await;
+            if let Some(cache) = self.cache.status(self.clock.monotonic()).await {
+                metrics::gauge!("wharfinger_gateway_cache_bytes").set(cache.bytes as f64);
+                metrics::gauge!("wharfinger_gateway_cache_answers").set(cache.answers as f64);
+            }
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_secs(30)) => {}
                 () = stop.cancelled() => {}

@@ -13,7 +13,7 @@ const CHAT: &str = "/llm/v1/chat/completions";
 /// Two models of one vendor, each behind the cache.
 async fn with_cache(share: Share) -> (TestApp, Vendor) {
     let (app, vendor) = house().await;
-    app.handles.services.cache.purge(&wharfinger::gateway::cache::Purge::default());
+    app.handles.services.cache.purge(&wharfinger::gateway::cache::Purge::default(), app.clock.monotonic()).await;
     let mut settings = parts();
     for model in ["fast", "clever"] {
         settings = route(settings, model, &[(model, backend(&vendor, Provider::Openai, "ok"))]);

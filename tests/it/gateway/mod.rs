@@ -10,6 +10,7 @@ mod ledger;
 mod planted_secrets;
 mod policies;
 mod rolling;
+mod shared_cache;
 mod shared_limits;
 mod state;
 mod storm;

@@ -311,7 +311,7 @@ async fn an_answer_is_given_again_to_the_same_caller_alone() {
     let report = world.recorded().await;
     // No policy counted the prompt here, and the vendor reported the reply alone.
     assert_eq!((report.total.cached, report.total.saved), (1, 30));
-    assert_eq!(world.services().cache.status().answers, 1);
+    assert_eq!(world.services().cache.status(world.app.clock.monotonic()).await.unwrap().answers, 1);
 }
 
 #[tokio::test]
