@@ -2,6 +2,7 @@
 
 use super::{Network, is_public};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::pki_types::CertificateDer;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -12,6 +13,8 @@ use url::{Host, Url};
 #[derive(Clone, Debug, Default)]
 pub struct Egress {
     allowed: Arc<Allowed>,
+    /// Who is believed beside the system's authorities.
+    authorities: Arc<[CertificateDer<'static>]>,
 }
 
 #[derive(Debug, Default)]
@@ -45,7 +48,7 @@ impl Egress {
     /// The public internet and these networks.
     #[must_use]
     pub fn to_networks(networks: &[Network]) -> Self {
-        Self { allowed: Arc::new(Allowed { networks: networks.to_vec(), names: Vec::new() }) }
+        Self { allowed: Arc::new(Allowed { networks: networks.to_vec(), names: Vec::new() }), ..Self::default() }
     }
 
     /// The public internet and these hosts, each a name, an address or a network.
@@ -58,7 +61,36 @@ impl Egress {
                 Err(_) => allowed.names.push(host.trim_end_matches('.').to_ascii_lowercase()),
             }
         }
-        Self { allowed: Arc::new(allowed) }
+        Self { allowed: Arc::new(allowed), ..Self::default() }
+    }
+
+    /// The same, that believes these authorities beside the system's.
+    #[must_use]
+    pub fn trusting(self, authorities: Vec<CertificateDer<'static>>) -> Self {
+        Self { authorities: authorities.into(), ..self }
+    }
+
+    /// Who is believed beside the system's authorities.
+    #[must_use]
+    pub fn authorities(&self) -> &[CertificateDer<'static>] {
+        &self.authorities
+    }
+
+    /// A client that reaches what may be reached, believes who is believed, and follows no redirect: where one leads would
+    /// have to be judged.
+    #[must_use]
+    pub fn client(&self) -> reqwest::ClientBuilder {
+        super::use_tls();
+        let read = |one: &CertificateDer<'static>| reqwest::Certificate::from_der(one).ok();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            // A proxy would resolve names itself, behind our back.
+            .no_proxy()
+            .dns_resolver(Arc::new(self.clone()));
+        match self.authorities.is_empty() {
+            true => client,
+            false => client.tls_certs_merge(self.authorities.iter().filter_map(read)),
+        }
     }
 
     /// What a URL itself shows; a name that is not allowed by itself is judged when it is resolved.

@@ -6,7 +6,6 @@
 use crate::base::{Egress, NotPublic, Problem, Unreachable, config::Fetch};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use reqwest::redirect::Policy;
 use std::{sync::Arc, time::Duration};
 use url::Url;
 
@@ -57,12 +56,8 @@ impl HttpClient {
     }
 
     fn made(settings: &Fetch, egress: Egress) -> Self {
-        use_tls();
-        let client = reqwest::Client::builder()
-            .redirect(Policy::none())
-            // A proxy would resolve names itself, behind our back.
-            .no_proxy()
-            .dns_resolver(Arc::new(egress.clone()))
+        let client = egress
+            .client()
             .connect_timeout(Duration::from_secs(5))
             .timeout(settings.fetch_timeout)
             .user_agent(concat!("wharfinger/", env!("CARGO_PKG_VERSION")))

@@ -16,6 +16,7 @@ mod page;
 mod seal;
 mod secret;
 pub mod telemetry;
+pub mod trust;
 
 pub use clock::Clock;
 pub use config::Config;

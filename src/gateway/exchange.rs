@@ -110,6 +110,8 @@ pub enum AttemptResult {
     Answered(StatusCode),
     /// It could not be reached.
     NotConnected(String),
+    /// What is wrong with its certificate.
+    Untrusted(&'static str),
     /// It broke off, or what it said was no HTTP.
     Broken(String),
     /// What took too long: `connect`, `first byte`, `idle`, `total`.
@@ -127,6 +129,7 @@ impl AttemptResult {
         match self {
             Self::Answered(status) => status.as_u16().to_string(),
             Self::NotConnected(_) => "not connected".to_owned(),
+            Self::Untrusted(why) => format!("not trusted ({why})"),
             Self::Broken(_) => "broke off".to_owned(),
             Self::TimedOut(what) => format!("timed out ({what})"),
             Self::NoCredential(_) => "no credential".to_owned(),

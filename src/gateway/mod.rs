@@ -29,7 +29,7 @@ pub use credential::{Credential, CredentialError, Secret};
 pub use snapshot::{Backend, Parts, Policy, Pool, PoolMember, Route, Snapshot, asset_of};
 pub use traffic::{LiveBackend, LiveTrip, ReplyBody, Traffic};
 
-use crate::base::{Clock, Config, Database, Egress, KeyRing, SealError};
+use crate::base::{Clock, Config, Database, Egress, KeyRing, SealError, trust};
 use arc_swap::ArcSwap;
 use credential::TokenClient;
 use std::path::PathBuf;
@@ -60,7 +60,11 @@ impl Gateway {
     /// A gateway without settings, until [`Gateway::start`] reads those that are stored.
     #[must_use]
     pub fn new(db: Database, clock: Clock, config: &Config) -> Self {
-        let egress = Egress::to_hosts(&config.gateway.gateway_allowed_hosts);
+        let trusted = config.gateway.gateway_ca_file.as_deref().map_or(Ok(Vec::new()), trust::authorities);
+        // They were looked at when the settings were read.
+        let trusted = trusted.inspect_err(|error| tracing::error!(error, "The house's own authorities are not trusted"));
+        let egress =
+            Egress::to_hosts(&config.gateway.gateway_allowed_hosts).trusting(trusted.unwrap_or_default());
         let file = config.gateway.encryption_key_file.clone();
         Self {
             inner: Arc::new(Inner {

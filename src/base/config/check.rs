@@ -108,6 +108,9 @@ impl Config {
         refuse(self.export.otlp_metrics_every.is_zero(), "otlp_metrics_every: must be longer than nothing");
         let headers = crate::base::otlp::headers(self.export.otlp_headers.as_ref());
         refuse(headers.is_err(), &format!("otlp_headers: {}", headers.err().unwrap_or_default()));
+        if let Some(Err(error)) = self.gateway.gateway_ca_file.as_deref().map(crate::base::trust::authorities) {
+            refuse(true, &format!("gateway_ca_file: {error}"));
+        }
         refuse(self.usage.usage_sync.is_zero(), "usage_sync: must be longer than nothing");
         complaints.extend(self.oidc_complaints());
         complaints
@@ -163,6 +166,7 @@ mod tests {
             ("admin_key = 'whf_short'", "admin_key"),
             ("redis_url = 'http://h'", "redis_url"),
             ("redis_away = 'perhaps'", "redis_away"),
+            ("gateway_ca_file = '/nowhere/ca.pem'", "gateway_ca_file"),
             ("otlp_headers = 'no value'", "otlp_headers"),
             ("otlp_metrics_every = '0s'", "otlp_metrics_every"),
             ("allowed_origins = ['https://a.example/path']", "allowed_origins"),

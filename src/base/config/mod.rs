@@ -243,6 +243,9 @@ settings! {
         /// Hosts that backends may have although they do not lie on the public internet, or may be called without TLS:
         /// names, addresses or networks (`127.0.0.1`, `ollama.internal`, `10.4.0.0/16`).
         gateway_allowed_hosts: Vec<String> = "";
+        /// PEM file with certificate authorities of the house: backends, token servers and hooks are believed with
+        /// certificates of these, too. Unset: those of the system alone.
+        gateway_ca_file: Option<PathBuf> = "";
         /// Keys that seal credentials in the database, `id:` and 32 bytes in base64; the first one seals, all open. Unset:
         /// those of `encryption_key_file`.
         encryption_keys: Option<Sealed<String>> = "";

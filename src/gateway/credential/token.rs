@@ -44,11 +44,8 @@ struct Answer {
 
 impl TokenClient {
     pub fn new(egress: Egress, clock: Clock) -> Self {
-        crate::base::use_tls();
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .dns_resolver(std::sync::Arc::new(egress.clone()))
+        let http = egress
+            .client()
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(10))
             .user_agent(concat!("wharfinger/", env!("CARGO_PKG_VERSION")))

@@ -164,10 +164,8 @@ impl Services {
         ledger: Option<Ledger>,
         egress: Egress,
     ) -> Self {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .dns_resolver(Arc::new(egress.clone()))
+        let http = egress
+            .client()
             .connect_timeout(Duration::from_secs(2))
             .build()
             .inspect_err(|error| tracing::warn!(error = %error, "There is no outgoing client: guards cannot be asked"))

@@ -129,6 +129,7 @@ fn of_attempt(
         }
         AttemptResult::TimedOut(_) => Some("timeout".to_owned()),
         AttemptResult::NotConnected(_) => Some("not_connected".to_owned()),
+        AttemptResult::Untrusted(_) => Some("untrusted".to_owned()),
         AttemptResult::Broken(_) => Some("broken".to_owned()),
         AttemptResult::NoCredential(_) => Some("no_credential".to_owned()),
         AttemptResult::GivenUp => Some("cancelled".to_owned()),

@@ -138,6 +138,7 @@ fn failed(member: &PlannedMember, exchange: &Exchange, mut taken: Taken, result:
 fn result_of(error: SendError) -> AttemptResult {
     match error {
         SendError::NotConnected(why) => AttemptResult::NotConnected(why),
+        SendError::Untrusted(why) => AttemptResult::Untrusted(why),
         SendError::ConnectTimedOut => AttemptResult::TimedOut("connect"),
         SendError::FirstByteTimedOut => AttemptResult::TimedOut("first byte"),
         SendError::Broken(why) => AttemptResult::Broken(why),

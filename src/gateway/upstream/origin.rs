@@ -1,15 +1,16 @@
 //! `Origin`: a host and port, its idle connections, and how a request gets there.
 
 use super::link::{AnswerBody, Link};
-use super::stream::Stream;
-use crate::base::Egress;
+use super::stream::{Stream, Tls};
+use crate::base::{Egress, trust};
 use bytes::Bytes;
 use http::{HeaderValue, Request, response::Parts};
 use http_body_util::Full;
 use rustls::pki_types::ServerName;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use tokio_rustls::TlsConnector;
 use url::Url;
 
 /// How long an idle connection is kept: vendors and balancers close theirs after a minute or more.
@@ -21,13 +22,14 @@ const MOST_IDLE: usize = 1024;
 pub struct Origins {
     known: Mutex<HashMap<String, Arc<Origin>>>,
     egress: Egress,
+    connector: Arc<OnceLock<TlsConnector>>,
 }
 
 /// One host and port.
 pub struct Origin {
     host: String,
     port: u16,
-    tls: Option<ServerName<'static>>,
+    tls: Option<Tls>,
     /// The value of the `Host` header.
     pub authority: HeaderValue,
     idle: Mutex<Vec<Link>>,
@@ -45,6 +47,9 @@ pub struct Answered {
 pub enum SendError {
     #[error("no connection: {0}")]
     NotConnected(String),
+    /// What is wrong with its certificate.
+    #[error("not trusted: {0}")]
+    Untrusted(&'static str),
     #[error("the connection took longer than it may")]
     ConnectTimedOut,
     #[error("no answer within the time for its first byte")]
@@ -56,7 +61,7 @@ pub enum SendError {
 impl Origins {
     #[must_use]
     pub fn new(egress: Egress) -> Self {
-        Self { known: Mutex::default(), egress }
+        Self { known: Mutex::default(), egress, connector: Arc::default() }
     }
 
     /// The origin of an address.
@@ -83,7 +88,11 @@ impl Origins {
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let tls = match is_tls {
             false => None,
-            true => Some(ServerName::try_from(bare.clone()).map_err(|error| format!("its host is no name: {error}"))?),
+            true => {
+                let name = ServerName::try_from(bare.clone());
+                let name = name.map_err(|error| format!("its host is no name: {error}"))?;
+                Some(Tls { name, connector: self.connector.clone() })
+            }
         };
         let authority = HeaderValue::from_str(&authority).map_err(|_| "its host is no name")?;
         let origin =
@@ -130,7 +139,10 @@ impl Origin {
             let opening = Stream::connect(&self.egress, &self.host, self.port, self.tls.as_ref());
             let stream = match tokio::time::timeout(connect, opening).await {
                 Err(_) => return Err(SendError::ConnectTimedOut),
-                Ok(Err(error)) => return Err(SendError::NotConnected(error.to_string())),
+                Ok(Err(error)) => {
+                    let distrust = trust::distrust(&error).map(SendError::Untrusted);
+                    return Err(distrust.unwrap_or_else(|| SendError::NotConnected(error.to_string())));
+                }
                 Ok(Ok(stream)) => stream,
             };
             let mut link = Link::open(stream).await.map_err(|error| broken(&error))?;

@@ -1,8 +1,7 @@
 //! A connection's bytes, in the clear or over TLS.
 
-use crate::base::Egress;
+use crate::base::{Egress, trust};
 use rustls::pki_types::ServerName;
-use rustls_platform_verifier::ConfigVerifierExt;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -17,14 +16,17 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// How a backend proves who it is.
+#[derive(Clone)]
+pub(super) struct Tls {
+    pub(super) name: ServerName<'static>,
+    /// Of all origins; made when the first one is called.
+    pub(super) connector: Arc<OnceLock<TlsConnector>>,
+}
+
 impl Stream {
     /// Connects to an address that was judged: a name that resolves otherwise the second time changes nothing.
-    pub(super) async fn connect(
-        egress: &Egress,
-        host: &str,
-        port: u16,
-        tls: Option<&ServerName<'static>>,
-    ) -> io::Result<Self> {
+    pub(super) async fn connect(egress: &Egress, host: &str, port: u16, tls: Option<&Tls>) -> io::Result<Self> {
         let refused = || io::Error::new(io::ErrorKind::PermissionDenied, "its address may not be reached");
         let tcp = match host.parse::<IpAddr>() {
             Ok(address) if egress.reaches(address) => TcpStream::connect((address, port)).await?,
@@ -37,21 +39,20 @@ impl Stream {
         tcp.set_nodelay(true)?;
         match tls {
             None => Ok(Self::Plain(tcp)),
-            Some(name) => Ok(Self::Tls(Box::new(connector()?.connect(name.clone(), tcp).await?))),
+            Some(tls) => Ok(Self::Tls(Box::new(tls.connector(egress)?.connect(tls.name.clone(), tcp).await?))),
         }
     }
 }
 
-/// Certificates are judged as the operating system's own programs judge them.
-fn connector() -> io::Result<TlsConnector> {
-    static CONNECTOR: OnceLock<TlsConnector> = OnceLock::new();
-    if let Some(connector) = CONNECTOR.get() {
-        return Ok(connector.clone());
+impl Tls {
+    /// Certificates are judged as the operating system's own programs judge them, and by the house's own authorities.
+    fn connector(&self, egress: &Egress) -> io::Result<TlsConnector> {
+        if let Some(connector) = self.connector.get() {
+            return Ok(connector.clone());
+        }
+        let config = trust::client_config(egress.authorities(), &[b"http/1.1"])?;
+        Ok(self.connector.get_or_init(|| TlsConnector::from(Arc::new(config))).clone())
     }
-    crate::base::use_tls();
-    let mut config = rustls::ClientConfig::with_platform_verifier().map_err(io::Error::other)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(CONNECTOR.get_or_init(|| TlsConnector::from(Arc::new(config))).clone())
 }
 
 impl AsyncRead for Stream {

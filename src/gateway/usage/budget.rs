@@ -81,12 +81,7 @@ impl Budgets {
 impl BudgetNotices {
     /// Tells until `stop`.
     pub async fn run(mut self, db: Database, clock: Clock, egress: Egress, stop: CancellationToken) {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .dns_resolver(Arc::new(egress.clone()))
-            .timeout(Duration::from_secs(10))
-            .build();
+        let client = egress.client().timeout(Duration::from_secs(10)).build();
         loop {
             let passed = tokio::select! {
                 passed = self.0.recv() => passed,

@@ -15,5 +15,6 @@ mod shared_limits;
 mod state;
 mod storm;
 mod telemetry;
+mod tls;
 mod traffic;
 mod under_load;

@@ -9,6 +9,7 @@ mod program;
 mod raw;
 mod redis;
 pub mod vendor;
+mod vendor_tls;
 
 pub use browser::{Browser, Seen};
 pub use dice::Dice;
@@ -17,6 +18,7 @@ pub use postgres::{fresh_database, fresh_database_url, test_folder};
 pub use program::{Home, Program, program};
 pub use raw::{RawVendor, Step};
 pub use redis::Redis;
+pub use vendor_tls::{Authority, TlsVendor};
 
 use serde_json::Value;
 use std::net::SocketAddr;

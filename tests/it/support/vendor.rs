@@ -72,7 +72,7 @@ impl Vendor {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Seen { keep, ..Seen::default() });
-        let service = Router::new().fallback(answer).with_state(seen.clone());
+        let service = service(&seen);
         tokio::spawn(async move { axum::serve(listener.tap_io(|tcp| drop(tcp.set_nodelay(true))), service).await });
         Self { port, seen }
     }
@@ -106,6 +106,11 @@ impl Mood {
         let (fault, number) = numbered.unwrap_or((text, 0));
         Self { fault: fault.to_owned(), number, silent }
     }
+}
+
+/// What answers; `seen` is told.
+pub fn service(seen: &Arc<Seen>) -> Router {
+    Router::new().fallback(answer).with_state(seen.clone())
 }
 
 /// The shape of an answer.
