@@ -88,6 +88,7 @@ impl Asking<'_> {
         B::Error: std::error::Error + 'static,
     {
         target.check_method(&method).map_err(plainly)?;
+        target.check_upgrade(&headers).map_err(plainly)?;
         let caller = self.caller(&headers).await.map_err(plainly)?;
         if hops(&headers) >= MOST_HOPS {
             let words = "The request went in a circle: it passed through gateways that lead to one another.";

@@ -2,7 +2,7 @@
 
 use crate::base::Problem;
 use crate::wire::call::Dialect;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
 
 /// What a path leads to.
@@ -48,14 +48,33 @@ impl Target {
         let (expected, word) = match self {
             Self::Call { .. } => (Method::POST, "POST"),
             Self::Models { .. } => (Method::GET, "GET"),
+            // What a backend answers to TRACE is the request it got, with our credential in it (RFC 9110, 9.3.8).
+            Self::Rest { .. } if matches!(*method, Method::TRACE | Method::CONNECT) => {
+                return Err(not_allowed(format!("{method} does not go through the gateway.")));
+            }
             Self::Rest { .. } => return Ok(()),
         };
         if *method == expected {
             return Ok(());
         }
-        let status = StatusCode::METHOD_NOT_ALLOWED;
-        Err(Problem::new(status, "method-not-allowed", "Method not allowed", format!("This is asked for by {word}.")))
+        Err(not_allowed(format!("This is asked for by {word}.")))
     }
+
+    /// A connection that becomes another protocol's cannot be looked after here. Other offers to upgrade may be passed over
+    /// (RFC 9110, 7.8), and clients make them of every server; who asks for a WebSocket wants nothing else.
+    pub(super) fn check_upgrade(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let offers = headers.get_all(header::UPGRADE).iter().filter_map(|value| value.to_str().ok());
+        if !offers.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case("websocket")) {
+            return Ok(());
+        }
+        let words = "WebSockets do not go through the gateway.";
+        let problem = Problem::new(StatusCode::NOT_IMPLEMENTED, "upgrade-unsupported", "No WebSockets", words);
+        Err(problem.with_help("Ask for a stream over plain HTTP, or call the API itself."))
+    }
+}
+
+fn not_allowed(words: String) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", words)
 }
 
 fn call(dialect: Dialect, model: Option<String>) -> Target {

@@ -4,6 +4,7 @@ use super::Traffic;
 use super::attempt::{Tried, attempt, is_idempotent};
 use super::order::{expected_tokens, order, serves};
 use super::outgoing::Outgoing;
+use super::passed::pass_headers;
 use super::plan::PlannedRoute;
 use super::running::Running;
 use super::stream::{Handling, Metered, Partial};
@@ -20,7 +21,7 @@ use crate::wire::translate;
 use crate::wire::usage::reported;
 use bytes::Bytes;
 use futures::future::{Either, select};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response::Parts};
+use http::{HeaderMap, Method, Response, StatusCode, header, response::Parts};
 use http_body::{Body, Frame, SizeHint};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -175,6 +176,9 @@ impl Traffic {
             if !matches!(tried, Tried::Failed { .. }) {
                 return Ok(tried);
             }
+            if !may_go_on(running.exchange()) {
+                break;
+            }
         }
         Err(Box::new(all_out(route, running.exchange(), &waits)))
     }
@@ -210,6 +214,12 @@ impl Traffic {
         }
         let mut headers = HeaderMap::with_capacity(16);
         pass_headers(&head.headers, outgoing.spoken.is_some(), &mut headers);
+        if outgoing.method == Method::HEAD
+            && let Some(length) = head.headers.get(header::CONTENT_LENGTH)
+        {
+            // It tells of the body that GET would have.
+            headers.insert(header::CONTENT_LENGTH, length.clone());
+        }
         exchange.reply.content_type = headers.get(header::CONTENT_TYPE).cloned();
         exchange.answer_headers.iter().for_each(|change| change.apply(&mut headers));
         let backend = exchange.reply.backend.clone();
@@ -298,6 +308,23 @@ impl Traffic {
     }
 }
 
+/// Whether another backend may be asked after the last attempt: what a REST API may have done must not be done twice, where
+/// twice is not the same as once.
+fn may_go_on(exchange: &Exchange) -> bool {
+    let Asked::Rest { method, .. } = &exchange.asked else { return true };
+    let result = exchange.attempts.last().map(|attempt| &attempt.result);
+    is_idempotent(method)
+        || matches!(
+            result,
+            Some(
+                AttemptResult::NotConnected(_)
+                    | AttemptResult::Untrusted(_)
+                    | AttemptResult::NoCredential(_)
+                    | AttemptResult::TimedOut("connect")
+            )
+        )
+}
+
 /// Counting is cheap and changes nothing, and so is asking again what does.
 fn may_hedge(exchange: &Exchange) -> bool {
     match &exchange.asked {
@@ -369,41 +396,5 @@ fn all_out(route: &PlannedRoute, exchange: &Exchange, waits: &[Duration]) -> Pro
     match earliest {
         Some(wait) => problem.with_retry_after(wait).with_help("Try again after the time in Retry-After."),
         None => problem.with_help("Try again later; the operator sees the state of the pool on the gateway's page."),
-    }
-}
-
-/// What a vendor's head says goes on, but for what belongs to the connection and what it says of its own limits, which
-/// are not the caller's.
-fn pass_headers(vendor: &HeaderMap, is_model: bool, out: &mut HeaderMap) {
-    const OF_MODELS: &[&str] = &["content-type", "openai-processing-ms", "openai-version", "openai-model"];
-    const VENDOR_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
-    if is_model {
-        for name in OF_MODELS {
-            if let Some(value) = vendor.get(*name) {
-                out.insert(HeaderName::from_static(name), value.clone());
-            }
-        }
-    } else {
-        const KEPT: &[&str] = &[
-            "connection",
-            "keep-alive",
-            "proxy-connection",
-            "transfer-encoding",
-            "content-length",
-            "trailer",
-            "upgrade",
-            "server",
-            "x-request-id",
-            "date",
-        ];
-        for (name, value) in vendor {
-            if !KEPT.contains(&name.as_str()) {
-                out.append(name.clone(), value.clone());
-            }
-        }
-    }
-    let id: Option<&HeaderValue> = vendor.get("x-request-id").or_else(|| vendor.get("request-id"));
-    if let Some(id) = id {
-        out.insert(VENDOR_ID, id.clone());
     }
 }

@@ -14,6 +14,7 @@ mod callers;
 mod live;
 mod order;
 mod outgoing;
+mod passed;
 mod plan;
 mod running;
 mod stream;

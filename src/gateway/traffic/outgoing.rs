@@ -1,6 +1,7 @@
 //! The request as it goes to a backend. The caller's own credential never goes along, and ours goes nowhere else.
 
 use super::order::alias;
+use super::passed::of_connection;
 use super::plan::PlannedMember;
 use crate::base::Problem;
 use crate::gateway::exchange::{Asked, Exchange};
@@ -74,13 +75,7 @@ impl Outgoing {
         match &exchange.asked {
             Asked::Rest { method, path } => {
                 let mut headers = exchange.headers.clone();
-                let named: Vec<HeaderName> = headers
-                    .get_all(header::CONNECTION)
-                    .iter()
-                    .filter_map(|value| value.to_str().ok())
-                    .flat_map(|value| value.split(','))
-                    .filter_map(|name| name.trim().parse().ok())
-                    .collect();
+                let named = of_connection(&headers);
                 KEPT.iter().for_each(|name| drop(headers.remove(*name)));
                 named.iter().for_each(|name| drop(headers.remove(name)));
                 let uri = uri(&member.base, path)?;

@@ -9,6 +9,7 @@ mod killed;
 mod ledger;
 mod planted_secrets;
 mod policies;
+mod rest;
 mod rolling;
 mod shared_cache;
 mod shared_limits;
