@@ -124,9 +124,9 @@ pub(in crate::base) fn headers(setting: Option<&Sealed<String>>) -> Result<HashM
             let (name, value) = line.split_once('=').unwrap_or((line, ""));
             let (name, value) = (name.trim(), value.trim());
             let legal = HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok() && !value.is_empty();
-            legal.then(|| (name.to_owned(), value.to_owned())).ok_or_else(|| {
-                "use names and values like `authorization=Bearer abc,x-scope=team`".to_owned()
-            })
+            legal
+                .then(|| (name.to_owned(), value.to_owned()))
+                .ok_or_else(|| "use names and values like `authorization=Bearer abc,x-scope=team`".to_owned())
         })
         .collect()
 }

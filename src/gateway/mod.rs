@@ -62,9 +62,9 @@ impl Gateway {
     pub fn new(db: Database, clock: Clock, config: &Config) -> Self {
         let trusted = config.gateway.gateway_ca_file.as_deref().map_or(Ok(Vec::new()), trust::authorities);
         // They were looked at when the settings were read.
-        let trusted = trusted.inspect_err(|error| tracing::error!(error, "The house's own authorities are not trusted"));
-        let egress =
-            Egress::to_hosts(&config.gateway.gateway_allowed_hosts).trusting(trusted.unwrap_or_default());
+        let trusted =
+            trusted.inspect_err(|error| tracing::error!(error, "The house's own authorities are not trusted"));
+        let egress = Egress::to_hosts(&config.gateway.gateway_allowed_hosts).trusting(trusted.unwrap_or_default());
         let file = config.gateway.encryption_key_file.clone();
         Self {
             inner: Arc::new(Inner {

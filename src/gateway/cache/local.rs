@@ -75,7 +75,14 @@ impl Local {
     }
 
     /// Keeps an answer for `ttl`. Too large a one is not kept.
-    pub(super) fn keep(&self, question: Question, vector: Option<Vector>, stored: Stored, ttl: Duration, now: Duration) {
+    pub(super) fn keep(
+        &self,
+        question: Question,
+        vector: Option<Vector>,
+        stored: Stored,
+        ttl: Duration,
+        now: Duration,
+    ) {
         let bytes = stored.bytes();
         if bytes > self.most_bytes / 8 {
             return;

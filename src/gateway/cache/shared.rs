@@ -19,7 +19,7 @@ use crate::embed::{DIMENSIONS, Vector};
 use crate::gateway::redis_link::RedisLink;
 use bytes::Bytes;
 use http::HeaderValue;
-use redis::{RedisResult, Script, aio::ConnectionManager};
+use redis::{RedisError, RedisResult, Script, aio::ConnectionManager};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ local function forget(member)
   local place, question = string.sub(member, 1, 32), string.sub(member, 33)
   local size = tonumber(redis.call('HGET', sizes, member) or 0)
   redis.call('HDEL', sizes, member)
-  redis.call('HINCRBY', sizes, 'all', -size)
+  redis.call('HINCRBY', sizes, 'all', 0 - size)
   redis.call('HDEL', base .. 'near:' .. place, question)
   redis.call('LREM', base .. 'order:' .. place, 0, question)
   redis.call('DEL', base .. 'answer:' .. member)
@@ -127,7 +127,7 @@ impl Shared {
         let (answer, near) = (answer_key(&member(question)), near_key(question));
         let asked = self.ask(now, async |mut connection| {
             let mut pipe = redis::pipe();
-            pipe.cmd("TIME").cmd("HMGET").arg(answer).arg(FIELDS).cmd("EXISTS").arg(near);
+            pipe.cmd("TIME").cmd("HMGET").arg(answer).arg(&FIELDS[..]).cmd("EXISTS").arg(near);
             pipe.query_async::<((u64, u64), Row, bool)>(&mut connection).await
         });
         let Some((time, row, has_others)) = asked.await else { return Looked::Nothing };
@@ -165,7 +165,7 @@ impl Shared {
             let answer = answer_key(&format!("{}{other}", hex::encode(question.partition)));
             let asked = self.ask(now, async |mut connection| {
                 let mut pipe = redis::pipe();
-                pipe.cmd("TIME").cmd("HMGET").arg(answer).arg(FIELDS);
+                pipe.cmd("TIME").cmd("HMGET").arg(answer).arg(&FIELDS[..]);
                 pipe.query_async::<((u64, u64), Row)>(&mut connection).await
             });
             let (time, row) = asked.await?;
@@ -219,7 +219,7 @@ impl Shared {
                 scan.arg(format!("{BASE}ends")).arg(cursor).arg("COUNT").arg(PAGE);
                 let (next, scanned): (u64, Vec<(String, f64)>) = scan.query_async(&mut connection).await?;
                 let members: Vec<String> = scanned.into_iter().map(|(member, _)| member).collect();
-                Ok((next, self.forget(&mut connection, which, members).await?))
+                Ok::<_, RedisError>((next, self.forget(&mut connection, which, members).await?))
             });
             let (next, went) = asked.await?;
             gone += went;
@@ -242,7 +242,7 @@ impl Shared {
         }
         let mut pipe = redis::pipe();
         for member in &members {
-            pipe.cmd("HMGET").arg(answer_key(member)).arg(["route", "asset", "key"]);
+            pipe.cmd("HMGET").arg(answer_key(member)).arg(&["route", "asset", "key"][..]);
         }
         let labels: Vec<(Option<String>, Option<String>, Option<String>)> = pipe.query_async(connection).await?;
         let mut call = self.purge.prepare_invoke();

@@ -241,7 +241,7 @@ impl Shared {
         let asked = self.link.ask(monotonic, async |mut connection| {
             let rows = call.invoke_async::<Vec<(u64, u64, u64, i64, u64)>>(&mut connection).await?;
             match rows.len() == tells.len() {
-                true => Ok(rows),
+                true => Ok::<_, RedisError>(rows),
                 false => Err(RedisError::from((ErrorKind::UnexpectedReturnType, "it answers something else"))),
             }
         });

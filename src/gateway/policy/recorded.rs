@@ -16,7 +16,8 @@ pub(super) fn record(exchange: &Exchange, settlement: &Settlement, services: &Se
         services.allowances.learn(facts.key().unwrap_or_default(), &call.model, each);
     }
     if settlement.source == UsageSource::Reported
-        && let (Some(call), Some(counted), Some(backend)) = (exchange.call(), exchange.prompt_tokens, &exchange.reply.backend)
+        && let (Some(call), Some(counted), Some(backend)) =
+            (exchange.call(), exchange.prompt_tokens, &exchange.reply.backend)
     {
         services.corrections.learn(backend.id, &call.model, counted, settlement.usage.input);
     }

@@ -1,9 +1,9 @@
 //! `Parts`: what a snapshot is made of, and the making.
 
+use super::Snapshot;
 use super::names::Names;
 use super::route::{Admitted, Route, asset_of};
 use super::thing::{Backend, Policy, Pool, PoolMember};
-use super::Snapshot;
 use crate::auth::Scope;
 use crate::base::{
     AssetId, BackendId, CredentialId, FieldError, PolicyId, PoolId, PriceId, RouteId, Slug, WorkspaceId,
@@ -197,6 +197,6 @@ impl Parts {
     }
 }
 
-fn of_instance<I, T>(id: I, name: &str, settings: T) -> Entry<I, T> {
+pub(super) fn of_instance<I, T>(id: I, name: &str, settings: T) -> Entry<I, T> {
     Entry { id, owner: Owner::Instance, name: name.to_owned(), revision: 1, settings }
 }

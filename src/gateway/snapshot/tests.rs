@@ -1,7 +1,11 @@
 //! The promises of the snapshot of the gateway's settings.
 
+use super::parts::of_instance;
 use super::*;
-use crate::gateway::settings::{Member, Provider, Rule, TokenLimit};
+use crate::gateway::settings::{
+    BackendSettings, Callers, Entry, Member, PolicySettings, PoolSettings, Provider, RouteSettings, Rule, Serves,
+    TokenLimit,
+};
 
 fn route(model: &str, pool: &str) -> RouteSettings {
     RouteSettings {

@@ -8,11 +8,22 @@ use opentelemetry::metrics::{Counter, Histogram, Meter};
 
 /// The bounds that the conventions advise.
 const TOKENS: [f64; 14] = [
-    1.0, 4.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0,
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
     67_108_864.0,
 ];
-const SECONDS: [f64; 14] =
-    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+const SECONDS: [f64; 14] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 const TO_FIRST: [f64; 16] =
     [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 const EACH: [f64; 12] = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0];
@@ -63,7 +74,8 @@ impl Instruments {
     ) {
         let mut labels = Vec::with_capacity(6 + record.dimensions.len());
         labels.push(KeyValue::new("gen_ai.operation.name", operation));
-        for (name, value) in [("gen_ai.request.model", &record.model), ("gen_ai.response.model", &record.vendor_model)] {
+        for (name, value) in [("gen_ai.request.model", &record.model), ("gen_ai.response.model", &record.vendor_model)]
+        {
             if !value.is_empty() {
                 labels.push(KeyValue::new(name, value.clone()));
             }

@@ -8,8 +8,8 @@ mod instruments;
 mod spans;
 mod trace;
 
-pub use trace::Trace;
 pub(in crate::gateway) use trace::TRACEPARENT;
+pub use trace::Trace;
 
 use super::exchange::{Asked, Exchange, Settlement};
 use super::settings;

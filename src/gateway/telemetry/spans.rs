@@ -1,13 +1,13 @@
 //! The spans of an exchange: its own, and one for each backend that was asked.
 
-use super::{operation, provider_name};
 use super::trace::Trace;
+use super::{operation, provider_name};
 use crate::gateway::exchange::{Attempt, AttemptResult, Ending, Exchange, Settlement, UsageSource};
 use crate::gateway::usage::UsageRecord;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// The spans of an exchange that ends `now`.
 pub(super) fn of(
@@ -18,7 +18,8 @@ pub(super) fn of(
     scope: &InstrumentationScope,
     now: SystemTime,
 ) -> Vec<SpanData> {
-    let at = |moment: std::time::Instant| now - moment.elapsed();
+    let instant = Instant::now();
+    let at = |moment: Instant| now - instant.saturating_duration_since(moment);
     let span = |(span_context, parent_span_id): (SpanContext, SpanId), of_us: bool| SpanData {
         span_context,
         parent_span_id,
@@ -69,15 +70,15 @@ fn of_request(mut span: SpanData, exchange: &Exchange, settlement: &Settlement, 
     attributes.push(KeyValue::new("gen_ai.operation.name", operation(&exchange.asked)));
     for (name, value) in [
         ("gen_ai.provider.name", super::provider(exchange)),
-        ("gen_ai.request.model", &record.model),
-        ("gen_ai.response.model", &record.vendor_model),
-        ("wharfinger.request.id", &record.request_id),
-        ("wharfinger.route", &record.route),
-        ("wharfinger.asset", &record.asset),
-        ("wharfinger.key", &record.key_name),
-        ("wharfinger.backend", &record.backend),
+        ("gen_ai.request.model", record.model.as_str()),
+        ("gen_ai.response.model", record.vendor_model.as_str()),
+        ("wharfinger.request.id", record.request_id.as_str()),
+        ("wharfinger.route", record.route.as_str()),
+        ("wharfinger.asset", record.asset.as_str()),
+        ("wharfinger.key", record.key_name.as_str()),
+        ("wharfinger.backend", record.backend.as_str()),
         ("wharfinger.cache", record.cache.as_str()),
-        ("wharfinger.refused_by", &record.refused_by),
+        ("wharfinger.refused_by", record.refused_by.as_str()),
         ("wharfinger.usage.source", record.source.as_str()),
         ("wharfinger.outcome", record.outcome.as_str()),
     ] {

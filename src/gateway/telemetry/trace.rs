@@ -3,9 +3,9 @@
 use crate::base::BackendId;
 use crate::gateway::balance::mixed;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
-use opentelemetry::Context;
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
@@ -31,7 +31,8 @@ impl Trace {
         // The fixed bits of a UUID are no chance.
         let span = SpanId::from_bytes(mixed(span).to_be_bytes());
         if headers.contains_key(TRACEPARENT) {
-            let extracted = TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers));
+            let extracted =
+                TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers));
             let caller = extracted.span().span_context().clone();
             if caller.is_valid() {
                 return caller.is_sampled().then(|| Self {

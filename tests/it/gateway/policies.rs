@@ -348,9 +348,8 @@ async fn sizes_are_bounded_and_replies_capped() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_set_aside_for_a_prompt_follows_what_the_vendor_reports_and_what_is_charged_does_not() {
-    let (period, input_tokens) = (Period::Month, Some(1_000_000));
-    let quota = Quota { period, input_tokens, tokens: None, output_tokens: None, requests: None };
-    let world = World::with(vec![token_limit(TokenLimit { quotas: vec![quota], ..TokenLimit::default() })]).await;
+    let limit = TokenLimit { input_tokens_per_minute: Some(1_000_000), ..TokenLimit::default() };
+    let world = World::with(vec![token_limit(limit)]).await;
     let body = chat("where is berth nine");
     let left = |exchange: &Exchange| header(exchange, "x-ratelimit-remaining-tokens").unwrap().parse::<u64>().unwrap();
     let settled = |usage: Usage, source| {

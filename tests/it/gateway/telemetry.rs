@@ -64,7 +64,10 @@ async fn a_request_is_a_span_in_its_callers_trace_and_each_attempt_one_below_it(
     let attempts: Vec<_> = spans.iter().filter(|span| span.kind == SpanKind::Client as i32).collect();
     assert!(attempts.iter().all(|span| span.parent_span_id == own.span_id));
     let [failed, served] = attempts[..] else { panic!("{spans:?}") };
-    assert_eq!((attribute(failed, "wharfinger.backend").as_str(), attribute(failed, "error.type").as_str()), ("bad", "500"));
+    assert_eq!(
+        (attribute(failed, "wharfinger.backend").as_str(), attribute(failed, "error.type").as_str()),
+        ("bad", "500")
+    );
     for (name, value) in [
         ("gen_ai.operation.name", "chat"),
         ("gen_ai.provider.name", "openai"),

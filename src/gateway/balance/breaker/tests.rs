@@ -177,7 +177,9 @@ fn trips_are_remembered_and_one_that_is_extended_stays_one() {
     let mut story = Story::new(settings());
     story.record(Pass::Usual, wait(5_000)).after(1_000).record(Pass::Usual, wait(9_000));
     let begin = story.begin;
-    let trips = |story: &Story| story.breaker.trips().iter().map(|trip| (trip.at - begin, trip.until - begin)).collect::<Vec<_>>();
+    let trips = |story: &Story| {
+        story.breaker.trips().iter().map(|trip| (trip.at - begin, trip.until - begin)).collect::<Vec<_>>()
+    };
     assert_eq!(trips(&story), [(Duration::ZERO, Duration::from_secs(10))]);
 
     for _ in 0..40 {

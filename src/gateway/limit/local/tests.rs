@@ -1,5 +1,6 @@
 //! The promises of counters in this process.
 
+use super::super::{Limit, Measure, Spent};
 use super::*;
 use crate::gateway::settings::Period;
 use time::macros::datetime;
