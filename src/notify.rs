@@ -60,6 +60,12 @@ kinds! {
     ApprovalApproved => "approval.approved",
     /// An approval was refused, or changes were asked for.
     ApprovalRejected => "approval.rejected",
+    /// Somebody asked to call an asset through the gateway.
+    AccessRequested => "access.requested",
+    /// Access to an asset was approved.
+    AccessApproved => "access.approved",
+    /// Access to an asset was declined.
+    AccessDeclined => "access.declined",
     /// What was approved is not what runs any more.
     AssetDrifted => "asset.drifted",
     /// A run of an upstream source failed.

@@ -70,6 +70,13 @@ pub struct Key {
     live_secrets: i64,
 }
 
+impl NewKeyText {
+    /// A key of a person's own.
+    pub(super) fn own(key: ApiKey, text: &str) -> Self {
+        Self { key: Key::of(key, &[]), text: text.to_owned() }
+    }
+}
+
 /// A key that was just made, with its text: this answer is the only one that has it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct NewKeyText {

@@ -5,6 +5,7 @@
 
 #![expect(unused_qualifications, reason = "the macro that describes a handler repeats its types in full")]
 
+mod access;
 mod answer;
 mod approvals;
 mod assets;
@@ -132,6 +133,11 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(approvals::decide),
         routes!(approvals::withdraw),
         routes!(approvals::orphans),
+        routes!(access::list, access::request),
+        routes!(access::find),
+        routes!(access::decide),
+        routes!(access::withdraw),
+        routes!(access::make_key),
         routes!(reindex::reindex),
         routes!(gateway::credential::list),
         routes!(gateway::credential::find, gateway::credential::put, gateway::credential::delete),

@@ -95,6 +95,24 @@ impl Auth {
         }
     }
 
+    /// The actor as it is with this key of its own, whose text need not be known for that: to try what the key may do.
+    ///
+    /// # Errors
+    /// 404 when it has no such live key; 401 without a credential; 403 when it came with a key that is meant for
+    /// something else.
+    pub async fn with_own_key(&self, actor: &Actor, id: KeyId) -> Result<Actor, Problem> {
+        let user = self.own(actor)?;
+        let key = key::find(&self.db.read, id).await?.filter(|key| key.user_id == Some(user));
+        let found = match key {
+            Some(key) => self.actor_of_key(key.key_id).await?,
+            None => None,
+        };
+        let (mut with_key, _) = found.ok_or_else(missing)?;
+        with_key.request_id.clone_from(&actor.request_id);
+        with_key.address = actor.address;
+        Ok(with_key)
+    }
+
     /// Gives a key a second text; the older ones work for `overlap` longer.
     ///
     /// # Errors
@@ -157,8 +175,29 @@ impl Auth {
         Ok(key)
     }
 
+    /// Makes a key of the actor's own in the caller's transaction; its text is in the answer and nowhere else.
+    ///
+    /// # Errors
+    /// As [`Auth::create_key`].
+    pub async fn create_own_key_in(
+        &self,
+        conn: &mut sqlx::PgConnection,
+        actor: &Actor,
+        new: &NewKey,
+    ) -> Result<(KeyId, SecretKey), Problem> {
+        let user = self.own(actor)?;
+        let secret = SecretKey::generate();
+        let id = key::insert(&mut *conn, new, Some(user), &key::hash(secret.reveal()), self.clock.now()).await?;
+        let after = json!({"name": new.name, "holder": holder_text(new), "scopes": new.scopes});
+        self.note_key(conn, actor, "key.create", (&new.name, id, None), Some(after)).await?;
+        Ok((id, secret))
+    }
+
     /// The person whose own keys these are; a key that is meant for something else makes no keys.
-    fn own(&self, actor: &Actor) -> Result<crate::base::UserId, Problem> {
+    ///
+    /// # Errors
+    /// 401 without a credential; 403 for who is no person, and for a key with scopes.
+    pub fn own(&self, actor: &Actor) -> Result<crate::base::UserId, Problem> {
         if !actor.key_scopes().is_empty() {
             return Err(Problem::forbidden("This key is meant for something else than managing keys.")
                 .with_kind("key-scope")

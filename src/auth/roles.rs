@@ -106,6 +106,32 @@ impl Auth {
         Ok(made)
     }
 
+    /// Gives a person a role in the caller's transaction, as [`Auth::assign_role`] does; after its commit
+    /// [`Auth::roles_changed`] is to be called.
+    ///
+    /// # Errors
+    /// As [`Auth::assign_role`].
+    pub async fn assign_role_in(
+        &self,
+        conn: &mut PgConnection,
+        actor: &Actor,
+        (role, user, scope): (Role, UserId, Scope),
+        expires_at: Option<OffsetDateTime>,
+    ) -> Result<RoleAssignment, Problem> {
+        actor.require(Permission::GovernWorkspace, scope)?;
+        let (by, now) = (actor.to_string(), self.clock.now());
+        let given = (role, Holder::User(user), scope);
+        let id = role_assignment::upsert(&mut *conn, given, &by, expires_at, now).await?;
+        let made = role_assignment::find(&mut *conn, id).await?.ok_or_else(Problem::internal)?;
+        self.note_role(conn, actor, "role.assign", &made).await?;
+        Ok(made)
+    }
+
+    /// What is remembered of credentials is asked anew: roles were given in a transaction that is committed now.
+    pub fn roles_changed(&self) {
+        self.remembered.changed();
+    }
+
     /// Takes a role back.
     ///
     /// # Errors

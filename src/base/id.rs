@@ -49,6 +49,7 @@ typed_id!(NoticeId, WebhookId, DeliveryId);
 typed_id!(InvitationId);
 typed_id!(UpstreamId, UpstreamRunId, RegistryViewId);
 typed_id!(ApprovalId, CommentId);
+typed_id!(AccessRequestId);
 
 /// The name of a workspace, an environment or a metadata schema: `a-z`, digits and inner hyphens, 1 to 63 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, sqlx::Type)]

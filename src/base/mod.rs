@@ -26,10 +26,10 @@ pub use embedded_postgres::EmbeddedPostgres;
 pub use error::{FieldError, Problem};
 pub use http_client::{Fetched, HttpClient, Posted, use_tls};
 pub use id::{
-    ApprovalId, AssetId, AuditId, BackendId, CommentId, CredentialId, DefinitionId, DeliveryId, DeploymentId,
-    EnvironmentId, GroupId, InvitationId, KeyId, MetadataSchemaId, Name, NoticeId, PolicyId, PoolId, PriceId,
-    RegistryViewId, RoleAssignmentId, RouteId, ServiceAccountId, SessionId, Slug, UpstreamId, UpstreamRunId, UserId,
-    VersionId, WebhookId, WorkspaceId,
+    AccessRequestId, ApprovalId, AssetId, AuditId, BackendId, CommentId, CredentialId, DefinitionId, DeliveryId,
+    DeploymentId, EnvironmentId, GroupId, InvitationId, KeyId, MetadataSchemaId, Name, NoticeId, PolicyId, PoolId,
+    PriceId, RegistryViewId, RoleAssignmentId, RouteId, ServiceAccountId, SessionId, Slug, UpstreamId, UpstreamRunId,
+    UserId, VersionId, WebhookId, WorkspaceId,
 };
 pub use json::{JsonError, parse_strict};
 pub use nearest::nearest;

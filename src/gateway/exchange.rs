@@ -4,6 +4,7 @@ use super::policy::Held;
 use super::settings::OnDisconnect;
 use super::snapshot::{Backend, Route, Snapshot};
 use super::telemetry::Trace;
+use super::witness::Witness;
 use crate::auth::Actor;
 use crate::wire::call::{Call, Dialect};
 use crate::wire::usage::Usage;
@@ -52,6 +53,8 @@ pub struct Exchange {
     pub held: Vec<Held>,
     /// The policy that refused it, or would have in shadow.
     pub refused_by: Option<Arc<str>>,
+    /// Told at its end what became of it, where somebody asked for that.
+    pub witness: Option<Box<Witness>>,
 }
 
 /// What is asked for.

@@ -4,6 +4,7 @@
 //! there is, keeps it in Postgres, and swaps one immutable snapshot on every replica when it changes. The traffic side reads
 //! the snapshot and nothing else: no database stands in the path of a request.
 
+pub mod access;
 mod admin;
 pub mod balance;
 pub mod cache;
@@ -23,8 +24,9 @@ pub mod tokens;
 mod traffic;
 pub mod upstream;
 pub mod usage;
+pub mod witness;
 
-pub use admin::{Applied, Applying, Import, Imported, Put, Source, Stored};
+pub use admin::{Applied, Applying, Import, Imported, Put, Rehearsed, Source, Stored};
 pub use credential::{Credential, CredentialError, Secret};
 pub use snapshot::{Backend, Parts, Policy, Pool, PoolMember, Route, Snapshot, asset_of};
 pub use traffic::{LiveBackend, LiveTrip, ReplyBody, Traffic};

@@ -117,6 +117,15 @@ impl Snapshot {
         self.routes.values()
     }
 
+    /// The routes that belong to an asset of the catalog, by name.
+    #[must_use]
+    pub fn routes_of_asset(&self, workspace: &str, asset: &str) -> Vec<&Arc<Route>> {
+        let mut routes: Vec<_> =
+            self.routes.values().filter(|route| route.asset() == Some((workspace, asset))).collect();
+        routes.sort_unstable_by(|one, other| (&one.owner, &one.name).cmp(&(&other.owner, &other.name)));
+        routes
+    }
+
     /// In no order.
     pub fn policies(&self) -> impl Iterator<Item = &Arc<Policy>> {
         self.policies.values()

@@ -5,6 +5,7 @@ use crate::auth::{Actor, Auth, Identity, Permission, Scope};
 use crate::base::Problem;
 use crate::catalog::Catalog;
 use crate::door::{Caller, Failure, PublicUrl, cookie};
+use crate::gateway::Gateway;
 use askama::Template;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::response::{IntoResponse, Response};
@@ -26,6 +27,8 @@ pub struct Layout {
     pub public_url: PublicUrl,
     /// How many requests for approval wait for the reader; none for those who decide on none.
     pub waiting: Option<i64>,
+    /// How many requests for access wait for the reader; none for those who decide on none.
+    pub access_waiting: Option<i64>,
 }
 
 /// Where in the site a page is; the navigation marks it.
@@ -38,6 +41,8 @@ pub enum Place {
     Gateway,
     /// Only linked for those who know a workspace from within.
     Approvals,
+    /// Only linked for those who decide, and from the account's menu.
+    Access,
     #[default]
     Elsewhere,
 }
@@ -71,6 +76,7 @@ impl Layout {
             request_id,
             public_url,
             waiting: None,
+            access_waiting: None,
         }
     }
 
@@ -98,6 +104,11 @@ impl Layout {
         self.place == Place::Approvals
     }
 
+    #[must_use]
+    pub fn is_at_access(&self) -> bool {
+        self.place == Place::Access
+    }
+
     /// Who reads the page; none without a credential.
     #[must_use]
     pub fn holder(&self) -> Option<String> {
@@ -115,6 +126,7 @@ where
     Auth: FromRef<S>,
     PublicUrl: FromRef<S>,
     Catalog: FromRef<S>,
+    Gateway: FromRef<S>,
 {
     type Rejection = Failure;
 
@@ -130,9 +142,14 @@ where
             true => Catalog::from_ref(state).approvals_waiting(&actor).await.ok(),
             false => None,
         };
+        let access_waiting = match actor.may_somewhere(Permission::GovernWorkspace) {
+            true => Gateway::from_ref(state).access_waiting(&actor).await.ok().flatten(),
+            false => None,
+        };
         Ok(Self {
             may_be_signed_in: false,
             waiting,
+            access_waiting,
             theme: Theme::of_headers(&parts.headers),
             place: Place::default(),
             text: String::new(),

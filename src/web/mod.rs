@@ -4,6 +4,7 @@
 //! actor may see; the frame around it is the [`Layout`].
 
 mod about;
+mod access;
 mod account;
 mod admin;
 mod approvals;
@@ -68,13 +69,22 @@ pub fn router() -> Router<Handles> {
         .route("/workspaces/{workspace}/approval", post(approvals::set))
         .route("/approvals", get(approvals::queue))
         .route("/approvals/{approval}", get(approvals::show).post(approvals::submit))
+        .route("/access", get(access::list))
+        .route("/access/new", get(access::form).post(access::ask))
+        .route("/access/{request}", get(access::show))
+        .route("/access/{request}/decision", post(access::decide))
+        .route("/access/{request}/withdraw", post(access::withdraw))
+        .route("/access/{request}/key", post(access::make_key))
         .route("/feed.atom", get(changes::feed))
         .route("/audit", get(audit::show))
         .route("/gateway", get(|| async { axum::response::Redirect::to("/gateway/usage") }))
+        .route("/gateway/playground", get(gateway::show_playground).post(gateway::send_prompt))
         .route("/gateway/pools", get(gateway::show_pools))
         .route("/gateway/backends", get(gateway::show_backends))
         .route("/gateway/routes", get(gateway::show_routes))
         .route("/gateway/limits", get(gateway::show_limits))
+        .route("/gateway/{section}/new", get(gateway::new_thing))
+        .route("/gateway/{section}/edit", get(gateway::show_thing).post(gateway::submit_thing))
         .route("/gateway/drain", post(gateway::drain))
         .route("/gateway/import", post(gateway::import))
         .route("/about", get(about::about))

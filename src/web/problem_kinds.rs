@@ -54,6 +54,24 @@ pub(super) async fn list(layout: Layout) -> Result<Response, Failure> {
 /// By name.
 const KINDS: &[Kind] = &[
     Kind {
+        name: "access-asked",
+        status: 409,
+        meaning: "You asked for access to this already, and the request waits.",
+        help: "Wait for the decision, or withdraw the request to ask anew.",
+    },
+    Kind {
+        name: "access-held",
+        status: 409,
+        meaning: "Access was asked for to what may be called already.",
+        help: "Make a key for it; the problem says with which scope.",
+    },
+    Kind {
+        name: "access-not-possible",
+        status: 409,
+        meaning: "The request for access is closed, has ended in a key, or leads to what is not there any more.",
+        help: "Read the request; a new one can be made.",
+    },
+    Kind {
         name: "account-disabled",
         status: 403,
         meaning: "An administrator disabled this account.",

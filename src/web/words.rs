@@ -30,6 +30,14 @@ pub fn day(at: impl Borrow<OffsetDateTime>) -> String {
         .expect("the parts of this format are those of every time")
 }
 
+/// `26 Nov 2026, 00:58 UTC`.
+#[must_use]
+pub fn moment(at: impl Borrow<OffsetDateTime>) -> String {
+    at.borrow()
+        .format(format_description!("[day padding:none] [month repr:short] [year], [hour]:[minute] UTC"))
+        .expect("the parts of this format are those of every time")
+}
+
 /// `02:54:07`, in UTC.
 #[must_use]
 pub fn clock_time(at: impl Borrow<OffsetDateTime>) -> String {
@@ -148,6 +156,26 @@ pub fn day_or(at: impl Borrow<Option<OffsetDateTime>>, otherwise: &str) -> Strin
     at.borrow().map_or_else(|| otherwise.to_owned(), day)
 }
 
+/// The last day of something that ends then, where it may have no end, else this word: what ends at midnight ends with the
+/// day before.
+#[must_use]
+pub fn last_day_or(ends_at: impl Borrow<Option<OffsetDateTime>>, otherwise: &str) -> String {
+    ends_at.borrow().map_or_else(|| otherwise.to_owned(), |at| day(at - time::Duration::SECOND))
+}
+
+/// `12 ms`, `4.2 s`, `17 s`, `3 min`, `5 h`, `12 days`; minutes and what is longer are rounded up.
+#[must_use]
+pub fn duration(time: impl Borrow<std::time::Duration>) -> String {
+    let time = time.borrow();
+    match time.as_secs() {
+        0..10 => seconds(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
+        seconds @ 10..100 => format!("{seconds} s"),
+        seconds @ 100..5_400 => format!("{} min", seconds.div_ceil(60)),
+        seconds @ 5_400..172_800 => format!("{} h", seconds.div_ceil(3_600)),
+        seconds => format!("{} days", seconds.div_ceil(86_400)),
+    }
+}
+
 /// A browser by its `User-Agent`: `Firefox on Linux`; what is unknown stands as it came, cut short.
 #[must_use]
 pub fn browser(user_agent: &str) -> String {
@@ -242,6 +270,7 @@ mod tests {
             assert_eq!(ago(at, now), text);
         }
         assert_eq!(exact(datetime!(2026-01-02 11:00:01.5 UTC)), "2026-01-02T11:00:01Z");
+        assert_eq!(moment(datetime!(2026-01-02 11:00:01.5 UTC)), "2 Jan 2026, 11:00 UTC");
     }
 
     #[test]

@@ -175,3 +175,74 @@ if (theme && !document.documentElement.dataset.theme && matchMedia("(prefers-col
   const icon = theme.querySelector("use");
   icon.setAttribute("href", icon.getAttribute("href").replace(/#.*/, "#sun"));
 }
+
+// The playground: the answer appears as it comes. The form by itself brings the whole page.
+const prompting = document.querySelector("form[data-stream]");
+if (prompting) {
+  const answer = document.getElementById(prompting.dataset.stream);
+  const stop = prompting.querySelector("[data-stop]");
+  const send = prompting.querySelector("[type=submit]");
+  let running = null;
+
+  const busy = (is) => {
+    answer.setAttribute("aria-busy", String(is));
+    stop.hidden = !is;
+    send.disabled = is;
+  };
+
+  /** The events of a stream, each as its name and what its data says. */
+  async function* events(body) {
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      const parts = (rest + piece.value).split("\n\n");
+      rest = parts.pop();
+      for (const part of parts) {
+        const [, name, data] = part.match(/^event: (.*)\ndata: (.*)$/) ?? [];
+        if (name) yield [name, JSON.parse(data)];
+      }
+    }
+  }
+
+  prompting.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (running) return;
+    running = new AbortController();
+    const said = document.createElement("div");
+    said.className = "said panel";
+    answer.replaceChildren(said);
+    busy(true);
+    tell("The model was asked");
+    let isDone = false;
+    try {
+      const headers = { accept: "text/event-stream" };
+      const body = new URLSearchParams(new FormData(prompting));
+      const response = await fetch(prompting.action, { method: "POST", headers, body, signal: running.signal });
+      // Whoever is signed out meanwhile gets a page, which the form itself shows.
+      if (!response.headers.get("content-type")?.startsWith("text/event-stream")) return prompting.submit();
+      for await (const [name, data] of events(response.body)) {
+        if (name === "text") { said.append(data); continue; }
+        isDone = true;
+        const found = new DOMParser().parseFromString(policy.createHTML(data), "text/html");
+        if (!said.textContent) said.remove();
+        answer.append(...found.body.childNodes);
+        tell("The answer is complete");
+      }
+    } catch (error) {
+      if (error.name !== "AbortError") console.warn(error);
+    }
+    if (!isDone) {
+      const words = document.createElement("p");
+      words.className = "soft gap";
+      words.textContent = running.signal.aborted
+        ? "Stopped. What had come by then counts as used; the usage page has the account of it."
+        : "The connection broke off.";
+      if (!said.textContent) said.remove();
+      answer.append(words);
+      tell(words.textContent);
+    }
+    running = null;
+    busy(false);
+  });
+  stop.addEventListener("click", () => running?.abort());
+}

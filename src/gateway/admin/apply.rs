@@ -3,7 +3,7 @@
 use super::super::settings::{Action, Book, File, Section, Settings, Step, check, plan};
 use super::rights::{self, Right};
 use super::write::{Deed, Edit, referenced};
-use super::{Gateway, store};
+use super::{Gateway, Put, store};
 use crate::auth::Actor;
 use crate::base::{FieldError, Problem, Sealed};
 use std::collections::{BTreeSet, HashMap};
@@ -27,7 +27,37 @@ pub struct Applied {
     pub warnings: Vec<String>,
 }
 
+/// What one write would do.
+#[derive(Clone, Debug)]
+pub struct Rehearsed {
+    /// The settings as they are; none of a new thing.
+    pub before: Option<serde_json::Value>,
+    pub after: serde_json::Value,
+    /// What is most likely a slip.
+    pub warnings: Vec<String>,
+}
+
 impl Gateway {
+    /// What [`Gateway::put`] would do, refused as it would be; nothing is written.
+    ///
+    /// # Errors
+    /// As [`Gateway::put`].
+    pub async fn rehearse_put(&self, actor: &Actor, put: Put<'_>) -> Result<Rehearsed, Problem> {
+        let mut conn = self.inner.db.read.acquire().await?;
+        let (book, _) = store::load(&mut conn).await?;
+        let sealed = store::secrets(&mut conn).await?;
+        let owner = rights::owner(&book, actor, put.workspace, Right::Manage)?;
+        let (section, name) = (put.settings.section(), put.name.to_owned());
+        let before = book.find(section, &owner, &name).map(|thing| thing.settings.to_value());
+        let deed = Deed::Put { settings: put.settings, secret: None, if_match: put.if_match };
+        let edits = [Edit { section, owner, name, deed, at: "body".to_owned() }];
+        let (after, _) = self.rehearsed(&book, &edits, &sealed)?;
+        self.refuse_missing_assets(&mut conn, &edits).await?;
+        let thing = after.find(section, &edits[0].owner, &edits[0].name).ok_or_else(Problem::internal)?;
+        let warnings = self.warnings(&after, thing).into_iter().map(|one| one.message).collect();
+        Ok(Rehearsed { before, after: thing.settings.to_value(), warnings })
+    }
+
     /// Brings the settings to what the file says, all of it or nothing. A second time it changes nothing.
     ///
     /// # Errors

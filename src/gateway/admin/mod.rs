@@ -8,7 +8,7 @@ mod rights;
 mod sealing;
 mod write;
 
-pub use apply::{Applied, Applying};
+pub use apply::{Applied, Applying, Rehearsed};
 pub use import::{Import, Imported, Source};
 pub use write::Stored;
 

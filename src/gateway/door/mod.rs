@@ -6,12 +6,14 @@
 
 mod body;
 mod error;
+mod inside;
 mod path;
 
 use super::exchange::{Asked, Exchange, Reply};
 use super::settings;
 use super::tokens::estimate_aside;
 use super::traffic::{ReplyBody, Traffic};
+use super::{Route, Snapshot};
 use crate::auth::Actor;
 use crate::base::Problem;
 use crate::wire::call::{Call, CallError, Dialect};
@@ -24,6 +26,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use inside::{Inside, ask};
 pub use path::is_ours;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -106,10 +109,8 @@ impl Asking<'_> {
             Target::Call { dialect, model } => {
                 let body = body::read(body, &headers, &self.traffic.config().limits).await.map_err(plainly)?;
                 let call = Call::read(dialect, &body, model.as_deref()).map_err(|error| plainly(unreadable(error)))?;
-                let route =
-                    snapshot.route_for_model(&caller, &call.model).ok_or_else(|| plainly(no_model(&call.model)))?;
-                check_dialect(route, dialect).map_err(plainly)?;
-                (route.clone(), Asked::Model(call), body)
+                let route = called(&snapshot, &caller, &call).map_err(plainly)?;
+                (route, Asked::Model(call), body)
             }
             Target::Rest { workspace, asset, path } => {
                 let route = snapshot.route_for_rest(&caller, &workspace, &asset).cloned();
@@ -119,14 +120,31 @@ impl Asking<'_> {
                 (route, Asked::Rest { method, path }, body)
             }
         };
+        let counts = matches!(&asked, Asked::Model(call) if call.dialect == Dialect::CountTokens);
+        let exchange = self.exchange(caller, headers, snapshot, route, asked, body).map_err(plainly)?;
+        if counts && !self.traffic.counts_upstream(&exchange) {
+            return Ok(counted(&exchange).await);
+        }
+        self.traffic.answer(exchange).await
+    }
+
+    /// The exchange of a request that leads to this route.
+    fn exchange(
+        &self,
+        caller: Arc<Actor>,
+        mut headers: HeaderMap,
+        snapshot: Arc<Snapshot>,
+        route: Arc<Route>,
+        asked: Asked,
+        body: Bytes,
+    ) -> Result<Exchange, Problem> {
         if route.settings.disabled {
             let words = format!("The route {} is switched off.", route.name);
             let problem = Problem::unavailable(words).with_kind("route-disabled");
-            return Err(plainly(problem.with_help("Ask the owner of the route.")));
+            return Err(problem.with_help("Ask the owner of the route."));
         }
-        let counts = matches!(&asked, Asked::Model(call) if call.dialect == Dialect::CountTokens);
         let trace = self.traffic.trace(&mut headers);
-        let exchange = Exchange {
+        Ok(Exchange {
             id: self.id.clone(),
             begun: self.begun,
             at: self.traffic.clock().now(),
@@ -134,7 +152,7 @@ impl Asking<'_> {
             ip: self.ip,
             headers,
             trace,
-            snapshot: snapshot.clone(),
+            snapshot,
             route,
             asked,
             body,
@@ -147,11 +165,8 @@ impl Asking<'_> {
             reply: Reply::default(),
             held: Vec::new(),
             refused_by: None,
-        };
-        if counts && !self.traffic.counts_upstream(&exchange) {
-            return Ok(counted(&exchange).await);
-        }
-        self.traffic.answer(exchange).await
+            witness: None,
+        })
     }
 
     async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Actor>, Problem> {
@@ -186,6 +201,13 @@ fn credential(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     Ok(found)
 }
 
+/// The route that answers a call, in the dialect it is asked in.
+fn called(snapshot: &Snapshot, caller: &Actor, call: &Call) -> Result<Arc<Route>, Problem> {
+    let route = snapshot.route_for_model(caller, &call.model).ok_or_else(|| no_model(&call.model))?;
+    check_dialect(route, call.dialect)?;
+    Ok(route.clone())
+}
+
 /// What the actor may not call is not there, in the same words.
 fn no_model(model: &str) -> Problem {
     Problem::not_found(format!("There is no model {model} here that you may call."))
@@ -201,7 +223,7 @@ fn unreadable(error: CallError) -> Problem {
     }
 }
 
-fn check_dialect(route: &super::Route, dialect: Dialect) -> Result<(), Problem> {
+fn check_dialect(route: &Route, dialect: Dialect) -> Result<(), Problem> {
     let as_set = match dialect {
         Dialect::Chat => settings::Dialect::OpenaiChat,
         Dialect::Responses => settings::Dialect::OpenaiResponses,
@@ -224,7 +246,7 @@ async fn counted(exchange: &Exchange) -> Response<ReplyBody> {
 }
 
 fn models(
-    models: &[(&str, &Arc<super::Route>)],
+    models: &[(&str, &Arc<Route>)],
     is_anthropic: bool,
     one: Option<String>,
 ) -> Result<Response<ReplyBody>, Problem> {

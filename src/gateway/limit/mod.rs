@@ -69,6 +69,7 @@ impl Span {
         match self {
             Self::Sliding(60_000) => "a minute".to_owned(),
             Self::Sliding(3_600_000) => "an hour".to_owned(),
+            Self::Sliding(ms) if ms % 60_000 == 0 => format!("{} minutes", ms / 60_000),
             Self::Sliding(ms) => format!("{} s", f64::from(ms) / 1_000.0),
             Self::Fixed(Period::Hour) => "an hour".to_owned(),
             Self::Fixed(period) => format!("a {}", period.as_str()),

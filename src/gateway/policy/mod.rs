@@ -26,6 +26,7 @@ use super::snapshot::Route;
 use super::telemetry::Telemetry;
 use super::tokens::{Allowances, Corrections};
 use super::usage::{BudgetNotices, Budgets, Ledger, LedgerSettings, Retention};
+use super::witness::Verdict;
 use crate::base::{Clock, Config, Database, Egress, Otlp, PolicyId, Problem};
 use crate::embed::Embedder;
 use bytes::Bytes;
@@ -329,15 +330,27 @@ impl Chain {
     /// The refusal. Whatever the outcome, the exchange is settled by [`Chain::settle`].
     pub async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
         for Acting { policy, any } in self.policies.iter() {
+            let held = exchange.held.len();
             if !CallFacts::of(exchange).meets(&policy.settings.when) {
+                exchange.note(policy, Verdict::NotMeant, held);
                 continue;
             }
             match any.admit(exchange).await {
-                Ok(Admission::Continue) => {}
-                Ok(answer) => return Ok(answer),
-                Err(_) if policy.settings.shadow => shadowed(exchange, &policy.name),
+                Ok(Admission::Continue) => {
+                    let is_shadowed = policy.settings.shadow && exchange.refused_by.as_deref() == Some(policy.name.as_str());
+                    exchange.note(policy, if is_shadowed { Verdict::WouldRefuse } else { Verdict::LetThrough }, held);
+                }
+                Ok(answer) => {
+                    exchange.note(policy, Verdict::Answered, held);
+                    return Ok(answer);
+                }
+                Err(_) if policy.settings.shadow => {
+                    shadowed(exchange, &policy.name);
+                    exchange.note(policy, Verdict::WouldRefuse, held);
+                }
                 Err(problem) => {
                     exchange.refused_by = Some(policy.name.as_str().into());
+                    exchange.note(policy, Verdict::Refused, held);
                     return Err(problem);
                 }
             }
@@ -350,7 +363,7 @@ impl Chain {
         for Acting { any, .. } in self.policies.iter().rev() {
             any.settle(&mut exchange, &settlement).await;
         }
-        recorded::record(&exchange, &settlement, &self.services);
+        recorded::record(&mut exchange, &settlement, &self.services);
     }
 }
 

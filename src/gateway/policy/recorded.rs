@@ -7,8 +7,11 @@ use crate::gateway::exchange::{Asked, Ending, Exchange, Settlement, UsageSource}
 use crate::gateway::limit::Facts;
 use crate::gateway::usage::{CacheUse, Outcome, Source, UsageRecord};
 
-/// Writes the record of an exchange that is settled, and learns how long prompts and replies are.
-pub(super) fn record(exchange: &Exchange, settlement: &Settlement, services: &Services) {
+/// Writes the record of an exchange that is settled, tells it to who asked for it, and learns how long prompts and replies
+/// are.
+pub(super) fn record(exchange: &mut Exchange, settlement: &Settlement, services: &Services) {
+    let witness = exchange.witness.take();
+    let exchange = &*exchange;
     let facts = CallFacts::of(exchange);
     let is_known = matches!(settlement.source, UsageSource::Reported | UsageSource::Counted);
     if let Some(call) = exchange.call().filter(|_| settlement.ending == Ending::Served && is_known) {
@@ -21,7 +24,7 @@ pub(super) fn record(exchange: &Exchange, settlement: &Settlement, services: &Se
     {
         services.corrections.learn(backend.id, &call.model, counted, settlement.usage.input);
     }
-    if services.ledger.is_none() && services.telemetry.is_none() {
+    if services.ledger.is_none() && services.telemetry.is_none() && witness.is_none() {
         return;
     }
 
@@ -91,6 +94,9 @@ pub(super) fn record(exchange: &Exchange, settlement: &Settlement, services: &Se
     }
     if let Some(ledger) = &services.ledger {
         ledger.record(&record);
+    }
+    if let Some(witness) = witness {
+        witness.tell(exchange, record, &services.limits);
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Asked, answer};
 use crate::base::Limit;
 use crate::catalog::{Definition, Deployment, Visibility};
 use crate::door::Failure;
+use crate::gateway::access::{AccessState, Standing};
 use crate::web::{Layout, markdown, words};
 use crate::wire::{Contact, Finding, Severity};
 use askama::Template;
@@ -42,6 +43,10 @@ struct Page<'a> {
     links: Vec<Outward>,
     packages: Vec<String>,
     metadata: Vec<(String, Outward)>,
+    /// Where the model can be tried.
+    playground: Option<String>,
+    /// How the reader stands to it, where a route of the gateway leads to it.
+    standing: Standing,
 }
 
 /// A link away from here, or only its words when it leads nowhere safe.
@@ -119,7 +124,12 @@ pub(super) async fn show(asked: Asked) -> Result<Response, Failure> {
         text.map_or_else(|| Outward::address(&doc.url), |text| Outward::new(text, Some(&doc.url)))
     }));
 
+    let playground = crate::web::gateway::playground_path(&asked.handles.traffic, actor, &asked.workspace, &asked.name);
+    let place = (asset.workspace.as_str(), asset.name.as_str());
+    let standing = asked.handles.gateway.standing(actor, place, asset.asset_id).await?;
     let page = Page {
+        playground,
+        standing,
         about: if about.trim() == asset.summary.trim() { String::new() } else { markdown::render(about) },
         is_cut,
         lines: operations.iter().take(LINES).map(|one| Line::of(one, &frame.pages, asset.kind)).collect(),

@@ -1,10 +1,11 @@
 //! `/gateway/backends`: what the gateway sends to; and the import of another.
 
-use super::{anchor, capacity, workspace};
+use super::{anchor, capacity, edit_link, workspace};
+use crate::auth::Actor;
 use crate::base::{HttpClient, Problem, Slug};
 use crate::catalog::{Catalog, NewDefinition};
 use crate::door::{Failure, PublicUrl, fetch_definition};
-use crate::gateway::settings::{BackendSettings, BreakerSettings, Owner};
+use crate::gateway::settings::{BackendSettings, BreakerSettings, Owner, Thing};
 use crate::gateway::{Gateway, Import, Source};
 use crate::web::layout::{Layout, Place, page};
 use crate::web::same_origin;
@@ -35,6 +36,7 @@ struct Row {
     capacity: String,
     breaker: String,
     drained: bool,
+    edit: Option<String>,
 }
 
 /// What the import's form holds; the key is never written back.
@@ -78,7 +80,7 @@ pub async fn show(layout: Layout, State(gateway): State<Gateway>) -> Result<Resp
 
 async fn listed(layout: Layout, gateway: &Gateway, form: Form, problem: Option<Problem>) -> Result<Response, Failure> {
     let book = gateway.readable(&layout.actor).await?;
-    let backends = book.backends().map(|(thing, settings)| row(&thing.owner, &thing.name, settings)).collect();
+    let backends = book.backends().map(|(thing, settings)| row(&layout.actor, thing, settings)).collect();
     let looks_after_all = Gateway::may_manage(&layout.actor, &Owner::Instance);
     let may_import = layout.actor.may_somewhere(crate::auth::Permission::ManageGateway);
     let left_out = if looks_after_all { gateway.left_out() } else { Vec::new() };
@@ -91,7 +93,8 @@ async fn listed(layout: Layout, gateway: &Gateway, form: Form, problem: Option<P
     Ok(answer)
 }
 
-fn row(owner: &Owner, name: &str, settings: &BackendSettings) -> Row {
+fn row(actor: &Actor, thing: &Thing, settings: &BackendSettings) -> Row {
+    let (owner, name) = (&thing.owner, &thing.name);
     let models: Vec<_> = settings.models.keys().take(6).map(String::as_str).collect();
     let models = match settings.models.len() {
         0 => "all that are asked for".to_owned(),
@@ -100,7 +103,8 @@ fn row(owner: &Owner, name: &str, settings: &BackendSettings) -> Row {
     };
     Row {
         anchor: anchor(owner, name),
-        name: name.to_owned(),
+        name: name.clone(),
+        edit: edit_link(actor, thing),
         workspace: workspace(owner),
         url: settings.url.clone(),
         provider: settings.provider.as_str(),

@@ -1,10 +1,13 @@
 //! `/gateway/limits`: the policies in words, and what each counter holds now.
 
-use super::{anchor, workspace};
+use super::{anchor, edit_link, may_make, workspace};
+use crate::auth::Actor;
 use crate::door::Failure;
 use crate::gateway::Gateway;
+use crate::gateway::limit::{Limit, Measure, Span};
+use crate::gateway::policy::Services;
 use crate::gateway::settings::{
-    Book, Condition, Owner, PolicySettings, Quota, Reach, Rule, Section, Thing, TokenLimit,
+    Book, Condition, Owner, PolicySettings, Quota, Reach, Rule, Section, Settings, Thing, TokenLimit,
 };
 use crate::web::layout::{Layout, Place, page};
 use crate::web::words;
@@ -18,6 +21,11 @@ struct Limits {
     layout: Layout,
     policies: Vec<Row>,
     left_out: Vec<String>,
+    may_make: bool,
+    counters: Vec<Counter>,
+    /// How many more counters there are.
+    more: usize,
+    prices: Vec<Price>,
 }
 
 struct Row {
@@ -28,17 +36,48 @@ struct Row {
     counted: String,
     place: String,
     shadow: bool,
+    edit: Option<String>,
+}
+
+/// What a limit has counted for one value of its key.
+struct Counter {
+    policy: String,
+    anchor: String,
+    value: String,
+    /// `1,234 of 20,000 tokens in a minute`
+    words: String,
+    /// Of a hundred, at most that.
+    part: f64,
+    class: &'static str,
+    state: String,
+}
+
+struct Price {
+    model: String,
+    workspace: Option<String>,
+    input: String,
+    output: String,
+    cached: String,
+    edit: Option<String>,
 }
 
 /// `GET /gateway/limits`.
-pub async fn show(layout: Layout, State(gateway): State<Gateway>) -> Result<Response, Failure> {
+pub async fn show(
+    layout: Layout,
+    State(gateway): State<Gateway>,
+    State(services): State<Services>,
+) -> Result<Response, Failure> {
     let book = gateway.readable(&layout.actor).await?;
-    let policies = book.policies().map(|(thing, settings)| row(&book, thing, settings)).collect();
+    let actor = &layout.actor;
+    let policies = book.policies().map(|(thing, settings)| row(actor, &book, thing, settings)).collect();
+    let (counters, more) = counters(actor, &book, &services);
+    let prices = book.things.iter().filter_map(|thing| price(actor, thing)).collect();
+    let may_make = may_make(actor);
     let left_out = if Gateway::may_manage(&layout.actor, &Owner::Instance) { gateway.left_out() } else { Vec::new() };
-    page(&Limits { layout: layout.at(Place::Gateway), policies, left_out })
+    page(&Limits { layout: layout.at(Place::Gateway), policies, left_out, may_make, counters, more, prices })
 }
 
-fn row(book: &Book, thing: &Thing, settings: &PolicySettings) -> Row {
+fn row(actor: &Actor, book: &Book, thing: &Thing, settings: &PolicySettings) -> Row {
     Row {
         anchor: anchor(&thing.owner, &thing.name),
         name: thing.name.clone(),
@@ -47,7 +86,75 @@ fn row(book: &Book, thing: &Thing, settings: &PolicySettings) -> Row {
         counted: counted(&settings.rule),
         place: place(book, thing, settings),
         shadow: settings.shadow,
+        edit: edit_link(actor, thing),
     }
+}
+
+/// What the limits of policies that the reader looks after have counted on this replica, those with the least room first;
+/// and how many more there are.
+fn counters(actor: &Actor, book: &Book, services: &Services) -> (Vec<Counter>, usize) {
+    const MOST: usize = 50;
+    let managed: Vec<(String, &Thing)> = book
+        .policies()
+        .filter(|(thing, _)| Gateway::may_manage(actor, &thing.owner))
+        .map(|(thing, _)| (format!("{}/", thing.id), thing))
+        .collect();
+    let mut found = Vec::new();
+    let mut more = 0;
+    for view in services.limits.counters() {
+        let Some((_, thing)) = managed.iter().find(|(start, _)| view.limit.id.starts_with(start)) else { continue };
+        if found.len() == MOST {
+            more += 1;
+            continue;
+        }
+        let (words, counted) = (counter_words(&view.limit, view.used), view.used + view.reserved);
+        let part = (counted as f64 / view.limit.most.max(1) as f64 * 100.0).min(100.0);
+        let class = if part >= 100.0 {
+            "bad"
+        } else if part >= 80.0 {
+            "warn"
+        } else {
+            "ok"
+        };
+        let state = match (class, view.limit.span) {
+            ("bad", Span::AtOnce) => "full".to_owned(),
+            (_, Span::AtOnce) => String::new(),
+            ("bad", _) => format!("used up; all free again in {}", words::duration(view.reset)),
+            _ => format!("all free again in {}", words::duration(view.reset)),
+        };
+        let (policy, anchor) = (thing.name.clone(), anchor(&thing.owner, &thing.name));
+        found.push(Counter { policy, anchor, value: view.value.to_string(), words, part, class, state });
+    }
+    (found, more)
+}
+
+/// `1,234 of 20,000 tokens in a minute`, `800.40 of 1,000.00 in a month`, `1 of 4 requests at once`.
+pub(super) fn counter_words(limit: &Limit, used: u64) -> String {
+    let amount = |amount: u64| match limit.measure {
+        Measure::Cost => words::money(i64::try_from(amount).unwrap_or(i64::MAX)),
+        _ => words::number(amount),
+    };
+    let unit = match limit.measure {
+        Measure::Cost => String::new(),
+        measure => format!(" {}", measure.as_str()),
+    };
+    let time = match limit.span {
+        Span::AtOnce => "at once".to_owned(),
+        span => format!("in {}", span.words()),
+    };
+    format!("{} of {}{unit} {time}", amount(used), amount(limit.most))
+}
+
+fn price(actor: &Actor, thing: &Thing) -> Option<Price> {
+    let Settings::Price(price) = &thing.settings else { return None };
+    Some(Price {
+        model: thing.name.clone(),
+        workspace: workspace(&thing.owner),
+        input: price.input.to_string(),
+        output: price.output.to_string(),
+        cached: price.cached_input.map_or_else(|| "as input".to_owned(), |price| price.to_string()),
+        edit: edit_link(actor, thing),
+    })
 }
 
 fn counted(rule: &Rule) -> String {
@@ -60,7 +167,7 @@ fn counted(rule: &Rule) -> String {
 }
 
 /// What a rule does, in a sentence or two.
-fn says(rule: &Rule) -> String {
+pub(super) fn says(rule: &Rule) -> String {
     match rule {
         Rule::TokenLimit(limit) => token_limit(limit),
         Rule::RequestRate(rate) => format!("{} requests in {}", figure(rate.requests), rate.per),
@@ -86,7 +193,9 @@ fn says(rule: &Rule) -> String {
         }
         Rule::Headers(_) => "sets and removes headers".to_owned(),
         Rule::Content(content) => {
-            format!("{} patterns are blocked, {} masked", content.blocked.len(), content.masks.len())
+            let blocked = words::count(content.blocked.len(), "pattern is refused", "patterns are refused");
+            let masked = words::count(content.masks.len(), "is hidden", "are hidden");
+            format!("{blocked}, {masked} from the backend")
         }
         Rule::GuardHook(hook) => format!("asks {}", hook.url),
         Rule::SemanticCache(cache) => {
@@ -168,7 +277,6 @@ fn place(book: &Book, policy: &Thing, settings: &PolicySettings) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::settings::Settings;
     use serde_json::json;
 
     #[test]

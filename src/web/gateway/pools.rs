@@ -1,6 +1,6 @@
 //! `/gateway/pools`: what each pool's members do now, why breakers opened, and the way to take one out by hand.
 
-use super::{anchor, capacity, workspace};
+use super::{anchor, capacity, edit_link, may_make, workspace};
 use crate::base::{Clock, PoolId, Problem};
 use crate::door::{Failure, PublicUrl};
 use crate::gateway::settings::{Affinity, Book, Owner, PoolSettings, Section, Serves, Settings, Strategy, Thing};
@@ -20,6 +20,7 @@ struct Pools {
     pools: Vec<Row>,
     left_out: Vec<String>,
     may_drain: bool,
+    may_make: bool,
     now: OffsetDateTime,
 }
 
@@ -32,6 +33,7 @@ struct Row {
     /// How a member is chosen.
     order: String,
     members: Vec<MemberRow>,
+    edit: Option<String>,
 }
 
 struct MemberRow {
@@ -83,6 +85,7 @@ pub async fn show(
             workspace: workspace(&thing.owner),
             serves: serves(&book, thing),
             order: order(settings),
+            edit: edit_link(&layout.actor, thing),
             members: settings
                 .members
                 .iter()
@@ -99,7 +102,8 @@ pub async fn show(
         .collect();
     let may_drain = pools.iter().flat_map(|pool| &pool.members).any(|member| member.may_drain);
     let left_out = if Gateway::may_manage(&layout.actor, &Owner::Instance) { gateway.left_out() } else { Vec::new() };
-    page(&Pools { layout: layout.at(Place::Gateway), pools, left_out, may_drain, now: clock.now() })
+    let may_make = may_make(&layout.actor);
+    page(&Pools { layout: layout.at(Place::Gateway), pools, left_out, may_drain, may_make, now: clock.now() })
 }
 
 impl MemberRow {
@@ -119,7 +123,10 @@ impl MemberRow {
         }
         self.busy = live.busy.to_string();
         if !live.latency.is_zero() {
-            self.latency = format!("{} ms", live.latency.as_millis());
+            self.latency = match live.latency.as_millis() {
+                0 => "< 1 ms".to_owned(),
+                ms => words::seconds(i64::try_from(ms).unwrap_or(i64::MAX)),
+            };
         }
         self
     }

@@ -1,6 +1,7 @@
 //! `/gateway/routes`: what callers may ask for, and what stands in between.
 
-use super::{anchor, workspace};
+use super::{anchor, edit_link, may_make, workspace};
+use crate::auth::Actor;
 use crate::door::{Failure, PublicUrl};
 use crate::gateway::Gateway;
 use crate::gateway::settings::{Book, Callers, Owner, Reach, RouteSettings, Section, Serves, Thing};
@@ -16,6 +17,7 @@ struct Routes {
     routes: Vec<Row>,
     left_out: Vec<String>,
     commands: String,
+    may_make: bool,
 }
 
 struct Row {
@@ -31,6 +33,7 @@ struct Row {
     /// Path and name of its asset.
     asset: Option<(String, String)>,
     disabled: bool,
+    edit: Option<String>,
 }
 
 /// `GET /gateway/routes`.
@@ -40,16 +43,17 @@ pub async fn show(
     State(url): State<PublicUrl>,
 ) -> Result<Response, Failure> {
     let book = gateway.readable(&layout.actor).await?;
-    let routes = book.routes().map(|(thing, settings)| row(&book, thing, settings)).collect();
+    let routes = book.routes().map(|(thing, settings)| row(&layout.actor, &book, thing, settings)).collect();
     let left_out = if Gateway::may_manage(&layout.actor, &Owner::Instance) { gateway.left_out() } else { Vec::new() };
     let commands = format!(
         "export WHARFINGER_URL={} WHARFINGER_KEY=whf_...\nwharfinger export --gateway -o gateway.yaml\nwharfinger apply -f gateway.yaml",
         url.as_str()
     );
-    page(&Routes { layout: layout.at(Place::Gateway), routes, left_out, commands })
+    let may_make = may_make(&layout.actor);
+    page(&Routes { layout: layout.at(Place::Gateway), routes, left_out, commands, may_make })
 }
 
-fn row(book: &Book, thing: &Thing, settings: &RouteSettings) -> Row {
+fn row(actor: &Actor, book: &Book, thing: &Thing, settings: &RouteSettings) -> Row {
     let answers = match &settings.serves {
         Serves::Models(models) => models.clone(),
         Serves::Rest(asset) => vec![match thing.owner.workspace_name() {
@@ -74,6 +78,7 @@ fn row(book: &Book, thing: &Thing, settings: &RouteSettings) -> Row {
         },
         asset: asset.map(|(workspace, name)| (crate::web::asset_path(workspace, name), format!("{workspace} {name}"))),
         disabled: settings.disabled,
+        edit: edit_link(actor, thing),
     }
 }
 

@@ -19,6 +19,8 @@ enum Needs {
     Credential,
     /// To be a person.
     Person,
+    /// To be a person, and to see the asset.
+    PersonWithSight,
     /// To see the asset.
     Sight,
     /// To know of the workspace.
@@ -84,6 +86,16 @@ const ROUTES: &[(&str, &str, &str, Needs)] = &[
     ("post", "/api/v1/approvals/{approval}/comments", r#"{"body": "Why?"}"#, InsideAny(&[ReviewAssets, WriteCatalog])),
     ("post", "/api/v1/approvals/{approval}/decision", r#"{"verdict": "approve", "digest": "00"}"#, InsideAny(&[ReviewAssets])),
     ("post", "/api/v1/approvals/{approval}/withdraw", "", InsideAny(&[WriteCatalog])),
+    // Requests for access: of those which are not there nobody is told more.
+    ("get", "/api/v1/access-requests", "", Credential),
+    ("post", "/api/v1/access-requests", r#"{"workspace": "WORKSPACE", "asset": "ASSET", "purpose": "To try"}"#, PersonWithSight),
+    ("get", "/api/v1/access-requests/{request}", "", AnothersOwn),
+    ("post", "/api/v1/access-requests/{request}/decision", r#"{"approve": true}"#, AnothersOwn),
+    ("post", "/api/v1/access-requests/{request}/withdraw", "", AnothersOwn),
+    ("post", "/api/v1/access-requests/{request}/key", r#"{"name": "k"}"#, AnothersOwn),
+    ("get", "/access", "", Credential),
+    ("get", "/access/{request}", "", AnothersOwn),
+    ("post", "/access/{request}/decision", "do=approve", AnothersOwn),
     ("get", "/api/v1/workspaces/{workspace}/assets/{name}", "", Sight),
     ("patch", "/api/v1/workspaces/{workspace}/assets/{name}", r#"{"title": "T"}"#, ForAsset(WriteCatalog)),
     ("delete", "/api/v1/workspaces/{workspace}/assets/{name}", "", ForAsset(WriteCatalog)),
@@ -254,6 +266,9 @@ impl Asker<'_> {
                 }
             }
             Sight => or(self.sees(spot), 404),
+            PersonWithSight if self.anonymous => 401,
+            PersonWithSight if self.root => 403,
+            PersonWithSight => or(self.sees(spot), 404),
             Acquaintance => or(self.knows(spot), 404),
             _ if !named => 401,
             Inside => or(self.inside(spot), 404),
@@ -394,6 +409,7 @@ async fn every_role_gets_of_every_route_what_the_table_allows() {
                     .replace("{key}", NONE)
                     .replace("{assignment}", NONE)
                     .replace("{session}", NONE)
+                    .replace("{request}", NONE)
                     .replace("{webhook}", NONE)
                     .replace("{delivery}", NONE)
                     .replace("{upstream}", "absent");

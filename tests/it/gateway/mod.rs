@@ -1,5 +1,6 @@
 //! The gateway: traffic, its limits and its record.
 
+mod access;
 mod cache_threshold;
 mod cached;
 mod clients;
@@ -8,6 +9,7 @@ mod house;
 mod killed;
 mod ledger;
 mod planted_secrets;
+mod playground;
 mod policies;
 mod rest;
 mod rolling;

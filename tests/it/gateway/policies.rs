@@ -93,6 +93,7 @@ impl World {
             reply: Reply::default(),
             held: Vec::new(),
             refused_by: None,
+            witness: None,
         })
     }
 

@@ -1,0 +1,406 @@
+//! `/gateway/{section}/new` and `/gateway/{section}/edit`: forms that make, change and delete pools, routes, policies,
+//! backends and prices, with the checks and messages of REST. What would change is shown before it is saved.
+//!
+//! A form knows places of the settings ([`forms`]); what it does not know it keeps. The same settings can be written as
+//! YAML instead.
+
+mod field;
+mod forms;
+mod input;
+mod plan;
+mod rules;
+
+use super::anchor;
+use crate::auth::Permission;
+use crate::base::{FieldError, Problem};
+use crate::door::{Failure, Path, segment};
+use crate::gateway::settings::{Book, Owner, RuleKind, Section, Settings, Thing};
+use crate::gateway::{Gateway, Put};
+use crate::web::account::to;
+use crate::web::fields::Fields;
+use crate::web::layout::{Layout, Place, page};
+use crate::wire::yaml;
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use field::place;
+use forms::{KINDS, groups};
+use http::StatusCode;
+use input::{Input, Shown};
+use plan::{Plan, plan};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Debug, Deserialize)]
+pub(in crate::web) struct Sections {
+    section: String,
+}
+
+#[derive(Template)]
+#[template(path = "gateway/edit.html")]
+struct Editor {
+    layout: Layout,
+    section: Section,
+    kind: Option<RuleKind>,
+    /// Its owner and name; none of a new thing.
+    stored: Option<(Owner, String)>,
+    revision: Option<i64>,
+    name: String,
+    workspace: String,
+    /// Where a new thing may belong: value and words.
+    places: Vec<(String, String)>,
+    groups: Vec<ShownGroup>,
+    /// In place of the groups.
+    yaml: Option<String>,
+    plan: Option<Plan>,
+    problem: Option<Problem>,
+    /// Complaints that stand beside no field.
+    elsewhere: Vec<FieldError>,
+}
+
+struct ShownGroup {
+    title: &'static str,
+    folded: bool,
+    fields: Vec<Shown>,
+}
+
+#[derive(Template)]
+#[template(path = "gateway/kinds.html")]
+struct Kinds {
+    layout: Layout,
+    workspace: String,
+    kinds: &'static [(RuleKind, &'static str, &'static str)],
+}
+
+impl Editor {
+    /// The tab that lists such things.
+    fn tab(&self) -> &'static str {
+        list(self.section)
+    }
+
+    fn title(&self) -> String {
+        let what = self.kind.and_then(|kind| KINDS.iter().find(|(one, ..)| *one == kind));
+        let what = what.map_or(self.section.as_str(), |(_, title, _)| title).to_lowercase();
+        match &self.stored {
+            Some((_, name)) => format!("{} {name}", crate::web::words::capital(&what)),
+            None => format!("New {what}"),
+        }
+    }
+
+    fn wrong(&self, field: &str) -> Option<&str> {
+        let errors = self.problem.iter().flat_map(|problem| &problem.errors);
+        let mut errors = errors.filter(|error| error.location.strip_prefix("body.") == Some(field));
+        errors.next().map(|error| error.message.as_str())
+    }
+
+    fn name_label(&self) -> &'static str {
+        if self.section == Section::Price { "Model" } else { "Name" }
+    }
+}
+
+/// Where such things are listed.
+const fn list(section: Section) -> &'static str {
+    match section {
+        Section::Pool => "/gateway/pools",
+        Section::Route => "/gateway/routes",
+        Section::Policy | Section::Price => "/gateway/limits",
+        Section::Backend | Section::Credential => "/gateway/backends",
+    }
+}
+
+/// Where a thing is edited.
+pub(super) fn edit_path(thing: &Thing) -> String {
+    let workspace = thing.owner.workspace_name().map(|name| format!("&workspace={name}")).unwrap_or_default();
+    format!("/gateway/{}/edit?name={}{workspace}", thing.section().plural(), segment(&thing.name))
+}
+
+fn section(path: &Sections) -> Result<Section, Problem> {
+    let section = Section::ALL.into_iter().find(|one| one.plural() == path.section && *one != Section::Credential);
+    section.ok_or_else(|| Problem::not_found(format!("Nothing called {:?} is edited here.", path.section)))
+}
+
+fn kind_of(settings: &Settings) -> Option<RuleKind> {
+    match settings {
+        Settings::Policy(policy) => Some(policy.rule.kind()),
+        _ => None,
+    }
+}
+
+fn kind_named(name: &str) -> Option<RuleKind> {
+    KINDS.iter().map(|(kind, ..)| *kind).find(|kind| kind.as_str() == name)
+}
+
+/// `GET /gateway/{section}/new`, with `workspace`, and `kind` of a policy.
+pub(in crate::web) async fn new(
+    layout: Layout,
+    State(gateway): State<Gateway>,
+    Path(path): Path<Sections>,
+    axum::extract::RawQuery(query): axum::extract::RawQuery,
+) -> Result<Response, Failure> {
+    let section = section(&path)?;
+    layout.actor.require_somewhere(Permission::ManageGateway)?;
+    let asked = asked(query.as_deref());
+    let workspace = asked.get("workspace").to_owned();
+    let kind = kind_named(asked.get("kind"));
+    if section == Section::Policy && kind.is_none() {
+        return page(&Kinds { layout: layout.at(Place::Gateway), workspace, kinds: KINDS });
+    }
+    let value = unsaid(section, kind);
+    let mut filled = fields_of(section, kind, &value);
+    // A pool of the backend one comes from, a route of the pool.
+    let given = asked.names().filter(|name| !matches!(*name, "workspace" | "kind" | "name")).map(str::to_owned);
+    filled.extend(given.map(|name| (name.clone(), asked.get(&name).to_owned())).collect::<Vec<_>>());
+    let draft = Draft {
+        section,
+        kind,
+        stored: None,
+        workspace,
+        name: asked.get("name").to_owned(),
+        revision: None,
+        fields: Fields::of(filled),
+        yaml: (asked.get("as") == "yaml").then(|| yaml::emit(&value)),
+    };
+    draft.shown(layout, &gateway, None, None).await
+}
+
+/// `GET /gateway/{section}/edit`, with `name` and `workspace`; `as=yaml` for the settings as a text.
+pub(in crate::web) async fn show(
+    layout: Layout,
+    State(gateway): State<Gateway>,
+    Path(path): Path<Sections>,
+    axum::extract::RawQuery(query): axum::extract::RawQuery,
+) -> Result<Response, Failure> {
+    let section = section(&path)?;
+    let asked = asked(query.as_deref());
+    let workspace = Some(asked.get("workspace")).filter(|workspace| !workspace.is_empty());
+    let found = gateway.find(&layout.actor, section, workspace, asked.get("name")).await?.thing;
+    if !Gateway::may_manage(&layout.actor, &found.owner) {
+        layout.actor.require_somewhere(Permission::ManageGateway)?;
+        return Err(Failure(Problem::forbidden(format!("{} is looked after by others.", found.label()))));
+    }
+    let value = found.settings.to_value();
+    let kind = kind_of(&found.settings);
+    let draft = Draft {
+        section,
+        kind,
+        workspace: workspace.unwrap_or_default().to_owned(),
+        name: found.name.clone(),
+        revision: Some(found.revision),
+        fields: Fields::of(fields_of(section, kind, &value)),
+        yaml: (asked.get("as") == "yaml").then(|| yaml::emit(&value)),
+        stored: Some(found),
+    };
+    draft.shown(layout, &gateway, None, None).await
+}
+
+/// `POST /gateway/{section}/edit`: shows what would change, saves it, or deletes the thing.
+pub(in crate::web) async fn submit(
+    layout: Layout,
+    State(gateway): State<Gateway>,
+    Path(path): Path<Sections>,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    let section = section(&path)?;
+    layout.actor.require_somewhere(Permission::ManageGateway)?;
+    let (workspace, name) = (fields.get("workspace").to_owned(), fields.get("name").to_owned());
+    let owner = Some(workspace.as_str()).filter(|workspace| !workspace.is_empty());
+    let revision: Option<i64> = fields.get("revision").parse().ok();
+    let stored = match revision {
+        // It may be gone meanwhile; what was written is kept all the same.
+        Some(_) => gateway.find(&layout.actor, section, owner, &name).await.ok().map(|stored| stored.thing),
+        None => None,
+    };
+    let is_delete = fields.get("do") == "delete";
+    let kind = kind_named(fields.get("kind"));
+    let yaml = fields.filled("yaml");
+    let draft =
+        Draft { section, kind, stored, workspace: workspace.clone(), name: name.clone(), revision, yaml, fields };
+    if is_delete {
+        return match gateway.delete(&layout.actor, section, owner, &name, revision).await {
+            Ok(()) => Ok(to(list(section))),
+            Err(problem) => draft.shown(layout, &gateway, None, Some(problem)).await,
+        };
+    }
+    let settings = match draft.settings() {
+        Ok(settings) => settings,
+        Err(problem) => return draft.shown(layout, &gateway, None, Some(problem)).await,
+    };
+    let put = Put { workspace: owner, name: &name, settings, if_match: revision };
+    if let (None, true) = (revision, gateway.find(&layout.actor, section, owner, &name).await.is_ok()) {
+        let taken = Problem::invalid_field("body.name", "this name is taken; choose another, or edit what has it");
+        return draft.shown(layout, &gateway, None, Some(taken)).await;
+    }
+    if draft.fields.get("do") == "save" {
+        return match gateway.put(&layout.actor, put).await {
+            Ok(saved) => {
+                Ok(to(&format!("{}#{}", list(section), segment(&anchor(&saved.thing.owner, &saved.thing.name)))))
+            }
+            Err(problem) => draft.shown(layout, &gateway, None, Some(problem)).await,
+        };
+    }
+    match gateway.rehearse_put(&layout.actor, put).await {
+        Ok(rehearsed) => draft.shown(layout, &gateway, Some(plan(rehearsed)), None).await,
+        Err(problem) => draft.shown(layout, &gateway, None, Some(problem)).await,
+    }
+}
+
+/// What is being written.
+struct Draft {
+    section: Section,
+    kind: Option<RuleKind>,
+    stored: Option<Thing>,
+    workspace: String,
+    name: String,
+    revision: Option<i64>,
+    fields: Fields,
+    yaml: Option<String>,
+}
+
+impl Draft {
+    /// The settings that are written.
+    fn settings(&self) -> Result<Settings, Problem> {
+        let value = match &self.yaml {
+            Some(text) => {
+                yaml::parse(text).map_err(|error| Problem::invalid_field("body.yaml", error.to_string()))?.value
+            }
+            None => self.value()?,
+        };
+        Settings::read(self.section, value).map_err(|error| {
+            let path = error.path().to_string();
+            let place = if path == "." { "body".to_owned() } else { format!("body.{path}") };
+            Problem::invalid_field(place, error.inner().to_string())
+        })
+    }
+
+    /// What is stored, with what the form says in its places.
+    fn value(&self) -> Result<Value, Problem> {
+        let mut value = match &self.stored {
+            Some(stored) => stored.settings.to_value(),
+            None => json!({}),
+        };
+        let mut wrong = Vec::new();
+        for field in groups(self.section, self.kind).into_iter().flat_map(|group| group.fields) {
+            match field.read(&self.fields) {
+                Ok(said) => place(&mut value, field.path, said),
+                Err(FieldError { location, message, .. }) => {
+                    wrong.push(FieldError::new(format!("body.{location}"), message));
+                }
+            }
+        }
+        if let (Some(kind), Value::Object(map)) = (self.kind, &mut value) {
+            map.entry("rule").or_insert_with(|| json!({kind.as_str(): {}}));
+        }
+        match wrong.first() {
+            None => Ok(value),
+            Some(first) => Err(Problem::invalid(format!("{}: {}.", first.location, first.message)).with_errors(wrong)),
+        }
+    }
+
+    async fn shown(
+        self,
+        layout: Layout,
+        gateway: &Gateway,
+        plan: Option<Plan>,
+        problem: Option<Problem>,
+    ) -> Result<Response, Failure> {
+        if let Some(problem) = &problem
+            && matches!(problem.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+        {
+            return Err(Failure(problem.clone()));
+        }
+        let book = gateway.readable(&layout.actor).await?;
+        let owner = Some(self.workspace.as_str()).filter(|workspace| !workspace.is_empty());
+        let owner = book.owner(owner).unwrap_or_default();
+        let errors: Vec<FieldError> = problem
+            .iter()
+            .flat_map(|problem| &problem.errors)
+            .map(|error| FieldError::new(error.location.trim_start_matches("body.").to_owned(), error.message.clone()))
+            .collect();
+        let shown_groups: Vec<ShownGroup> = match self.yaml {
+            Some(_) => Vec::new(),
+            None => groups(self.section, self.kind)
+                .into_iter()
+                .map(|group| {
+                    let fields: Vec<Shown> = group
+                        .fields
+                        .iter()
+                        .map(|field| Shown::of(field, &self.fields, &book, &owner, &errors))
+                        .collect();
+                    let folded = group.folded && fields.iter().all(|field| field.is_empty() && field.wrong.is_none());
+                    ShownGroup { title: group.title, folded, fields }
+                })
+                .collect(),
+        };
+        let has_place = |error: &FieldError| {
+            let fields = groups(self.section, self.kind).into_iter().flat_map(|group| group.fields);
+            self.yaml.is_none() && fields.into_iter().any(|field| field.is_at(&error.location))
+                || matches!(error.location.as_str(), "name" | "yaml" | "workspace")
+        };
+        let elsewhere = errors.iter().filter(|error| !has_place(error)).cloned().collect();
+        let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+        let editor = Editor {
+            places: places(&layout, &book),
+            layout: layout.at(Place::Gateway),
+            section: self.section,
+            kind: self.kind,
+            // What is edited stays so when it was deleted meanwhile.
+            stored: self.revision.map(|_| (owner, self.name.clone())),
+            revision: self.revision,
+            name: self.name,
+            workspace: self.workspace,
+            groups: shown_groups,
+            yaml: self.yaml,
+            plan,
+            problem,
+            elsewhere,
+        };
+        let mut answer = page(&editor)?;
+        *answer.status_mut() = status;
+        Ok(answer)
+    }
+}
+
+/// Where the reader may put a new thing.
+fn places(layout: &Layout, book: &Book) -> Vec<(String, String)> {
+    let mut places = Vec::new();
+    if Gateway::may_manage(&layout.actor, &Owner::Instance) {
+        places.push((String::new(), "the instance, for everybody".to_owned()));
+    }
+    for (id, name) in &book.workspaces {
+        let owner = Owner::Workspace { id: *id, name: name.clone() };
+        if Gateway::may_manage(&layout.actor, &owner) {
+            places.push((name.to_string(), format!("workspace {name}")));
+        }
+    }
+    places
+}
+
+/// What a form starts from: where a setting has no value unsaid, the usual one.
+fn unsaid(section: Section, kind: Option<RuleKind>) -> Value {
+    match (section, kind) {
+        (_, Some(RuleKind::TokenLimit)) => json!({"rule": {"tokenLimit": {"counterKey": "{key}"}}}),
+        (_, Some(RuleKind::RequestRate)) => json!({"rule": {"requestRate": {"counterKey": "{key}", "per": "1m"}}}),
+        (_, Some(RuleKind::Budget)) => json!({"rule": {"budget": {"counterKey": "{workspace}", "period": "month"}}}),
+        (_, Some(RuleKind::SemanticCache)) => {
+            json!({"rule": {"semanticCache": {"threshold": 0.95, "ttl": "1h", "maxMessages": 10}}})
+        }
+        (_, Some(RuleKind::PromptLog)) => {
+            json!({"rule": {"promptLog": {"requests": true, "responses": true, "maxBytes": 32_768, "retention": "30d", "percentage": 100}}})
+        }
+        (_, Some(kind)) => json!({"rule": {kind.as_str(): {}}}),
+        (Section::Backend, None) => json!({"provider": "openai"}),
+        _ => json!({}),
+    }
+}
+
+fn fields_of(section: Section, kind: Option<RuleKind>, value: &Value) -> Vec<(String, String)> {
+    let mut filled = Vec::new();
+    for field in groups(section, kind).into_iter().flat_map(|group| group.fields) {
+        field.write(value, &mut filled);
+    }
+    filled
+}
+
+fn asked(query: Option<&str>) -> Fields {
+    Fields::of(url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect())
+}
