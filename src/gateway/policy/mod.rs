@@ -337,7 +337,8 @@ impl Chain {
             }
             match any.admit(exchange).await {
                 Ok(Admission::Continue) => {
-                    let is_shadowed = policy.settings.shadow && exchange.refused_by.as_deref() == Some(policy.name.as_str());
+                    let is_shadowed =
+                        policy.settings.shadow && exchange.refused_by.as_deref() == Some(policy.name.as_str());
                     exchange.note(policy, if is_shadowed { Verdict::WouldRefuse } else { Verdict::LetThrough }, held);
                 }
                 Ok(answer) => {
