@@ -22,7 +22,7 @@ def access():
         if n < WORKSPACES / 2:  # Half of them are the reader's.
             ask(service, "POST", "/api/v1/role-assignments",
                 {"role": "reader", "holderKind": "service-account", "holder": account["name"], "workspace": f"team-{n}"})
-    key = ask(service, "POST", "/api/v1/keys", {"name": "bench", "serviceAccount": account["name"], "scopes": ["catalog:read"]})["secret"]
+    key = ask(service, "POST", "/api/v1/keys", {"name": "bench", "serviceAccount": account["name"], "scopes": ["catalog:read"]})["text"]
     time.sleep(5)
     names = [json.loads(line)["name"] for line in open(service.data / "servers.jsonl")]
     dice = random.Random(3)

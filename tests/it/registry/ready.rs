@@ -29,7 +29,7 @@ async fn a_ready_answer_is_the_answer_of_the_long_way_under_an_id_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_ready_answer_is_for_those_who_say_nothing_of_themselves() {
+async fn each_gets_the_ready_answer_of_what_they_may_see() {
     let app = TestApp::start().await;
     app.admin().publish(&server("com.example/alpha", "1.0.0")).await.expect(200);
     let private = json!({"visibility": "private"});
@@ -56,4 +56,25 @@ async fn a_ready_answer_is_gone_with_what_it_told_of() {
     app.admin().delete(address).await.expect(204);
 
     app.stranger().get(&path).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_key_that_was_taken_back_gets_no_ready_answer() {
+    let app = TestApp::start_running().await;
+    app.admin().publish(&server("com.example/alpha", "1.0.0")).await.expect(200);
+    let private = json!({"visibility": "private"});
+    app.admin().patch("/api/v1/workspaces/default/assets/com.example%2Falpha", &private).await.expect(200);
+    let made = app.admin().post("/api/v1/keys", &json!({"name": "reader", "role": "reader", "workspace": "default"}));
+    let made = made.await.expect(201).json();
+    let reader = app.with_key(made["text"].as_str().unwrap());
+    let path = at("com.example/alpha", "latest");
+    for _ in 0..3 {
+        reader.get(&path).await.expect(200);
+    }
+
+    app.admin().delete(&format!("/api/v1/keys/{}", made["id"].as_str().unwrap())).await.expect(204);
+
+    for _ in 0..3 {
+        reader.get(&path).await.expect(401);
+    }
 }
