@@ -30,7 +30,7 @@ class Vendor:
         (self.home / "nginx.conf").write_text(
             f"worker_processes 2; daemon off; pid {self.home}/pid; error_log {self.home}/error.log;\n"
             "worker_rlimit_nofile 60000; events { worker_connections 30000; }\n"
-            "http { access_log off; keepalive_requests 1000000000;\n"
+            "http { access_log off; keepalive_requests 1000000000; map_hash_bucket_size 128;\n"
             f' map $http_authorization $known {{ default 0; "Bearer {ADMIN}" 1; }}\n'
             f" upstream mock {{ server 127.0.0.1:{self.port}; keepalive 64; keepalive_requests 1000000000; }}\n"
             f" server {{ listen 127.0.0.1:{self.nginx_port} backlog=16384; location / {{ if ($known = 0) {{ return 401; }}\n"
