@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -65,7 +66,10 @@ async fn serve_with(config: Config, storage: &Storage, listener: TcpListener, st
     worker::start(&handles, &tasks, &end_tasks);
     announce(&public_url, made.as_deref());
 
-    server::serve(listener, doors(handles.clone()), handles.config.clone(), &handles.liveness, stop).await;
+    // They outlive what is settled after the last answer.
+    let lanes = Arc::new(server::Lanes::start().context("the threads of the connections could not be started")?);
+    let doors = doors(handles.clone());
+    server::serve(listener, doors, handles.config.clone(), &handles.liveness, stop, lanes.clone()).await;
 
     tracing::info!("Stopping");
     end_tasks.cancel();
@@ -78,6 +82,7 @@ async fn serve_with(config: Config, storage: &Storage, listener: TcpListener, st
         let _ = tokio::task::spawn_blocking(move || telemetry.close()).await;
     }
     handles.db.close().await;
+    drop(lanes);
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod http_client;
 mod id;
 mod json;
+pub mod lane;
 mod nearest;
 mod network;
 mod otlp;

@@ -13,14 +13,12 @@ use super::{
 };
 use crate::auth::Actor;
 use axum::{Router, body::Body, extract::ConnectInfo, response::Response, routing::future::RouteFuture};
-use futures::future::{Either, Ready};
 use http::{HeaderValue, Method, Request, header};
 use metrics::Histogram;
 use std::{
     convert::Infallible,
     net::SocketAddr,
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
     time::Instant,
 };
 use tower::Service;
@@ -63,20 +61,16 @@ impl From<Router> for Front {
     }
 }
 
-impl Service<Request<Body>> for Front {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Either<Ready<Result<Response, Infallible>>, RouteFuture<Infallible>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<Request<Body>>::poll_ready(&mut self.router, cx)
+impl Front {
+    /// The answer to a request, where it lies ready; takes some microseconds.
+    #[must_use]
+    pub fn ready(&self, request: &Request<Body>) -> Option<Response> {
+        self.ready.as_ref().and_then(|ready| ready.answer(request))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match self.ready.as_ref().and_then(|ready| ready.answer(&request)) {
-            Some(response) => Either::Left(futures::future::ready(Ok(response))),
-            None => Either::Right(self.router.call(request)),
-        }
+    /// The answer to a request, the long way.
+    pub fn route(&self, request: Request<Body>) -> RouteFuture<Infallible> {
+        self.router.clone().call(request)
     }
 }
 

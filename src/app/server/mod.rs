@@ -4,6 +4,7 @@
 mod caps;
 mod framing;
 mod guarded;
+mod lanes;
 
 use crate::{
     base::{Config, Problem},
@@ -12,6 +13,8 @@ use crate::{
 };
 use axum::{BoxError, Router, body::Body, extract::ConnectInfo};
 use bytes::Bytes;
+pub use lanes::Lanes;
+
 use caps::{Caps, Full, Place};
 use futures::FutureExt;
 use futures::future::Either;
@@ -37,7 +40,6 @@ use std::{
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::Service;
 
 /// When to stop: `gently` lets what was begun be finished, `now` does not.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +67,7 @@ struct Server {
     builder: Builder<TokioExecutor>,
     config: Arc<Config>,
     caps: Caps,
+    lanes: Arc<Lanes>,
     /// Cancelled when those who connect had better go elsewhere: each answer is then the last of its connection.
     leaving: CancellationToken,
     /// Cancelled when connections must finish what they have and take nothing new.
@@ -84,11 +87,13 @@ pub async fn serve(
     config: Arc<Config>,
     liveness: &Liveness,
     stop: &Stop,
+    lanes: Arc<Lanes>,
 ) {
     let server = Arc::new(Server {
         doors: doors.into(),
         builder: builder(&config),
         caps: Caps::new(&config),
+        lanes,
         leaving: CancellationToken::new(),
         drain: CancellationToken::new(),
         cut: CancellationToken::new(),
@@ -183,9 +188,12 @@ async fn accept(listener: &TcpListener, server: &Arc<Server>, connections: &Task
 
 fn take(server: &Arc<Server>, connections: &TaskTracker, stream: TcpStream, peer: SocketAddr) {
     match server.caps.enter(peer.ip()) {
-        Ok(place) => {
-            connections.spawn(connection(server.clone(), stream, peer, place));
-        }
+        Ok(place) => match stream.into_std() {
+            Ok(stream) => {
+                connections.spawn_on(connection(server.clone(), stream, peer, place), server.lanes.next());
+            }
+            Err(error) => tracing::debug!(error = %error, "A connection was gone at once"),
+        },
         Err(full) => refuse(stream, full),
     }
 }
@@ -213,14 +221,17 @@ fn refuse(stream: TcpStream, full: Full) {
     }
 }
 
-async fn connection(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, place: Place) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(error = %error, "A connection was gone at once");
-        return;
-    }
+async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: SocketAddr, place: Place) {
+    let stream = match TcpStream::from_std(stream).and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(error = %error, "A connection was gone at once");
+            return;
+        }
+    };
     let in_flight = InFlight::default();
     let stream = Guarded::new(stream, &server.config.limits, in_flight.clone());
-    let (doors, leaving) = (server.doors.clone(), server.leaving.clone());
+    let (doors, leaving, lanes) = (server.doors.clone(), server.leaving.clone(), server.lanes.clone());
     let has_goaway = Arc::new(AtomicBool::new(false));
     let (requests, goaway) = (in_flight.clone(), has_goaway.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -241,9 +252,20 @@ async fn connection(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, pl
             }
             _ => {
                 request.extensions_mut().insert(ConnectInfo(peer));
-                let answer = doors.router.clone().call(request.map(Body::new));
+                let request = request.map(Body::new);
+                let answer = match doors.router.ready(&request) {
+                    Some(response) => Either::Left(response),
+                    None => Either::Right(lanes.beside(doors.router.route(request))),
+                };
                 Either::Right(async move {
-                    let Ok(response) = answer.await;
+                    let response = match answer {
+                        Either::Left(response) => response,
+                        Either::Right(routed) => match routed.await {
+                            Ok(Ok(response)) => response,
+                            // Only at the end of the process: what panics is answered behind the router.
+                            Err(_) => std::future::pending().await,
+                        },
+                    };
                     response.map(Answer::Routed)
                 })
             }

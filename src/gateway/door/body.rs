@@ -9,6 +9,9 @@ use http_body_util::BodyExt;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
+/// Bodies up to this many bytes are copied.
+const SMALL: usize = 4 * 1024;
+
 /// # Errors
 /// 413 when it is too long, before it is read where it says so; 408 when it is too slow; 400 when it breaks off; 415 when
 /// it is packed.
@@ -51,7 +54,12 @@ where
     if first.len() as u64 > most.0 {
         return Err(too_long());
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    // A small body is copied out of the buffer of its connection, which would be held with it else.
+    Ok(match (rest.is_empty(), first.len() <= SMALL) {
+        (true, true) => Bytes::copy_from_slice(&first),
+        (true, false) => first,
+        (false, _) => rest.freeze(),
+    })
 }
 
 async fn next<B>(body: &mut B, until: Instant, idle: Duration) -> Result<Option<http_body::Frame<Bytes>>, Problem>

@@ -2,7 +2,7 @@
 
 use super::link::{AnswerBody, Link};
 use super::stream::{Stream, Tls};
-use crate::base::{Egress, trust};
+use crate::base::{Egress, lane, trust};
 use bytes::Bytes;
 use http::{HeaderValue, Request, response::Parts};
 use http_body_util::Full;
@@ -15,8 +15,10 @@ use url::Url;
 
 /// How long an idle connection is kept: vendors and balancers close theirs after a minute or more.
 const IDLE: Duration = Duration::from_secs(50);
-/// Idle connections kept for one origin.
+/// Idle connections kept for one origin and lane.
 const MOST_IDLE: usize = 1024;
+/// Further lanes share with the first ones.
+const LANES: usize = 64;
 
 /// All origins that backends have named.
 pub struct Origins {
@@ -32,7 +34,8 @@ pub struct Origin {
     tls: Option<Tls>,
     /// The value of the `Host` header.
     pub authority: HeaderValue,
-    idle: Mutex<Vec<Link>>,
+    /// By lane.
+    idle: [Mutex<Vec<Link>>; LANES],
     egress: Egress,
 }
 
@@ -95,8 +98,14 @@ impl Origins {
             }
         };
         let authority = HeaderValue::from_str(&authority).map_err(|_| "its host is no name")?;
-        let origin =
-            Arc::new(Origin { host: bare, port, tls, authority, idle: Mutex::default(), egress: self.egress.clone() });
+        let origin = Arc::new(Origin {
+            host: bare,
+            port,
+            tls,
+            authority,
+            idle: [const { Mutex::new(Vec::new()) }; LANES],
+            egress: self.egress.clone(),
+        });
         known.insert(key, origin.clone());
         Ok(origin)
     }
@@ -105,7 +114,10 @@ impl Origins {
     pub fn sweep(&self) {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for origin in known.values() {
-            origin.idle().retain(|link| link.idle_since.is_none_or(|since| since.elapsed() < IDLE));
+            for idle in &origin.idle {
+                let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+                idle.retain(|link| link.idle_since.is_none_or(|since| since.elapsed() < IDLE));
+            }
         }
     }
 }
@@ -178,7 +190,7 @@ impl Origin {
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Link>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle[lane::here() % LANES].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

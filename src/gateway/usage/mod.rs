@@ -192,10 +192,8 @@ impl Ledger {
 
     async fn insert(&self, portion: &Portion) -> sqlx::Result<()> {
         // What is no record is the rest of one that a crash cut off.
-        let good: Vec<Vec<u8>> = portion.lines.iter().filter(|line| is_record(line)).cloned().collect();
-        for line in portion.lines.iter().filter(|line| !is_record(line)) {
-            self.0.spool.set_aside(line);
-        }
+        let (good, torn): (Vec<_>, Vec<_>) = portion.lines.iter().cloned().partition(|line| is_whole(line));
+        torn.iter().for_each(|line| self.0.spool.set_aside(line));
         match store::insert(&self.0.db.write, &good).await {
             Ok(_) => Ok(()),
             Err(error) if is_refusal(&error) => {
@@ -260,8 +258,9 @@ impl Ledger {
     }
 }
 
-fn is_record(line: &[u8]) -> bool {
-    serde_json::from_slice::<UsageRecord>(line).is_ok()
+/// Whether a line is an object to its end; what else is wrong with it the database finds.
+fn is_whole(line: &[u8]) -> bool {
+    line.starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }
 
 /// SQLSTATE classes 22 and 23: the data is at fault, and trying again helps nothing.

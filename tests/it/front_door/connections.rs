@@ -12,7 +12,7 @@ use tokio::{
     task::JoinHandle,
 };
 use wharfinger::{
-    app::server::{Stop, serve},
+    app::server::{Lanes, Stop, serve},
     base::Config,
     door::Liveness,
 };
@@ -61,7 +61,8 @@ impl Server {
             );
         let (stop, liveness) = (Stop::default(), Liveness::default());
         let (ends, lives) = (stop.clone(), liveness.clone());
-        let running = tokio::spawn(async move { serve(listener, router, config, &lives, &ends).await });
+        let lanes = Arc::new(Lanes::start().unwrap());
+        let running = tokio::spawn(async move { serve(listener, router, config, &lives, &ends, lanes).await });
         Self { address, stop, liveness, running }
     }
 

@@ -64,8 +64,8 @@ async fn a_key_that_was_taken_back_gets_no_ready_answer() {
     app.admin().publish(&server("com.example/alpha", "1.0.0")).await.expect(200);
     let private = json!({"visibility": "private"});
     app.admin().patch("/api/v1/workspaces/default/assets/com.example%2Falpha", &private).await.expect(200);
-    let made = app.admin().post("/api/v1/keys", &json!({"name": "reader", "role": "reader", "workspace": "default"}));
-    let made = made.await.expect(201).json();
+    let wanted = json!({"name": "reader", "role": "reader", "workspace": "default"});
+    let made = app.admin().post("/api/v1/keys", &wanted).await.expect(201).json();
     let reader = app.with_key(made["text"].as_str().unwrap());
     let path = at("com.example/alpha", "latest");
     for _ in 0..3 {

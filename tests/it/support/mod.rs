@@ -23,9 +23,10 @@ pub use vendor_tls::{Authority, TlsVendor};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use time::macros::datetime;
 use tokio_util::sync::DropGuard;
-use wharfinger::app::server::{Stop, serve};
+use wharfinger::app::server::{Lanes, Stop, serve};
 use wharfinger::auth::{Actor, NewKey, Role};
 use wharfinger::base::{Clock, Config, Database, Slug};
 use wharfinger::door::Handles;
@@ -90,7 +91,7 @@ impl TestApp {
         let stop = Stop::default();
         let router = wharfinger::app::doors(handles.clone());
         let (config, liveness, ends) = (handles.config.clone(), handles.liveness.clone(), stop.clone());
-        tokio::spawn(async move { serve(listener, router, config, &liveness, &ends).await });
+        tokio::spawn(async move { serve(listener, router, config, &liveness, &ends, Arc::new(Lanes::none())).await });
         tokio::spawn(handles.auth.clone().follow_changes(stop.now.clone()));
         let http = reqwest::Client::new();
         Self { handles, clock, url, admin_key, http, _stop: stop.now.drop_guard() }
