@@ -115,7 +115,7 @@ pub(super) async fn named(conn: &mut PgConnection, sight: &Sight, name: &str) ->
 }
 
 /// How a list is narrowed; absent: not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CardFilter {
     pub workspace: Option<String>,
     pub kind: Option<Kind>,

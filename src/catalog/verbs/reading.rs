@@ -277,8 +277,9 @@ impl Catalog {
                 Some((at, id))
             }
         };
+        // Counted first: what changes meanwhile makes the count old, not the next one.
+        let total = self.length(&mut conn, &sight, filter).await?;
         let mut items = card::list(&mut conn, &sight, filter, before, to_i64(limit.0) + 1).await?;
-        let total = card::count(&mut conn, &sight, filter).await?;
         let more = items.len() > limit.0;
         items.truncate(limit.0);
         let next = items.last().filter(|_| more).map(|last| {
