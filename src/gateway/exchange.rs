@@ -96,6 +96,10 @@ pub trait ReplyFilter: Send + Sync {
     fn end(&mut self) -> Bytes {
         Bytes::new()
     }
+    /// Whether as many bytes go on as came.
+    fn keeps_length(&self) -> bool {
+        false
+    }
 }
 
 /// One try at one backend.

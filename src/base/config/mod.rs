@@ -221,8 +221,8 @@ settings! {
         max_connections_per_ip: u32 = "256";
         /// The most streams at once in one HTTP/2 connection.
         max_http2_streams: u32 = "128";
-        /// After the signal to stop: how long `/readyz` says 503 before the listener closes, so that a load balancer
-        /// looks elsewhere.
+        /// After the signal to stop: how long `/readyz` says 503 and each answer ends its connection before the listener
+        /// closes, so that a load balancer looks elsewhere; connections that rest are then kept for as long again.
         drain_delay: Duration = "0s";
         /// After the listener closed: how long requests under way may take to finish.
         drain_timeout: Duration = "30s";

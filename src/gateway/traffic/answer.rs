@@ -220,6 +220,13 @@ impl Traffic {
             // It tells of the body that GET would have.
             headers.insert(header::CONTENT_LENGTH, length.clone());
         }
+        // A model says what it was trained to say; what a REST API says is not known.
+        if outgoing.spoken.is_none() {
+            for hidden in outgoing.hidden() {
+                hidden.strip(&mut headers);
+                exchange.filters.push(Box::new(hidden));
+            }
+        }
         exchange.reply.content_type = headers.get(header::CONTENT_TYPE).cloned();
         exchange.answer_headers.iter().for_each(|change| change.apply(&mut headers));
         let backend = exchange.reply.backend.clone();
@@ -259,7 +266,10 @@ impl Traffic {
                 self.remember_response(exchange, &body);
             }
         }
-        let body = if status.is_success() { body } else { outgoing.without_credential(body) };
+        let mut body = body;
+        if !status.is_success() {
+            body = outgoing.hidden().fold(body, |body, hidden| hidden.masked(body));
+        }
         let asked = exchange.call().map(|call| (call.dialect, call.model.clone()));
         let mut body = match asked {
             Some((asked, model)) if asked != spoken => {

@@ -11,6 +11,7 @@
 mod answer;
 mod attempt;
 mod callers;
+mod hidden;
 mod live;
 mod order;
 mod outgoing;

@@ -1,5 +1,6 @@
 //! The request as it goes to a backend. The caller's own credential never goes along, and ours goes nowhere else.
 
+use super::hidden::Hidden;
 use super::order::alias;
 use super::passed::of_connection;
 use super::plan::PlannedMember;
@@ -150,25 +151,9 @@ impl Outgoing {
         Ok(())
     }
 
-    /// The answer without our credential, which some vendors repeat when they refuse it.
-    pub(super) fn without_credential(&self, answer: Bytes) -> Bytes {
-        const SHOWN: &[u8] = b"***";
-        let secrets = self.headers.values().filter(|value| value.is_sensitive()).map(HeaderValue::as_bytes);
-        let mut answer = answer;
-        for secret in secrets.map(|secret| secret.strip_prefix(b"Bearer ").unwrap_or(secret)) {
-            let mut rest = &answer[..];
-            let mut clean = Vec::new();
-            while let Some(at) = memchr::memmem::find(rest, secret).filter(|_| !secret.is_empty()) {
-                clean.extend_from_slice(&rest[..at]);
-                clean.extend_from_slice(SHOWN);
-                rest = &rest[at + secret.len()..];
-            }
-            if !clean.is_empty() {
-                clean.extend_from_slice(rest);
-                answer = clean.into();
-            }
-        }
-        answer
+    /// Our credentials, which the answer must not repeat to the caller.
+    pub(super) fn hidden(&self) -> impl Iterator<Item = Hidden> {
+        Hidden::all(&self.headers)
     }
 
     pub(super) fn request(&self) -> Request<Full<Bytes>> {

@@ -128,7 +128,10 @@ impl Body for Metered {
 
     fn size_hint(&self) -> SizeHint {
         let announced = match &self.flow {
-            Some(flow) if matches!(flow.handling, Handling::Pass) && flow.running.exchange().filters.is_empty() => {
+            Some(flow)
+                if matches!(flow.handling, Handling::Pass)
+                    && flow.running.exchange().filters.iter().all(|filter| filter.keeps_length()) =>
+            {
                 let first = flow.first.as_ref().map_or(0, |first| first.len() as u64);
                 flow.body.announced().map(|rest| rest + first)
             }

@@ -142,7 +142,7 @@ impl Crowd {
                 .map(|(mark, times, input, output)| (mark, (times, unsigned(input), unsigned(output))))
                 .collect();
             let all = self.ends().iter().all(|(mark, end)| *end != End::Whole || rows.contains_key(mark));
-            if all || begun.elapsed() > Duration::from_secs(15) {
+            if all || begun.elapsed() > Duration::from_secs(30) {
                 return rows;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;

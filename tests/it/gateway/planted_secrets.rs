@@ -103,16 +103,19 @@ impl House {
             backend("cuts", "openai", "cut-2", "vendor"),
             backend("hangs", "openai", "hang", "vendor"),
             backend("rest", "rest", "ok", "vendor"),
+            backend("rest-echo", "rest", "echo-200", "vendor"),
         ];
         let names: Vec<String> = backends.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
         let pools: Vec<_> = names.iter().map(|name| json!({"name": name, "members": [{"backend": name}]})).collect();
         let routes = names.iter().map(|name| {
-            let serves = if name == "rest" { json!({"rest": "berths"}) } else { json!({"models": [name]}) };
-            let mut route = json!({"name": name, "serves": serves, "pool": name});
-            if name == "rest" {
-                route["workspace"] = "default".into();
+            let of_models = || json!({"name": name, "serves": {"models": [name]}, "pool": name});
+            let of_rest =
+                |asset: &str| json!({"name": name, "serves": {"rest": asset}, "pool": name, "workspace": "default"});
+            match name.as_str() {
+                "rest" => of_rest("berths"),
+                "rest-echo" => of_rest("mirror"),
+                _ => of_models(),
             }
-            route
         });
         let policies = json!([
             {"name": "limit", "reach": "all", "rule": {"tokenLimit": {"counterKey": "{key}", "tokensPerMinute": 100_000}}},
@@ -147,9 +150,11 @@ impl House {
         let file = json!({"credentials": credentials, "backends": shared, "pools": pools, "policies": policies,
             "routes": routes.collect::<Vec<_>>(), "prices": prices});
         let secrets = json!({"VENDOR_KEY": VENDOR_KEY, "AZURE_KEY": AZURE_KEY, "CLIENT_SECRET": CLIENT_SECRET});
-        let asset = json!({"name": "berths", "title": "Berths", "kind": "rest"});
         let post = reqwest::Method::POST;
-        self.admin(post.clone(), "/api/v1/workspaces/default/assets", Some(&asset)).await;
+        for name in ["berths", "mirror"] {
+            let asset = json!({"name": name, "title": name, "kind": "rest"});
+            self.admin(post.clone(), "/api/v1/workspaces/default/assets", Some(&asset)).await;
+        }
         let hook = json!({"name": "ops", "url": receiver.url("ok") + "/events"});
         self.admin(post.clone(), "/api/v1/workspaces/default/webhooks", Some(&hook)).await;
         self.admin(post, "/api/v1/gateway/apply", Some(&json!({"file": file, "secrets": secrets}))).await;
@@ -189,7 +194,9 @@ impl House {
             let request = http.post(format!("{base}/llm/anthropic/v1/messages/count_tokens")).header("x-api-key", key);
             self.send(request.json(&chat(model, false))).await;
         }
-        for path in ["/llm/v1/models", "/llm/v1/models/openai", "/rest/default/berths/list?of=ships"] {
+        for path in
+            ["/llm/v1/models", "/llm/v1/models/openai", "/rest/default/berths/list?of=ships", "/rest/default/mirror/me"]
+        {
             self.send(http.get(format!("{base}{path}")).bearer_auth(key).header("cookie", cookie)).await;
         }
         let rest = http.post(format!("{base}/rest/default/berths/book")).bearer_auth(key).header("cookie", cookie);
@@ -380,6 +387,10 @@ async fn no_secret_comes_out_anywhere_and_no_callers_credential_reaches_a_vendor
         ("the client secret", CLIENT_SECRET.to_owned()),
         ("the access token", ACCESS_TOKEN.to_owned()),
     ];
+    // That nothing is found says something only of a search that finds.
+    for known in ["berths", "openai", "credentials"] {
+        assert!(!out.holding(&[(known, known.to_owned())]).is_empty());
+    }
     let found = out.holding(&[&callers[..], &vendors[..]].concat());
     assert!(found.is_empty(), "{} places:\n{}", found.len(), found.join("\n"));
     let mut at_vendor = Out::default();

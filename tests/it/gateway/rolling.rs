@@ -47,7 +47,7 @@ impl Nginx {
         let mut command = Command::new("nginx");
         command.arg("-e").arg(folder.join("error.log")).arg("-c").arg(folder.join("nginx.conf"));
         let Ok(child) = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
-            eprintln!("skipped: there is no nginx; scripts/setup bench installs it");
+            eprintln!("skipped: there is no nginx; scripts/setup test installs it");
             return None;
         };
         let nginx = Self { child, folder, url: format!("http://127.0.0.1:{port}") };

@@ -199,22 +199,33 @@ async fn a_client_that_leaves_ends_the_work_or_lets_it_be_read_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_whole_answer_costs_is_charged_also_when_its_client_has_left() {
     let (app, vendor) = house().await;
-    let impatient = reqwest::Client::builder().timeout(Duration::from_millis(150)).build().unwrap();
-    for (policy, mood, produced) in [(OnDisconnect::Cancel, "slow-400", 0), (OnDisconnect::Drain, "slow-401", 6)] {
+    for (policy, mood, produced) in [(OnDisconnect::Cancel, "slow-1500", 0), (OnDisconnect::Drain, "slow-1501", 6)] {
         let mut settings = backend(&vendor, Provider::Openai, mood);
         settings.on_disconnect = policy;
+        settings.timeouts.first_byte = wharfinger::gateway::settings::Span::seconds(9);
         install(&app, route(parts(), mood, &[("one", settings)]));
 
-        let request = impatient.post(format!("{}/llm/v1/chat/completions", app.url)).bearer_auth(&app.admin_key);
-        request.json(&chat(mood, false)).send().await.unwrap_err();
-        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        let request = app.admin().request(reqwest::Method::POST, "/llm/v1/chat/completions").json(&chat(mood, false));
+        let asking = tokio::spawn(request.send());
+        while vendor.requests(mood) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        asking.abort();
 
-        let stop = tokio_util::sync::CancellationToken::new();
-        stop.cancel();
-        app.handles.ledger.clone().run(stop).await;
-        let statement = "select output, source from usage_record where model = $1";
-        let charged: (i64, String) =
-            sqlx::query_as(statement).bind(mood).fetch_one(&app.handles.db.read).await.unwrap();
+        let begun = Instant::now();
+        let charged = loop {
+            let stop = tokio_util::sync::CancellationToken::new();
+            stop.cancel();
+            app.handles.ledger.clone().run(stop).await;
+            let statement = "select output, source from usage_record where model = $1";
+            let row: Option<(i64, String)> =
+                sqlx::query_as(statement).bind(mood).fetch_optional(&app.handles.db.read).await.unwrap();
+            if let Some(row) = row {
+                break row;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "{policy:?}: not charged");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
         let source = if policy == OnDisconnect::Drain { "reported" } else { "counted" };
         assert_eq!(charged, (produced, source.to_owned()), "{policy:?}");
         assert_eq!(vendor.produced(), produced.cast_unsigned(), "{policy:?}");

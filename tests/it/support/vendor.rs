@@ -179,6 +179,11 @@ async fn answer(State(seen): State<Arc<Seen>>, request: Request) -> Response {
             return response;
         }
         // As some vendors do, it repeats the credential that it refuses.
+        "echo" if shape == Shape::Other => {
+            let said = format!("{:?}", head.headers).replace("Sensitive", "");
+            let first = head.headers.get("authorization").cloned().unwrap_or(http::HeaderValue::from_static("none"));
+            return Response::builder().header("x-you-sent", first).body(Body::from(said)).unwrap();
+        }
         "echo" => {
             let said = ["authorization", "api-key", "x-api-key"].map(|name| head.headers.get(name));
             let said: Vec<_> = said.into_iter().flatten().filter_map(|value| value.to_str().ok()).collect();
