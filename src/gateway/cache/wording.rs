@@ -6,7 +6,7 @@
 //! the boiling point" and "what is the boiling point at sea level"). What may differ is the rest: how one asks, politeness,
 //! articles, endings, and words of one meaning.
 
-use super::words::{ALIKE, ASKING, BEGINNINGS, DENIALS, FILLING, IRREGULAR, MARKS, PHRASES, SHORTENED};
+use super::words::{ALIKE, ASKING, BEGINNINGS, DENIALS, FILLING, IRREGULAR, MARKS, PHRASES, POLITE, SHORTENED};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -45,6 +45,7 @@ impl Wording {
                 continue;
             }
             if FILLING.contains(&word.as_str()) || (begins && ASKING.contains(&word.as_str())) {
+                begins &= POLITE.contains(&word.as_str());
                 continue;
             }
             begins = false;

@@ -184,6 +184,9 @@ pub(super) const FILLING: &[&str] = &[
 pub(super) const SHORTENED: &[&str] =
     &["what", "who", "where", "when", "why", "how", "it", "that", "there", "here", "he", "she"];
 
+/// These may stand before one of [`ASKING`].
+pub(super) const POLITE: &[&str] = &["please", "kindly", "can", "could", "would", "will", "you", "hello", "hi"];
+
 /// With these a question may begin; what is asked stands after them.
 pub(super) const ASKING: &[&str] =
     &["tell", "explain", "describe", "give", "show", "list", "name", "say", "know", "let"];

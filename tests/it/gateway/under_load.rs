@@ -1,13 +1,13 @@
 //! A token limit under load, through the door: what is charged is what vendors produced, and the limit is neither passed
-//! nor left unused. Time moves when the clients have been refused, so nothing here depends on the machine's speed.
+//! nor left unused. Time moves when every client was refused and waits, so nothing here depends on the machine's speed.
 
 use super::house::{backend, install, parts};
 use crate::support::vendor::{PROMPT, Served, Vendor};
 use crate::support::{Dice, TestApp};
 use serde_json::json;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -23,8 +23,6 @@ const LIMIT: u64 = 10_000;
 const SECONDS: u64 = WINDOW * 4;
 /// Seconds until what was spent stops to count: sixty, and the one in which it was spent.
 const WINDOW: u64 = 61;
-/// Refusals after which a second is over: then the limit is what holds the clients back.
-const REFUSALS: u64 = 16;
 /// [`PROMPT`] tokens as a chat: three around the message, one for its role, four words, three before the reply.
 const QUESTION: &str = "one two three four";
 /// Half of the vendors' connections are slow, so that streams are under way when clients leave, and half of them keep
@@ -45,7 +43,8 @@ struct World {
     app: TestApp,
     vendor: Vendor,
     next: AtomicU64,
-    refusals: AtomicU64,
+    /// The seconds until which refused clients wait.
+    waiting: Mutex<Vec<u64>>,
 }
 
 /// How a request ended for its client.
@@ -53,7 +52,8 @@ struct World {
 enum End {
     Whole,
     Left,
-    Refused,
+    /// With the seconds after which to come again.
+    Refused(u64),
 }
 
 impl World {
@@ -62,7 +62,7 @@ impl World {
         let app = TestApp::start_with(&settings, wharfinger::embed::Embedder::hashed()).await;
         let vendor = Vendor::start().await;
         install(&app, settings_of(&vendor, on_disconnect));
-        Arc::new(Self { app, vendor, next: AtomicU64::new(0), refusals: AtomicU64::new(0) })
+        Arc::new(Self { app, vendor, next: AtomicU64::new(0), waiting: Mutex::default() })
     }
 
     /// A chat of a random length, streamed every other time; one stream in three is left at a random moment.
@@ -76,7 +76,7 @@ impl World {
         let mut response = request.header("x-request-id", &mark).json(&body).send().await.unwrap();
         match response.status().as_u16() {
             200 => {}
-            429 => return End::Refused,
+            429 => return End::Refused(response.headers()["retry-after"].to_str().unwrap().parse().unwrap()),
             other => panic!("{other}: {}", response.text().await.unwrap()),
         }
         let mut words = 0;
@@ -96,7 +96,7 @@ impl World {
             tokio::spawn(async move {
                 let (mut dice, mut refused) = (Dice::new(seed + client), 0);
                 while refused < 2 {
-                    refused += u64::from(world.ask(&mut dice).await == End::Refused);
+                    refused += u64::from(matches!(world.ask(&mut dice).await, End::Refused(_)));
                 }
             })
         });
@@ -104,8 +104,8 @@ impl World {
         self.settled().await;
     }
 
-    /// Every client asks without pause but for the rest of a second in which it was refused; gives the most that counted
-    /// at any second.
+    /// Every client asks without pause, and waits as it is told when it is refused; gives the most that counted at any
+    /// second.
     async fn sustained(self: &Arc<Self>, seed: u64) -> u64 {
         let (second, seconds) = watch::channel(0_u64);
         let clients: Vec<_> = (0..CLIENTS)
@@ -113,25 +113,27 @@ impl World {
                 let (world, mut seconds) = (self.clone(), seconds.clone());
                 tokio::spawn(async move {
                     let mut dice = Dice::new(seed + client);
-                    while *seconds.borrow_and_update() < SECONDS {
-                        if world.ask(&mut dice).await == End::Refused {
-                            world.refusals.fetch_add(1, Ordering::Relaxed);
-                            if *seconds.borrow() < SECONDS {
-                                let _ = seconds.changed().await;
-                            }
+                    loop {
+                        let now = *seconds.borrow();
+                        if now >= SECONDS {
+                            break;
+                        }
+                        if let End::Refused(wait) = world.ask(&mut dice).await {
+                            let until = (now + wait.max(1)).min(SECONDS);
+                            world.waiting.lock().unwrap().push(until);
+                            seconds.wait_for(|now| *now >= until).await.unwrap();
                         }
                     }
                 })
             })
             .collect();
-        drop(seconds);
         let mut most = 0;
         for now in 1..=SECONDS {
-            let before = self.refusals.load(Ordering::Relaxed);
-            while self.refusals.load(Ordering::Relaxed) - before < REFUSALS {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+            while self.waiting.lock().unwrap().len() < CLIENTS as usize || self.is_settling() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
             most = most.max(self.counted());
+            self.waiting.lock().unwrap().retain(|until| *until > now);
             self.app.clock.advance(Duration::from_secs(1));
             second.send(now).unwrap();
         }
@@ -148,10 +150,14 @@ impl World {
     /// Waits until no reservation is left: clients who leave are noticed a moment later.
     async fn settled(&self) {
         let begun = Instant::now();
-        while self.app.handles.services.limits.counters().iter().any(|counter| counter.reserved > 0) {
+        while self.is_settling() {
             assert!(begun.elapsed() < Duration::from_secs(20), "a reservation stays");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    fn is_settling(&self) -> bool {
+        self.app.handles.services.limits.counters().iter().any(|counter| counter.reserved > 0)
     }
 
     async fn ledger(&self) -> Vec<Row> {
