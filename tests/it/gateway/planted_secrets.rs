@@ -323,6 +323,8 @@ impl House {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_comes_out_anywhere_and_no_callers_credential_reaches_a_vendor() {
     let (home, database) = (Home::new("planted"), fresh_database_url(true).await);
+    let (vendor, receiver) = (Vendor::start().await, Vendor::start().await);
+    let collector = receiver.url("collector");
     let settings = [
         ("WHARFINGER_DATA_DIR", home.text()),
         ("WHARFINGER_MODEL_DIR", home.text()),
@@ -332,9 +334,10 @@ async fn no_secret_comes_out_anywhere_and_no_callers_credential_reaches_a_vendor
         ("WHARFINGER_FETCH_ALLOWED_NETWORKS", "127.0.0.0/8"),
         ("WHARFINGER_ACCESS_LOG", "true"),
         ("WHARFINGER_LOG", "trace"),
+        ("WHARFINGER_OTLP_ENDPOINT", collector.as_str()),
+        ("WHARFINGER_OTLP_METRICS_EVERY", "1s"),
     ];
     let (program, log) = Program::serve_with_log(program(&settings)).await;
-    let (vendor, receiver) = (Vendor::start().await, Vendor::start().await);
     let mut house = House {
         program,
         home: Home(home.0.clone()),
@@ -373,7 +376,8 @@ async fn no_secret_comes_out_anywhere_and_no_callers_credential_reaches_a_vendor
     out.add("the log", log);
     let told = receiver.seen.everything.lock().unwrap().join("\n");
     assert!(receiver.requests("ok") > 20, "hooks were told {} times", receiver.requests("ok"));
-    out.add("what hooks were told", told);
+    assert!(receiver.requests("collector") > 1, "spans and metrics were sent {} times", receiver.requests("collector"));
+    out.add("what hooks and the collector were told", told);
 
     let callers = [
         ("the admin key", ADMIN_KEY.to_owned()),
