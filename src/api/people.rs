@@ -406,6 +406,9 @@ pub async fn create_service_account(
     caller: Caller,
     Json(request): Json<ServiceAccountRequest>,
 ) -> Result<Response, Failure> {
+    if caller.is_anonymous() {
+        return Err(Failure(Problem::unauthenticated("Service accounts are made by who manages their keys.")));
+    }
     let workspace = match &request.workspace {
         Some(name) => Some(catalog.workspace(&caller, name).await?.workspace_id),
         None => None,

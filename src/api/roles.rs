@@ -166,6 +166,9 @@ pub async fn assign(
     caller: Caller,
     Json(request): Json<RoleRequest>,
 ) -> Result<Response, Failure> {
+    if caller.is_anonymous() {
+        return Err(Failure(Problem::unauthenticated("Roles are given by who governs there.")));
+    }
     let scope = match (&request.workspace, &request.asset) {
         (None, None) => Scope::Instance,
         (Some(workspace), None) => Scope::Workspace(catalog.workspace(&caller, workspace).await?.workspace_id),

@@ -157,6 +157,9 @@ impl Auth {
 
     /// The key, when it is the actor's own or the actor manages such keys.
     async fn managed_key(&self, actor: &Actor, id: KeyId) -> Result<ApiKey, Problem> {
+        if actor.is_anonymous() {
+            return Err(Problem::unauthenticated("Keys are changed by those who own or manage them."));
+        }
         let key = key::find(&self.db.read, id).await?.ok_or_else(missing)?;
         if key.user_id.is_some() && key.user_id == actor.user() {
             self.own(actor)?;

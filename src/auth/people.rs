@@ -270,7 +270,7 @@ impl Auth {
         Ok(())
     }
 
-    /// Service accounts of a workspace, or all.
+    /// Service accounts of a workspace, or all whose keys the actor manages.
     ///
     /// # Errors
     /// 401 or 403 for who does not manage keys there.
@@ -279,8 +279,14 @@ impl Auth {
         actor: &Actor,
         workspace: Option<WorkspaceId>,
     ) -> Result<Vec<ServiceAccount>, Problem> {
-        actor.require(Permission::ManageKeys, workspace.map_or(Scope::Instance, Scope::Workspace))?;
-        Ok(service_account::list(&mut *self.db.read.acquire().await?, workspace).await?)
+        match workspace {
+            Some(workspace) => actor.require(Permission::ManageKeys, Scope::Workspace(workspace))?,
+            None => actor.require_somewhere(Permission::ManageKeys)?,
+        }
+        let mut found = service_account::list(&mut *self.db.read.acquire().await?, workspace).await?;
+        let scope = |one: &ServiceAccount| one.workspace_id.map_or(Scope::Instance, Scope::Workspace);
+        found.retain(|one| actor.may(Permission::ManageKeys, scope(one)));
+        Ok(found)
     }
 
     /// Makes a service account, without roles and keys.

@@ -137,6 +137,9 @@ impl Auth {
     /// # Errors
     /// 404 when there is no such assignment where the actor governs.
     pub async fn remove_role(&self, actor: &Actor, id: RoleAssignmentId) -> Result<(), Problem> {
+        if actor.is_anonymous() {
+            actor.require(Permission::GovernWorkspace, Scope::Instance)?;
+        }
         let missing = || Problem::not_found("There is no such role assignment.");
         let mut tx = self.db.write.begin().await?;
         let held = role_assignment::find(&mut tx, id).await?.ok_or_else(missing)?;
@@ -197,6 +200,9 @@ impl Auth {
     /// # Errors
     /// 404 when there is none they manage.
     pub async fn service_account(&self, actor: &Actor, name: &str) -> Result<service_account::ServiceAccount, Problem> {
+        if actor.is_anonymous() {
+            actor.require(Permission::ManageKeys, Scope::Instance)?;
+        }
         let found = service_account::find_by_name(&mut *self.db.read.acquire().await?, name).await?;
         found
             .filter(|one| actor.may(Permission::ManageKeys, one.workspace_id.map_or(Scope::Instance, Scope::Workspace)))

@@ -3,7 +3,7 @@
 //! A view widens nothing. One that is read anonymously shows public servers, and internal ones only when an administrator
 //! said so in the view itself; one for callers with credentials shows what the caller may see, narrowed by the filter.
 
-use super::{Catalog, Error, Workspace, change};
+use super::{Catalog, Error, Workspace, change, workspace};
 use crate::audit;
 use crate::auth::{Actor, Permission, Scope, Sight};
 use crate::base::{Problem, RegistryViewId, Slug, WorkspaceId};
@@ -105,11 +105,14 @@ impl RegistryView {
     pub fn sight(&self, actor: &Actor) -> Result<Sight, Problem> {
         match self.access {
             ViewAccess::Anonymous => Ok(Sight { internal: self.publishes_internal, ..Sight::of_the_public() }),
-            ViewAccess::Credentials if actor.is_anonymous() => {
-                Err(Problem::unauthenticated(format!("The registry {} is read with a credential.", self.name)))
-            }
+            ViewAccess::Credentials if actor.is_anonymous() => Err(needs_credential(self.name.as_str())),
             ViewAccess::Credentials => Ok(actor.sight()),
         }
+    }
+
+    /// Whether its name is told to who knows of these workspaces: one read with a credential tells the name of its own.
+    fn is_told(&self, knows: impl Fn(WorkspaceId) -> bool) -> bool {
+        self.access == ViewAccess::Anonymous || self.workspace_id.is_none_or(knows)
     }
 
     /// Adds the condition that the view shows the asset under the alias `a` of the workspace under the alias `w`.
@@ -205,13 +208,17 @@ fn pattern(namespace: &str) -> String {
 }
 
 impl Catalog {
-    /// The views the actor may know of, by name: those read anonymously, and all for who comes with a credential.
+    /// The views the actor may know of, by name: those read anonymously, and for who comes with a credential those of the
+    /// instance and of workspaces it knows of.
     ///
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn registry_views(&self, actor: &Actor) -> Result<Vec<RegistryView>, Error> {
-        let views = list(&mut *self.db.read.acquire().await?).await?;
-        Ok(views.into_iter().filter(|view| may_know(actor, view)).collect())
+        let mut conn = self.db.read.acquire().await?;
+        let views = list(&mut conn).await?;
+        let known = workspace::list(&mut conn, &actor.sight()).await?;
+        let knows = |id: WorkspaceId| known.iter().any(|one| one.workspace_id == id);
+        Ok(views.into_iter().filter(|view| may_know(actor, view) && view.is_told(knows)).collect())
     }
 
     /// The view of this name.
@@ -219,16 +226,24 @@ impl Catalog {
     /// # Errors
     /// 404 without one the actor may know of.
     pub async fn registry_view(&self, actor: &Actor, name: &str) -> Result<RegistryView, Error> {
-        let found = find(&mut *self.db.read.acquire().await?, name).await?;
-        found.filter(|view| may_know(actor, view)).ok_or_else(|| missing(name))
+        let mut conn = self.db.read.acquire().await?;
+        let found = find(&mut conn, name).await?;
+        let known = workspace::list(&mut conn, &actor.sight()).await?;
+        let knows = |id: WorkspaceId| known.iter().any(|one| one.workspace_id == id);
+        found.filter(|view| may_know(actor, view) && view.is_told(knows)).ok_or_else(|| missing(name))
     }
 
-    /// The view of this name for the registry's own door, which then asks what the caller may see of it.
+    /// The view of this name for the registry's own door, which then asks what the caller may see of it. Who comes without a
+    /// credential is asked for one whether there is such a view or not.
     ///
     /// # Errors
-    /// 404 without such a view.
-    pub async fn registry_view_to_serve(&self, name: &str) -> Result<RegistryView, Error> {
-        find(&mut *self.db.read.acquire().await?, name).await?.ok_or_else(|| missing(name))
+    /// 404 without such a view, or without one the actor may know of; 401 without a credential.
+    pub async fn registry_view_to_serve(&self, actor: &Actor, name: &str) -> Result<RegistryView, Error> {
+        if !actor.is_anonymous() {
+            return self.registry_view(actor, name).await;
+        }
+        let found = find(&mut *self.db.read.acquire().await?, name).await?;
+        found.filter(|view| may_know(actor, view)).ok_or_else(|| needs_credential(name).into())
     }
 
     /// Makes a view.
@@ -314,8 +329,15 @@ impl Catalog {
         if actor.is_anonymous() {
             actor.require(Permission::ManageInstance, Scope::Instance)?;
         }
-        let found = find(&mut *conn, name).await?.ok_or_else(|| missing(name))?;
-        self.view_owner(actor, conn, found.workspace.as_deref()).await?;
+        // Both are asked whatever there is: a view of a workspace that is not known is one that was never made.
+        let found = find(&mut *conn, name).await?;
+        let known = workspace::list(&mut *conn, &actor.sight()).await?;
+        let knows = |id: WorkspaceId| known.iter().any(|one| one.workspace_id == id);
+        let found = found.filter(|view| view.workspace_id.is_none_or(knows)).ok_or_else(|| missing(name))?;
+        match found.workspace_id {
+            Some(workspace) => actor.require(Permission::GovernWorkspace, Scope::Workspace(workspace))?,
+            None => actor.require(Permission::ManageInstance, Scope::Instance)?,
+        }
         Ok(found)
     }
 
@@ -370,6 +392,10 @@ fn refuse_widening(actor: &Actor, view: &RegistryView) -> Result<(), Error> {
         actor.require(Permission::ManageInstance, Scope::Instance)?;
     }
     Ok(())
+}
+
+fn needs_credential(name: &str) -> Problem {
+    Problem::unauthenticated(format!("There is no registry {name} that is read without a credential."))
 }
 
 fn missing(name: &str) -> Error {

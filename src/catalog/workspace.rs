@@ -65,6 +65,28 @@ pub(super) async fn find(conn: &mut PgConnection, name: &str) -> Result<Option<W
     .await
 }
 
+/// The one of this name of which `sight` may see at least one asset, or to which it belongs: one statement, whether there
+/// is no such workspace or only none that is seen.
+pub(super) async fn find_known(
+    conn: &mut PgConnection,
+    sight: &Sight,
+    name: &str,
+) -> Result<Option<Workspace>, sqlx::Error> {
+    sqlx::query_as(
+        "select workspace_id, name, title, description, default_visibility, revision, created_at, updated_at
+         from workspace w
+         where name = $6 and deleted_at is null
+           and ($1 or workspace_id = any($3) or exists (
+               select from asset a
+               where a.workspace_id = w.workspace_id and a.deleted_at is null
+                 and asset_visible(a, $1, $2, $3, $4, $5)))",
+    )
+    .bind_sight(sight)
+    .bind(name)
+    .fetch_optional(conn)
+    .await
+}
+
 pub(super) async fn find_by_id(conn: &mut PgConnection, id: WorkspaceId) -> Result<Option<Workspace>, sqlx::Error> {
     sqlx::query_as(
         "select workspace_id, name, title, description, default_visibility, revision, created_at, updated_at

@@ -336,6 +336,14 @@ pub(super) async fn enable_service_account(
     Ok(to("/admin/service-accounts"))
 }
 
+/// The workspace whose roles are asked for; without a credential the answer is the same for every name.
+async fn place(layout: &Layout, catalog: &Catalog, name: &str) -> Result<Workspace, Problem> {
+    if layout.actor.is_anonymous() {
+        layout.actor.require(Permission::GovernWorkspace, Scope::Instance)?;
+    }
+    Ok(catalog.workspace(&layout.actor, name).await?)
+}
+
 /// `GET /workspaces/{workspace}/members`.
 pub(super) async fn members(
     layout: Layout,
@@ -343,7 +351,7 @@ pub(super) async fn members(
     State(catalog): State<Catalog>,
     Path(path): Path<WorkspacePath>,
 ) -> Result<Response, Failure> {
-    let workspace = catalog.workspace(&layout.actor, &path.workspace).await?;
+    let workspace = place(&layout, &catalog, &path.workspace).await?;
     members_with(layout, &auth, Some(workspace), None).await
 }
 
@@ -372,7 +380,7 @@ pub(super) async fn give_role(
     Path(path): Path<WorkspacePath>,
     fields: Fields,
 ) -> Result<Response, Failure> {
-    let workspace = catalog.workspace(&layout.actor, &path.workspace).await?;
+    let workspace = place(&layout, &catalog, &path.workspace).await?;
     let scope = Scope::Workspace(workspace.workspace_id);
     give(layout, &auth, Some(workspace), scope, &fields).await
 }
@@ -417,7 +425,7 @@ pub(super) async fn take_role(
     State(catalog): State<Catalog>,
     Path(path): Path<RolePath>,
 ) -> Result<Response, Failure> {
-    let workspace = catalog.workspace(&layout.actor, &path.workspace).await?;
+    let workspace = place(&layout, &catalog, &path.workspace).await?;
     take(&layout, &auth, &path.id).await?;
     Ok(to(&back_to(Some(&workspace))))
 }
@@ -428,6 +436,7 @@ pub(super) async fn take_role_everywhere(
     State(auth): State<Auth>,
     Path(path): Path<IdPath>,
 ) -> Result<Response, Failure> {
+    layout.actor.require(Permission::GovernWorkspace, Scope::Instance)?;
     take(&layout, &auth, &path.id).await?;
     Ok(to("/admin/roles"))
 }

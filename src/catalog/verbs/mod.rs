@@ -36,14 +36,8 @@ impl Catalog {
         conn: &mut PgConnection,
         name: &str,
     ) -> Result<Workspace, Error> {
-        let missing = || Error::WorkspaceNotFound(name.to_owned());
-        let found = workspace::find(&mut *conn, name).await?.ok_or_else(missing)?;
-        let sight = actor.sight();
-        if sight.everything || sight.workspaces.contains(&found.workspace_id) {
-            return Ok(found);
-        }
-        let seen = workspace::list(conn, &sight).await?;
-        if seen.iter().any(|one| one.workspace_id == found.workspace_id) { Ok(found) } else { Err(missing()) }
+        let found = workspace::find_known(conn, &actor.sight(), name).await?;
+        found.ok_or_else(|| Error::WorkspaceNotFound(name.to_owned()))
     }
 
     /// The workspace of this name, in which the actor may do this.

@@ -90,7 +90,9 @@ async fn a_view_read_anonymously_behaves_as_editors_and_copilot_need() {
     app.admin().delete("/api/v1/workspaces/default/assets/com.acme%2Fmail").await.expect(204);
     stranger.get("/registries/approved/v0.1/servers/com.acme%2Fmail/versions/latest").await.expect(404);
     app.admin().delete("/api/v1/registries/approved").await.expect(204);
-    stranger.get("/registries/approved/v0.1/servers?limit=50&version=latest").await.expect(404);
+    // Whether there is none or one that wants a credential is not told to who has none.
+    stranger.get("/registries/approved/v0.1/servers?limit=50&version=latest").await.expect(401);
+    app.admin().get("/registries/approved/v0.1/servers?limit=50&version=latest").await.expect(404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! Reading requests: they are known to those who know the asset from within.
 
 use super::gate::writer_of;
-use crate::auth::{Actor, Identity, Permission, Scope, Sight};
+use crate::auth::{Actor, Identity, Permission, Scope};
 use crate::base::{ApprovalId, Cursor, Limit, Page, Problem};
 use crate::catalog::approval::content::{self, Difference};
 use crate::catalog::approval::request::{self, Approval, ApprovalFilter, Comment, Purpose};
@@ -175,13 +175,9 @@ pub(super) async fn known(conn: &mut PgConnection, actor: &Actor, id: ApprovalId
         return Err(Problem::unauthenticated("Requests are shown to those who know a workspace from within.").into());
     }
     let missing = || Error::PartNotFound { what: "request for approval", name: id.to_string() };
-    let approval = request::find(&mut *conn, id).await?.ok_or_else(missing)?;
-    let asset = asset::by_id(conn, approval.asset_id).await?.filter(|asset| is_inside(&actor.sight(), asset));
+    let approval = request::find_inside(&mut *conn, &actor.sight(), id).await?.ok_or_else(missing)?;
+    let asset = asset::by_id(conn, approval.asset_id).await?;
     Ok((approval, asset.ok_or_else(missing)?))
-}
-
-fn is_inside(sight: &Sight, asset: &Asset) -> bool {
-    sight.is_inside(asset.workspace_id, asset.asset_id)
 }
 
 /// What is looked at: the stored content where it waits to be seen, the content to come where it waits to be done.
