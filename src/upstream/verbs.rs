@@ -53,10 +53,11 @@ impl Upstreams {
     /// Makes an upstream; its first run is due at once.
     ///
     /// # Errors
-    /// As [`Upstreams::list`]; 409 when the name is taken, 422.
+    /// As [`Upstreams::list`]; 409 when the name is taken, 422, also for an address that may not be reached.
     pub async fn create(&self, actor: &Actor, workspace: &str, input: UpstreamInput) -> Result<Upstream, Problem> {
         let workspace = self.governed(actor, workspace).await?;
         let made = Upstream::of(workspace.workspace_id, input, self.clock.now())?;
+        self.http.check(&made.url, "body.url").await?;
         let mut tx = self.db.write.begin().await?;
         if source::list(&mut tx, workspace.workspace_id).await?.len() >= MOST {
             return Err(Problem::invalid(format!("A workspace has at most {MOST} upstreams.")));
@@ -83,6 +84,11 @@ impl Upstreams {
         input: UpstreamInput,
         revision: Option<i64>,
     ) -> Result<Upstream, Problem> {
+        if let Some(url) = &input.url {
+            // A name is asked for here, so before the row is held.
+            self.find(actor, workspace, name).await?;
+            self.http.check(url, "body.url").await?;
+        }
         let (mut tx, before) = self.held(actor, workspace, name).await?;
         if let Some(sent) = revision.filter(|sent| *sent != before.revision) {
             let detail = format!(

@@ -70,12 +70,21 @@ impl TestApp {
         Self::start_at(Clock::system(), settings, Embedder::hashed()).await
     }
 
+    /// As [`TestApp::start_running`], with this settings' file.
+    pub async fn start_running_with_file(file: &str) -> Self {
+        Self::start_from(Clock::system(), Some(file), &[], Embedder::hashed()).await
+    }
+
     async fn start_at(clock: Clock, settings: &[(&str, &str)], embedder: Embedder) -> Self {
+        Self::start_from(clock, None, settings, embedder).await
+    }
+
+    async fn start_from(clock: Clock, file: Option<&str>, settings: &[(&str, &str)], embedder: Embedder) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let data = std::env::temp_dir().join(format!("wharfinger-story-{}", uuid::Uuid::now_v7().simple()));
         let data_dir = [("WHARFINGER_DATA_DIR".to_owned(), data.display().to_string())];
-        let config = Config::from_sources(None, data_dir.into_iter().chain(settings)).expect("the settings are right");
+        let config = Config::from_sources(file, data_dir.into_iter().chain(settings)).expect("the settings are right");
         let db = Database::new(fresh_database().await, &config.storage);
 
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
