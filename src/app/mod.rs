@@ -52,7 +52,9 @@ pub fn assemble(
     let webhooks = Webhooks::new(&catalog, &auth, &http, &keys, public_url);
     let half_the_connections = (config.storage.database_connections as usize / 2).max(1);
     let config = Arc::new(config);
-    let traffic = Traffic::new(gateway.clone(), auth.clone(), clock.clone(), config.clone(), services.clone());
+    let refusals = audit_trail.refusals();
+    let traffic =
+        Traffic::new(gateway.clone(), auth.clone(), clock.clone(), config.clone(), services.clone(), refusals);
     Ok(Handles {
         config,
         clock,

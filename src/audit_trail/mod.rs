@@ -125,6 +125,12 @@ impl AuditTrail {
         Ok(dropped)
     }
 
+    /// Where refusals are noted, for a door that stands before the others.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        self.refusals.clone()
+    }
+
     /// Notes that somebody asked for what they may not; never waits.
     pub fn refused(&self, refusal: Refusal) {
         self.refusals.note(refusal, self.clock.now());

@@ -14,6 +14,10 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug)]
 pub struct Json<T>(pub T);
 
+/// As [`Json`]; a request without a body says what an empty object says.
+#[derive(Clone, Debug)]
+pub struct OptionalJson<T>(pub T);
+
 /// The query, with unknown and repeated parameters refused by name.
 #[derive(Clone, Debug)]
 pub struct Query<T>(pub T);
@@ -46,6 +50,20 @@ fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
         )
         .with_help("Send the body as it is, without Content-Encoding.")),
         _ => Ok(()),
+    }
+}
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(body).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let request = Request::from_parts(parts, bytes.into());
+        Json::from_request(request, state).await.map(|Json(value)| Self(value))
     }
 }
 

@@ -8,14 +8,44 @@ use axum::response::Response;
 use http::{Method, StatusCode};
 use std::sync::{Arc, OnceLock};
 
-/// Who turned out to ask: set by whoever reads the credential, read when the answer is a refusal.
+/// Who turned out to ask: set by whoever reads the credential, read when the answer is a refusal; and the refusal, where
+/// the answer does not show it: of JSON-RPC it is within an answer of status 200.
 #[derive(Clone, Debug, Default)]
-pub struct Asker(Arc<OnceLock<Trace>>);
+pub struct Asker(Arc<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    who: OnceLock<Trace>,
+    refused: OnceLock<RefusedWithin>,
+}
+
+/// A refusal of permission within an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedWithin {
+    pub status: StatusCode,
+    /// The kind of the problem.
+    pub kind: &'static str,
+    /// What was asked for: the protocol's method and its object.
+    pub asked: String,
+}
 
 impl Asker {
     /// Keeps who it is; of several readings of one request the first counts, they say the same.
     pub fn is(&self, actor: &Actor) {
-        self.0.get_or_init(|| actor.trace());
+        self.0.who.get_or_init(|| actor.trace());
+    }
+
+    /// Keeps that something was not answered for lack of a permission (401, 403); other statuses are no refusal.
+    pub fn is_refused(&self, status: StatusCode, kind: &'static str, asked: &str) {
+        if is_refusal(status) {
+            self.0.refused.get_or_init(|| RefusedWithin { status, kind, asked: asked.to_owned() });
+        }
+    }
+
+    /// The refusal within the answer, if there is one.
+    #[must_use]
+    pub fn refused(&self) -> Option<&RefusedWithin> {
+        self.0.refused.get()
     }
 }
 
@@ -30,25 +60,32 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The refusal that `response` is, if it is one: 401 and 403.
+    /// The refusal that `response` is, or has within it, if there is one: 401 and 403.
     pub fn refused_by(&self, response: &Response) -> Option<Refusal> {
-        let status = response.status();
-        if status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN {
+        let within = self.asker.refused();
+        let status = within.map_or(response.status(), |within| within.status);
+        if !is_refusal(status) {
             return None;
         }
         let kind = response.extensions().get::<Problem>().map_or("refused", |problem| problem.kind);
-        let mut trace = self.asker.0.get().cloned().unwrap_or_else(|| Actor::anonymous().trace());
+        let kind = within.map_or(kind, |within| within.kind);
+        let asked = within.map(|within| format!(" {}", within.asked)).unwrap_or_default();
+        let mut trace = self.asker.0.who.get().cloned().unwrap_or_else(|| Actor::anonymous().trace());
         trace.request_id.get_or_insert_with(|| self.request_id.to_owned());
         trace.address = trace.address.or(self.address.map(|address| address.0));
         Some(Refusal {
             trace,
             route: format!("{} {}", self.method, self.route.unwrap_or("none")),
-            path: format!("{} {}", self.method, self.path),
+            path: format!("{} {}{asked}", self.method, self.path),
             workspace: workspace_in(self.path),
             status: status.as_u16(),
             kind: kind.to_owned(),
         })
     }
+}
+
+fn is_refusal(status: StatusCode) -> bool {
+    status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN
 }
 
 /// The workspace that a path names.

@@ -2,6 +2,8 @@
 
 use super::address::Address;
 use crate::base::Problem;
+use crate::door::Asker;
+use http::StatusCode;
 use rmcp::model::{CallToolResult, ContentBlock, Resource};
 use serde::Serialize;
 
@@ -45,11 +47,32 @@ impl Found {
 
 /// Why a tool could not do what was asked, and what would help: for the model to read.
 #[derive(Debug)]
-pub(super) struct Sorry(pub String);
+pub(super) struct Sorry {
+    text: String,
+    /// Of a permission, where that was why: status and kind.
+    refused: Option<(StatusCode, &'static str)>,
+}
 
 impl Sorry {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), refused: None }
+    }
+
     pub(super) fn result(&self) -> CallToolResult {
-        CallToolResult::error(vec![ContentBlock::text(self.0.clone())])
+        CallToolResult::error(vec![ContentBlock::text(self.text.clone())])
+    }
+
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Tells the audit record of it, where a permission was refused: the answer itself is one of status 200.
+    pub(super) fn noted(self, asker: Option<&Asker>, asked: &str) -> Self {
+        if let (Some(asker), Some((status, kind))) = (asker, self.refused) {
+            asker.is_refused(status, kind, asked);
+        }
+        self
     }
 }
 
@@ -68,6 +91,24 @@ impl<E: Into<Problem>> From<E> for Sorry {
             "unavailable" | "internal" => text.push_str(" Try again in a few seconds."),
             _ => {}
         }
-        Self(text)
+        Self { text, refused: Some((problem.status, problem.kind)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_permission_in_a_tool_is_told_to_who_keeps_the_record_and_nothing_else_is() {
+        let (asker, other) = (Asker::default(), Asker::default());
+
+        Sorry::from(Problem::forbidden("reader anna may not do this here.")).noted(Some(&asker), "describe_asset");
+        Sorry::from(Problem::not_found("There is no such asset.")).noted(Some(&other), "describe_asset");
+        Sorry::new("The arguments are wrong.").noted(Some(&other), "describe_asset");
+
+        let told = asker.refused().expect("it is told");
+        assert_eq!((told.status.as_u16(), told.kind, told.asked.as_str()), (403, "forbidden", "describe_asset"));
+        assert!(other.refused().is_none());
     }
 }

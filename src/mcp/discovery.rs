@@ -3,7 +3,8 @@
 use super::tools::{self, Tools};
 use super::{prompts, resources};
 use crate::auth::Actor;
-use crate::door::Handles;
+use crate::base::Problem;
+use crate::door::{Asker, Handles};
 use crate::wire::mcp::MODERN;
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
@@ -61,6 +62,17 @@ pub(super) fn actor(context: &RequestContext<RoleServer>) -> Actor {
     parts.and_then(|parts| parts.extensions.get::<Actor>()).cloned().unwrap_or_else(Actor::anonymous)
 }
 
+/// Where a refusal within an answer is told to the door, which keeps the record of it.
+fn asker(context: &RequestContext<RoleServer>) -> Option<&Asker> {
+    context.extensions.get::<http::request::Parts>()?.extensions.get::<Asker>()
+}
+
+fn note(context: &RequestContext<RoleServer>, problem: &Problem, asked: &str) {
+    if let Some(asker) = asker(context) {
+        asker.is_refused(problem.status, problem.kind, asked);
+    }
+}
+
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|version| version.as_str() >= MODERN)
 }
@@ -113,7 +125,7 @@ impl ServerHandler for Discovery {
         let asked = tools::Asked { handles: &self.handles, actor: actor(&context) };
         let mut result = match tool.call(&asked, request.arguments.unwrap_or_default()).await {
             Ok(found) => found.result(knows_links),
-            Err(sorry) => sorry.result(),
+            Err(sorry) => sorry.noted(asker(&context), &format!("tools/call {}", request.name)).result(),
         };
         result.meta = self.meta(&context);
         Ok(result.into())
@@ -149,7 +161,10 @@ impl ServerHandler for Discovery {
     ) -> Result<ListResourcesResult, ErrorData> {
         let actor = actor(&context);
         let cursor = request.and_then(|request| request.cursor);
-        let mut result = resources::list(&self.handles, &actor, cursor).await?;
+        let mut result = resources::list(&self.handles, &actor, cursor).await.map_err(|problem| {
+            note(&context, &problem, "resources/list");
+            resources::refusal(problem)
+        })?;
         result.ttl_ms = Some(CHANGING_MS);
         result.cache_scope = Some(scope(&actor));
         result.meta = self.meta(&context);
@@ -175,7 +190,10 @@ impl ServerHandler for Discovery {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let actor = actor(&context);
-        let mut result = resources::read(&self.handles, &actor, &request.uri).await?;
+        let mut result = resources::read(&self.handles, &actor, &request.uri).await.map_err(|problem| {
+            note(&context, &problem, &format!("resources/read {}", request.uri));
+            resources::unread(problem, &request.uri)
+        })?;
         result.ttl_ms = Some(CHANGING_MS);
         result.cache_scope = Some(scope(&actor));
         result.meta = self.meta(&context);

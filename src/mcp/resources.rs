@@ -19,13 +19,9 @@ pub(super) async fn list(
     handles: &Handles,
     actor: &Actor,
     cursor: Option<String>,
-) -> Result<ListResourcesResult, ErrorData> {
+) -> Result<ListResourcesResult, Problem> {
     let cursor = cursor.as_deref().map(Cursor::from_text);
-    let page = handles
-        .catalog
-        .list(actor, &CardFilter::default(), cursor.as_ref(), Limit(Limit::MAX))
-        .await
-        .map_err(|error| refusal(error.into()))?;
+    let page = handles.catalog.list(actor, &CardFilter::default(), cursor.as_ref(), Limit(Limit::MAX)).await?;
     let mut result = ListResourcesResult::with_all_items(page.items.iter().map(of_card).collect());
     result.next_cursor = page.next.map(|next| next.as_str().to_owned());
     Ok(result)
@@ -54,17 +50,16 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
 }
 
 /// What the address names, in full.
-pub(super) async fn read(handles: &Handles, actor: &Actor, uri: &str) -> Result<ReadResourceResult, ErrorData> {
-    let not_found = |why: String| ErrorData::resource_not_found(why, Some(json!({ "uri": uri })));
+///
+/// # Errors
+/// 404 for what is no address, or of nothing the actor may see.
+pub(super) async fn read(handles: &Handles, actor: &Actor, uri: &str) -> Result<ReadResourceResult, Problem> {
     let Some(address) = Address::parse(uri) else {
         let forms: Vec<_> = TEMPLATES.iter().map(|template| template.3).collect();
-        return Err(not_found(format!("{uri:?} is no address of this register; there are {}.", forms.join(", "))));
+        let why = format!("{uri:?} is no address of this register; there are {}.", forms.join(", "));
+        return Err(Problem::not_found(why));
     };
-    let contents = contents(handles, actor, &address, uri).await.map_err(|problem| match problem.status.as_u16() {
-        404 => not_found(problem.detail),
-        _ => refusal(problem),
-    })?;
-    Ok(ReadResourceResult::new(vec![contents]))
+    Ok(ReadResourceResult::new(vec![contents(handles, actor, &address, uri).await?]))
 }
 
 async fn contents(handles: &Handles, actor: &Actor, address: &Address, uri: &str) -> Result<ResourceContents, Problem> {
@@ -91,7 +86,16 @@ async fn contents(handles: &Handles, actor: &Actor, address: &Address, uri: &str
     }
 }
 
-fn refusal(problem: Problem) -> ErrorData {
+/// Why a resource is not given, in the protocol's terms.
+pub(super) fn unread(problem: Problem, uri: &str) -> ErrorData {
+    match problem.status.as_u16() {
+        404 => ErrorData::resource_not_found(problem.detail, Some(json!({ "uri": uri }))),
+        _ => refusal(problem),
+    }
+}
+
+/// Why a request is not answered, in the protocol's terms.
+pub(super) fn refusal(problem: Problem) -> ErrorData {
     if problem.status.is_client_error() {
         ErrorData::invalid_params(problem.detail, None)
     } else {

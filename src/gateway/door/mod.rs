@@ -14,6 +14,7 @@ use super::settings;
 use super::tokens::estimate_aside;
 use super::traffic::{ReplyBody, Traffic};
 use super::{Route, Snapshot};
+use crate::audit::Refusal;
 use crate::auth::Actor;
 use crate::base::Problem;
 use crate::wire::call::{Call, CallError, Dialect};
@@ -50,18 +51,41 @@ where
     let id = request_id(&head.headers, trusted);
     let target = Target::of(head.uri.path(), head.uri.query());
     let voice = target.as_ref().map_or(Voice::Problem, Voice::of);
-    let asking = Asking { traffic, id: &id, begun, ip: client_ip(traffic, &head.headers, peer.ip(), trusted) };
+    let ip = client_ip(traffic, &head.headers, peer.ip(), trusted);
+    let asking = Asking { traffic, id: &id, begun, ip };
+    let method = head.method.clone();
     let outcome = match target {
         Some(target) => asking.answer(target, head.method, head.headers, body).await,
         None => Err((Box::new(path::unknown(head.uri.path())), HeaderMap::new())),
     };
-    let mut response = outcome.unwrap_or_else(|(problem, headers)| voice.render(&problem, headers, &id));
+    let mut response = outcome.unwrap_or_else(|(problem, headers)| {
+        if problem.status == StatusCode::UNAUTHORIZED {
+            traffic.refused(refusal(&problem, &method, head.uri.path(), ip, &id));
+        }
+        voice.render(&problem, headers, &id)
+    });
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
     }
     response
+}
+
+/// A caller without a credential that holds, for the audit record. What may not be called is not there for a caller, and what a
+/// policy refuses stands in the record of usage.
+fn refusal(problem: &Problem, method: &Method, path: &str, ip: IpAddr, id: &str) -> Refusal {
+    let mut trace = Actor::anonymous().trace();
+    trace.address = Some(ip);
+    trace.request_id = Some(id.to_owned());
+    Refusal {
+        trace,
+        route: format!("{method} gateway"),
+        path: format!("{method} {path}"),
+        workspace: None,
+        status: problem.status.as_u16(),
+        kind: problem.kind.to_owned(),
+    }
 }
 
 type Refused = (Box<Problem>, HeaderMap);

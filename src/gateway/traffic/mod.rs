@@ -29,6 +29,7 @@ use super::policy::Services;
 use super::telemetry::Trace;
 use super::upstream::Origins;
 use super::{Gateway, Route, Snapshot};
+use crate::audit::{Refusal, Refusals};
 use crate::auth::{Actor, Auth};
 use crate::base::{BackendId, Clock, Config, Problem};
 use arc_swap::ArcSwapOption;
@@ -56,6 +57,7 @@ struct Inner {
     clock: Clock,
     callers: Arc<Callers>,
     services: Services,
+    refusals: Refusals,
     states: States,
     origins: Origins,
     plan: ArcSwapOption<Plan>,
@@ -68,7 +70,14 @@ struct Inner {
 
 impl Traffic {
     #[must_use]
-    pub fn new(gateway: Gateway, auth: Auth, clock: Clock, config: Arc<Config>, services: Services) -> Self {
+    pub fn new(
+        gateway: Gateway,
+        auth: Auth,
+        clock: Clock,
+        config: Arc<Config>,
+        services: Services,
+        refusals: Refusals,
+    ) -> Self {
         let tasks = TaskTracker::new();
         let origins = Origins::new(gateway.egress().clone());
         let responses = Cache::builder().max_capacity(100_000).time_to_live(CONVERSATION).build();
@@ -79,6 +88,7 @@ impl Traffic {
                 clock,
                 callers: Arc::new(Callers::new(auth, tasks.clone())),
                 services,
+                refusals,
                 states: States::default(),
                 origins,
                 plan: ArcSwapOption::empty(),
@@ -117,6 +127,11 @@ impl Traffic {
     /// 401 when it does not hold; 503 when that cannot be found out.
     pub async fn identify(&self, credential: &str) -> Result<Arc<Actor>, Problem> {
         self.inner.callers.identify(credential).await
+    }
+
+    /// Notes for the audit record that somebody came without a credential that holds; never waits.
+    pub(super) fn refused(&self, refusal: Refusal) {
+        self.inner.refusals.note(refusal, self.inner.clock.now());
     }
 
     /// Closes idle connections until `stop`, and returns when what was left behind is settled.

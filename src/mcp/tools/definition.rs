@@ -67,7 +67,9 @@ pub(super) async fn call(asked: &Asked<'_>, arguments: Arguments) -> Result<Foun
     let version = arguments.version.as_deref().unwrap_or("latest");
     let path = (workspace.as_str(), name.as_str(), version);
     match (&arguments.operation, &arguments.tool) {
-        (Some(_), Some(_)) => Err(Sorry("The arguments are wrong: give `operation` or `tool`, not both.".to_owned())),
+        (Some(_), Some(_)) => {
+            Err(Sorry::new("The arguments are wrong: give `operation` or `tool`, not both.".to_owned()))
+        }
         (Some(wanted), None) | (None, Some(wanted)) => one_operation(asked, path, wanted).await,
         (None, None) => document(asked, path, arguments.offset.unwrap_or(0) as usize).await,
     }
@@ -111,7 +113,11 @@ async fn named_near(asked: &Asked<'_>, path: (&str, &str, &str), wanted: &str, p
             let lower = wanted.to_lowercase();
             names.sort_by_key(|name| !name.to_lowercase().contains(&lower));
             names.truncate(12);
-            Sorry(format!("{} There are {} and more; describe_asset lists them.", problem.detail, names.join(", ")))
+            Sorry::new(format!(
+                "{} There are {} and more; describe_asset lists them.",
+                problem.detail,
+                names.join(", ")
+            ))
         }
         _ => problem.into(),
     }
@@ -121,11 +127,11 @@ async fn document(asked: &Asked<'_>, path: (&str, &str, &str), offset: usize) ->
     let found = asked.handles.catalog.definition(&asked.actor, path, None).await?;
     let address = Address::definition(&found.asset.workspace, path.1, &found.version.name);
     let Ok(text) = String::from_utf8(found.content) else {
-        return Err(Sorry(format!("The document is not text; read the resource {}.", address.uri())));
+        return Err(Sorry::new(format!("The document is not text; read the resource {}.", address.uri())));
     };
     let length = text.chars().count();
     if offset > 0 && offset >= length {
-        return Err(Sorry(format!(
+        return Err(Sorry::new(format!(
             "The arguments are wrong: `offset` is {offset}, but the document has {length} characters."
         )));
     }

@@ -72,7 +72,7 @@ impl Name {
             let place = error.path().to_string();
             let place = if place == "." { String::new() } else { format!(" `{place}`:") };
             let known = properties(&schema_of::<A>(Contract::Deserialize));
-            Sorry(format!(
+            Sorry::new(format!(
                 "The arguments are wrong:{place} {}. {} takes {}.",
                 error.inner(),
                 self.as_str(),
@@ -254,7 +254,7 @@ mod tests {
             (serde_json::json!({"query": "x", "kind": "car"}), "`kind`: unknown variant `car`"),
         ] {
             let sorry = Name::SearchCatalog.read::<search::Arguments>(of(arguments)).err().unwrap();
-            assert!(sorry.0.contains(expected) && sorry.0.contains("query (needed)"), "{}", sorry.0);
+            assert!(sorry.text().contains(expected) && sorry.text().contains("query (needed)"), "{}", sorry.text());
         }
     }
 

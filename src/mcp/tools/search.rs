@@ -84,7 +84,7 @@ const MOST: u32 = 50;
 pub(super) async fn call(asked: &Asked<'_>, arguments: Arguments) -> Result<Found, Sorry> {
     let limit = arguments.limit.unwrap_or(DEFAULT);
     if !(1..=MOST).contains(&limit) {
-        return Err(Sorry(format!("The arguments are wrong: `limit` is from 1 to {MOST}, not {limit}.")));
+        return Err(Sorry::new(format!("The arguments are wrong: `limit` is from 1 to {MOST}, not {limit}.")));
     }
     let mut filters =
         Filters::default().with("kind", arguments.kind.map(Kind::as_str)).with("workspace", arguments.workspace);

@@ -11,7 +11,9 @@ pub(super) async fn find(asked: &Asked<'_>, workspace: Option<&str>, name: &str)
     if name.starts_with(SCHEME) {
         return match Address::parse(name) {
             Some(address) => Ok((address.workspace, address.name)),
-            None => Err(Sorry(format!("{name:?} is no address of an asset; it looks like {SCHEME}default/payments."))),
+            None => {
+                Err(Sorry::new(format!("{name:?} is no address of an asset; it looks like {SCHEME}default/payments.")))
+            }
         };
     }
     if let Some(workspace) = workspace {
@@ -23,7 +25,10 @@ pub(super) async fn find(asked: &Asked<'_>, workspace: Option<&str>, name: &str)
         [] => Err(missing(asked, name).await),
         several => {
             let names: Vec<_> = several.iter().map(|card| card.workspace.as_str()).collect();
-            Err(Sorry(format!("Several workspaces have {name:?}; say which with `workspace`: {}.", names.join(", "))))
+            Err(Sorry::new(format!(
+                "Several workspaces have {name:?}; say which with `workspace`: {}.",
+                names.join(", ")
+            )))
         }
     }
 }
@@ -38,5 +43,5 @@ async fn missing(asked: &Asked<'_>, name: &str) -> Sorry {
     };
     let near: Vec<_> = near.iter().map(|hit| format!("{} in {}", hit.card.name, hit.card.workspace)).collect();
     let hint = if near.is_empty() { String::new() } else { format!(" Near it: {}.", near.join("; ")) };
-    Sorry(format!("There is no asset {name:?} that you may see.{hint} search_catalog finds by what things do."))
+    Sorry::new(format!("There is no asset {name:?} that you may see.{hint} search_catalog finds by what things do."))
 }

@@ -112,3 +112,20 @@ async fn refusals_are_recorded_and_counted_and_cannot_fill_the_disk() {
     assert!(lines.iter().any(|line| line["actor"] == "anonymous" && line["after"]["status"] == 401), "{found}");
     assert!(verdict(&app).await.intact);
 }
+
+#[tokio::test]
+async fn a_caller_of_the_gateway_without_a_key_that_holds_is_a_line_too() {
+    let app = TestApp::start().await;
+    for _ in 0..20 {
+        app.with_key("whf_none").post("/llm/v1/chat/completions", &json!({"model": "m"})).await.expect(401);
+    }
+    app.stranger().get("/llm/v1/models").await.expect(401);
+    app.handles.audit_trail.tend(false).await.unwrap();
+
+    let found = app.admin().get("/api/v1/audit?outcome=refused").await.expect(200).json();
+
+    let lines: Vec<_> = found["items"].as_array().unwrap().iter().map(|line| line["subject"].clone()).collect();
+    assert_eq!(lines.len(), 2, "{found}");
+    assert!(lines.contains(&json!("POST /llm/v1/chat/completions")), "{found}");
+    assert!(found["items"][0]["address"].as_str().is_some_and(|address| address == "127.0.0.1"), "{found}");
+}
