@@ -209,7 +209,7 @@ impl Catalog {
                 }
             }
             let (workspace, schemas) = &workspaces[wanted];
-            let result = match self.put(actor, &mut tx, workspace, schemas, &line.draft).await {
+            let result = match self.put(actor, &mut tx, workspace, schemas, &line.draft, false).await {
                 Ok((outcome, registry_name)) => {
                     if !matches!(outcome, Outcome::Unchanged | Outcome::Proposed) {
                         changed.push(registry_name);

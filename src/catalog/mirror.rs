@@ -5,7 +5,7 @@ use super::import::entry_of_another_registry;
 use super::metadata::{self, MetadataSchema};
 use super::{Catalog, Error, Outcome, Status, StatusChange, Workspace, asset, version, workspace};
 use crate::auth::{Actor, Permission, Scope};
-use crate::base::{AssetId, Problem, UpstreamId, VersionId, WorkspaceId};
+use crate::base::{AssetId, Problem, UpstreamId, WorkspaceId};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 /// An entry of another registry, understood.
@@ -166,7 +166,7 @@ async fn take(
     let passed = Ok((Mirrored::PassedOver, false, None));
     let is_deleted = draft.version.status == Status::Deleted;
     let known = asset::lock(&mut *conn, workspace.workspace_id, &draft.name).await?;
-    let mut same_contents = true;
+    let mut stored = None;
     match &known {
         None if is_deleted => return passed,
         None => {}
@@ -176,25 +176,32 @@ async fn take(
             return Err(Error::Problem(Problem::conflict("name-taken", detail)));
         }
         Some(asset) if asset.deleted_at.is_some() => return passed,
-        Some(asset) => match version::find_any(&mut *conn, asset.asset_id, &draft.version.name).await? {
-            None if is_deleted => return passed,
-            None => same_contents = false,
-            Some(stored) => same_contents = has_contents(&mut *conn, stored.version_id, draft).await?,
-        },
+        Some(asset) => {
+            stored = version::find_any(&mut *conn, asset.asset_id, &draft.version.name).await?;
+            if stored.is_none() && is_deleted {
+                return passed;
+            }
+        }
+    }
+    if let (Some(asset), Some(stored)) = (&known, &stored)
+        && (approved || stored.source_digest == draft.version.source_digest)
+    {
+        // What waits is neither what it has now nor what a rule approves.
+        catalog.supersede(actor, &mut *conn, asset, stored.version_id).await?;
     }
 
-    let (outcome, registry_name) = catalog.put(actor, &mut *conn, &workspace, schemas, draft).await?;
+    // A deletion there counts at once: nobody has to approve that less is seen.
+    let must_ask = !approved && !is_deleted;
+    let (outcome, registry_name) = catalog.put(actor, &mut *conn, &workspace, schemas, draft, must_ask).await?;
     if approved
         && outcome != Outcome::Unchanged
         && let Some(held) = asset::lock(&mut *conn, workspace.workspace_id, &draft.name).await?
     {
         catalog.grant_by_rule(actor, &mut *conn, held.asset_id, "A rule of the upstream approves it.").await?;
     }
-    // A change of what is approved waits by itself, and leaves what is approved as it is.
-    let mut waits = outcome == Outcome::Proposed && !approved;
-    match (outcome, &known) {
-        (Outcome::Unchanged, _) => return Ok((Mirrored::Unchanged, false, None)),
-        (_, None) => {
+    let mirrored = match outcome {
+        Outcome::Unchanged => return Ok((Mirrored::Unchanged, false, None)),
+        Outcome::Registered => {
             let asset = asset::lock(&mut *conn, workspace.workspace_id, &draft.name).await?;
             let asset = asset.ok_or_else(|| Error::WorkspaceNotFound(workspace.name.to_string()))?;
             sqlx::query("insert into upstream_asset (asset_id, upstream_id, since) values ($1, $2, $3)")
@@ -203,57 +210,24 @@ async fn take(
                 .bind(catalog.clock.now())
                 .execute(&mut *conn)
                 .await?;
-            if !approved {
-                waits = true;
-                ask_for_approval(catalog, actor, conn, asset.asset_id, None).await?;
-            }
+            Mirrored::Registered
         }
-        (_, Some(asset)) => {
-            // What the asset waits for covers its versions.
-            if !approved && !waits && !same_contents && !is_deleted && asset.is_approved {
-                waits = true;
-                let version = version::find_any(&mut *conn, asset.asset_id, &draft.version.name).await?;
-                let version = version.map(|version| version.version_id);
-                ask_for_approval(catalog, actor, conn, asset.asset_id, version).await?;
-            }
-        }
-    }
-    let mirrored = match outcome {
-        Outcome::Registered => Mirrored::Registered,
         _ if is_deleted => Mirrored::Deleted,
         _ => Mirrored::Updated,
     };
-    Ok((mirrored, waits, Some(registry_name)))
-}
-
-/// Hides an asset, or one version of an asset that is shown already, until somebody approved it, and asks for that.
-async fn ask_for_approval(
-    catalog: &Catalog,
-    actor: &Actor,
-    conn: &mut PgConnection,
-    asset: AssetId,
-    version: Option<VersionId>,
-) -> Result<(), Error> {
-    if version.is_none() {
-        sqlx::query("update asset set is_approved = false where asset_id = $1").bind(asset).execute(&mut *conn).await?;
-    }
-    let hidden: Vec<VersionId> = sqlx::query_scalar(
-        "update version set is_approved = false
-         where asset_id = $1 and ($2::uuid is null or version_id = $2)
-         returning version_id",
-    )
-    .bind(asset)
-    .bind(version)
-    .fetch_all(&mut *conn)
-    .await?;
-    version::choose_latest(&mut *conn, asset, catalog.clock.now()).await?;
-    let Some(held) = asset::by_id(&mut *conn, asset).await? else { return Ok(()) };
-    for id in hidden {
-        if let Some(stored) = version::by_id(&mut *conn, id).await? {
-            catalog.ask_publication(actor, &mut *conn, &held, &stored, None).await?;
+    let waits = match (&known, &stored) {
+        _ if !must_ask => false,
+        // A change of what is approved waits, and what is approved stays as it is and is seen meanwhile.
+        _ if outcome == Outcome::Proposed => true,
+        // Other contents of what was never approved: what waits already is of them now, what was turned down is asked anew.
+        (Some(asset), Some(stored)) if !stored.is_approved => {
+            catalog.ask_publication(actor, &mut *conn, asset, stored, None).await?;
+            true
         }
-    }
-    Ok(())
+        (_, Some(_)) => false,
+        (_, None) => true,
+    };
+    Ok((mirrored, waits, Some(registry_name)))
 }
 
 /// Which upstream an asset came from; none when people registered it.
@@ -262,16 +236,4 @@ async fn origin(conn: &mut PgConnection, asset: AssetId) -> Result<Option<Upstre
         .bind(asset)
         .fetch_optional(conn)
         .await
-}
-
-/// Whether the stored version has the document of the draft: then only its status is another.
-async fn has_contents(conn: &mut PgConnection, version: VersionId, draft: &Draft) -> Result<bool, sqlx::Error> {
-    let Some(definition) = &draft.version.definition else { return Ok(false) };
-    sqlx::query_scalar(
-        "select exists (select from definition where version_id = $1 and replaced_at is null and digest = $2)",
-    )
-    .bind(version)
-    .bind(definition.digest())
-    .fetch_one(conn)
-    .await
 }

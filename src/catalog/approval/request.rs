@@ -183,6 +183,20 @@ pub(in crate::catalog) async fn find(conn: &mut PgConnection, id: ApprovalId) ->
     sqlx::query_as(select!("where p.approval_id = $1")).bind(id).fetch_optional(conn).await
 }
 
+/// The request of this id, of an asset that `sight` knows from within: one statement, whether there is no such request or only
+/// none that may be known.
+pub(in crate::catalog) async fn find_inside(
+    conn: &mut PgConnection,
+    sight: &Sight,
+    id: ApprovalId,
+) -> Result<Option<Approval>, sqlx::Error> {
+    let statement = select!(
+        "where p.approval_id = $6 and ($1 or p.workspace_id = any($3) or p.asset_id = any($5)) and ($2 or true)
+           and ($4::text[] is not null)"
+    );
+    sqlx::query_as(statement).bind_sight(sight).bind(id).fetch_optional(conn).await
+}
+
 /// The requests of assets that `sight` knows from within, oldest first those that wait, newest first the others.
 pub(in crate::catalog) async fn list(
     conn: &mut PgConnection,
@@ -229,6 +243,18 @@ pub(in crate::catalog) async fn count_waiting(
     .bind(everything)
     .bind(workspaces)
     .bind(assets)
+    .fetch_one(conn)
+    .await
+}
+
+/// How many requests wait in a workspace.
+pub(in crate::catalog) async fn count_in(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "select count(*)
+         from approval p join asset a using (asset_id)
+         where p.workspace_id = $1 and p.state in ('open', 'changes-requested') and a.deleted_at is null",
+    )
+    .bind(workspace)
     .fetch_one(conn)
     .await
 }
@@ -304,6 +330,50 @@ pub(in crate::catalog) async fn steps_waiting(
     .fetch_optional(conn)
     .await?;
     Ok(found.map(|steps| steps.0).unwrap_or_default())
+}
+
+/// The last request for a change of this version: where it stands, who decided on it, what it would do.
+pub(in crate::catalog) async fn last_change(
+    conn: &mut PgConnection,
+    asset: AssetId,
+    version: VersionId,
+) -> Result<Option<(ApprovalState, Option<String>, Vec<Step>)>, sqlx::Error> {
+    let found: Option<(ApprovalState, Option<String>, Json<Vec<Step>>)> = sqlx::query_as(
+        "select state, decided_by, steps from approval
+         where asset_id = $1 and version_id = $2 and purpose = 'change'
+         order by approval_id desc
+         limit 1
+         for update",
+    )
+    .bind(asset)
+    .bind(version)
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.map(|(state, decided_by, steps)| (state, decided_by, steps.0)))
+}
+
+/// The changes of this version that wait and that nobody but `writer` had a hand in, taken back.
+pub(in crate::catalog) async fn supersede(
+    conn: &mut PgConnection,
+    version: VersionId,
+    (writer, by): (&str, &str),
+    reason: &str,
+    now: OffsetDateTime,
+) -> Result<Vec<ApprovalId>, sqlx::Error> {
+    sqlx::query_scalar(
+        "update approval
+         set state = 'withdrawn', decided_by = $3, decided_at = $5, decision_reason = $4, updated_at = $5
+         where version_id = $1 and purpose = 'change' and state in ('open', 'changes-requested')
+           and writers = array[$2::text]
+         returning approval_id",
+    )
+    .bind(version)
+    .bind(writer)
+    .bind(by)
+    .bind(reason)
+    .bind(now)
+    .fetch_all(conn)
+    .await
 }
 
 /// What waits for this asset was written on: it is the writer's too from now on, where changes were asked for it waits

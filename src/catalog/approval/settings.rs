@@ -24,6 +24,11 @@ pub struct ApprovalSettings {
     pub hides_drifted: bool,
     /// Counts the changes; the ETag. 0 while nobody has set anything.
     pub revision: i64,
+    /// Told to who sets them: how many requests wait in the workspace, and go on waiting until they are decided, whatever is
+    /// asked for from now on.
+    #[sqlx(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<i64>,
 }
 
 /// The settings to come; what is absent stays.
@@ -49,6 +54,7 @@ impl Default for ApprovalSettings {
             grace_days: 14,
             hides_drifted: false,
             revision: 0,
+            waiting: None,
         }
     }
 }

@@ -146,7 +146,8 @@ impl Catalog {
 
     /// Stores a draft whatever is there already: a new asset, a new version, new contents, or nothing when all is equal.
     ///
-    /// Works in the caller's transaction, so that an import can store many at once.
+    /// Works in the caller's transaction, so that an import can store many at once. With `must_ask` what is new and what
+    /// changes something approved waits for approval, whatever the workspace asks for.
     pub(in crate::catalog) async fn put(
         &self,
         actor: &Actor,
@@ -154,6 +155,7 @@ impl Catalog {
         workspace: &Workspace,
         schemas: &[MetadataSchema],
         draft: &Draft,
+        must_ask: bool,
     ) -> Result<(Outcome, String), Error> {
         let name = registry_name(&workspace.name, &draft.name);
         self.permit_name(actor, &mut *conn, workspace.workspace_id, &name).await?;
@@ -162,7 +164,7 @@ impl Catalog {
         let now = self.clock.now();
         let visibility = draft.visibility.unwrap_or(workspace.default_visibility);
         let place = (workspace.workspace_id, &workspace.name);
-        let (asks, _) = self.asks_approval(actor, &mut *conn, workspace.workspace_id, None).await?;
+        let asks = must_ask || self.asks_approval(actor, &mut *conn, workspace.workspace_id, None).await?.0;
         if let Some(asset) = asset::insert(&mut *conn, place, draft, (visibility, !asks), now).await? {
             let version = insert_first_version(&mut *conn, &asset, &draft.version, now).await?;
             if asks {
@@ -188,7 +190,13 @@ impl Catalog {
                 return Ok((Outcome::Unchanged, asset.registry_name));
             }
             Some(stored) => {
-                let watch = self.watch(actor, &mut *conn, &asset, Some(&stored)).await?;
+                if must_ask && self.is_proposed_or_refused(actor, &mut *conn, &stored, draft).await? {
+                    return Ok((Outcome::Unchanged, asset.registry_name));
+                }
+                let watch = match must_ask {
+                    true => self.watch_always(&mut *conn, &asset, Some(&stored)).await?,
+                    false => self.watch(actor, &mut *conn, &asset, Some(&stored)).await?,
+                };
                 replace_version(&mut *conn, &asset, &stored, &draft.version, now).await?;
                 self.follow_latest(&mut *conn, &asset, draft, now).await?;
                 let step = Step::Replace { draft: Box::new(draft.clone()) };
@@ -214,8 +222,8 @@ impl Catalog {
         Ok((Outcome::Updated, asset.registry_name))
     }
 
-    /// As [`Catalog::follow_latest`], unless the version waits for approval while others of the asset are seen: its words
-    /// wait with it.
+    /// As [`Catalog::follow_latest`], unless the version waits for approval: its words wait with it, or another version that is
+    /// approved before would be shown with them.
     pub(in crate::catalog) async fn follow_latest_if_seen(
         &self,
         conn: &mut PgConnection,
@@ -224,7 +232,7 @@ impl Catalog {
         is_seen: bool,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        if is_seen || !asset.is_approved {
+        if is_seen {
             return self.follow_latest(conn, asset, draft, now).await;
         }
         asset::touch(conn, asset.asset_id, now).await?;

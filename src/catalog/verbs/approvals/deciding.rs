@@ -3,7 +3,7 @@
 use super::gate::{record, tell, version_of, writer_of};
 use super::reading::{known, reviewed};
 use crate::auth::{Actor, Permission};
-use crate::base::{ApprovalId, AssetId, Problem};
+use crate::base::{ApprovalId, AssetId, Problem, VersionId};
 use crate::catalog::approval::request::{self, ApprovalState, Comment, Decided, Opening, Purpose};
 use crate::catalog::approval::settings;
 use crate::catalog::verbs::Deed;
@@ -160,6 +160,23 @@ impl Catalog {
             self.grant(&mut *conn, &approval, &asset, now).await?;
             let told = json!({"approval": one, "rule": rule});
             record(&mut *conn, actor, &asset, "approval.approve-by-rule", told, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what waits of changes that `actor` alone asked for of a version, because it has other contents by now.
+    pub(in crate::catalog) async fn supersede(
+        &self,
+        actor: &Actor,
+        conn: &mut PgConnection,
+        asset: &Asset,
+        version: VersionId,
+    ) -> Result<(), Error> {
+        let (now, by, writer) = (self.clock.now(), actor.to_string(), writer_of(actor));
+        let reason = "It has other contents by now.";
+        for id in request::supersede(&mut *conn, version, (&writer, &by), reason, now).await? {
+            record(&mut *conn, actor, asset, "approval.withdraw", json!({"approval": id, "reason": reason}), now)
+                .await?;
         }
         Ok(())
     }

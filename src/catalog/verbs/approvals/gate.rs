@@ -3,9 +3,10 @@
 use crate::audit;
 use crate::auth::{Actor, Identity, Permission, Scope};
 use crate::base::{ApprovalId, AssetId, VersionId, WorkspaceId};
-use crate::catalog::approval::request::{self, Opening, Purpose};
+use crate::catalog::approval::request::{self, ApprovalState, Opening, Purpose};
 use crate::catalog::approval::settings::{self, ApprovalSettings};
 use crate::catalog::approval::{content, step::Step};
+use crate::catalog::draft::Draft;
 use crate::catalog::{Asset, Catalog, Error, Version, version};
 use crate::notify::{self, Notice};
 use serde_json::{Value, json};
@@ -50,6 +51,19 @@ impl Catalog {
         let is_seen = asset.is_approved && version.is_none_or(|version| version.is_approved);
         let asks = is_seen && self.asks_approval(actor, &mut *conn, asset.workspace_id, Some(asset.asset_id)).await?.0;
         if !asks {
+            return Ok(Watch(None));
+        }
+        self.watch_always(conn, asset, version).await
+    }
+
+    /// As [`Catalog::watch`], whatever the workspace asks for: of an upstream nobody here has seen what it sends.
+    pub(in crate::catalog) async fn watch_always(
+        &self,
+        conn: &mut PgConnection,
+        asset: &Asset,
+        version: Option<&Version>,
+    ) -> Result<Watch, Error> {
+        if !asset.is_approved || version.is_some_and(|version| !version.is_approved) {
             return Ok(Watch(None));
         }
         let version = version.map(|version| version.version_id);
@@ -97,6 +111,24 @@ impl Catalog {
                 Err(Error::Proposed(approval))
             }
         }
+    }
+
+    /// Whether these contents of a version were asked for already: they wait, or somebody turned them down. What the actor
+    /// itself took back, because it has other contents by then, may be asked for again.
+    pub(in crate::catalog) async fn is_proposed_or_refused(
+        &self,
+        actor: &Actor,
+        conn: &mut PgConnection,
+        stored: &Version,
+        draft: &Draft,
+    ) -> Result<bool, Error> {
+        let last = request::last_change(conn, stored.asset_id, stored.version_id).await?;
+        let Some((state, decided_by, steps)) = last else { return Ok(false) };
+        let own = decided_by == Some(actor.to_string());
+        let stands = state.waits() || state == ApprovalState::Rejected || (state == ApprovalState::Withdrawn && !own);
+        let digest = &draft.version.source_digest;
+        let is_same = |step: &Step| matches!(step, Step::Replace { draft } if draft.version.source_digest == *digest);
+        Ok(stands && steps.last().is_some_and(is_same))
     }
 
     /// What is there once the steps that wait already and this one are done: tried, and undone.
