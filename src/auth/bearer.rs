@@ -36,8 +36,22 @@ impl Auth {
         }
     }
 
-    async fn meaning_of_token(&self, text: &str) -> Result<Meaning, Problem> {
-        let (provider, claims) = self.sign_in.providers.bearer(text).await.map_err(|fault| match fault {
+    /// The namespace of the owner of the repository that a workflow's token names (`io.github.acme`); none for tokens of an
+    /// issuer whose word does not count for that.
+    ///
+    /// # Errors
+    /// 401 for a token that is not believed, 503 when the keys of its issuer cannot be had.
+    pub async fn namespace_of_owner(&self, text: &str) -> Result<Option<String>, Problem> {
+        let (provider, claims) = self.believed(text).await?;
+        let (Some(below), Some(owner)) = (&provider.settings.owners_below, claims.text("repository_owner")) else {
+            return Ok(None);
+        };
+        let legal = owner.len() <= 39 && owner.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        Ok(legal.then(|| format!("{below}.{owner}")))
+    }
+
+    async fn believed(&self, text: &str) -> Result<(&Provider, Claims), Problem> {
+        self.sign_in.providers.bearer(text).await.map_err(|fault| match fault {
             Fault::Unreachable => Problem::unavailable("The keys of the token's issuer cannot be had now.")
                 .with_kind("provider-unavailable"),
             fault => {
@@ -45,7 +59,11 @@ impl Auth {
                 tracing::info!(reason = %fault, "A bearer token was refused");
                 not_believed("The token is not believed: its issuer, audience, times, type or signature are not as they must be.")
             }
-        })?;
+        })
+    }
+
+    async fn meaning_of_token(&self, text: &str) -> Result<Meaning, Problem> {
+        let (provider, claims) = self.believed(text).await?;
         let now = self.clock.now();
         let expires = claims.all.get("exp").and_then(serde_json::Value::as_f64).unwrap_or_default();
         let ends_at =

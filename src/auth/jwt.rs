@@ -58,6 +58,7 @@ pub struct Token<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
     pub issuer: String,
+    /// Empty only where the rules let it be absent.
     pub subject: String,
     pub all: Map<String, Value>,
 }
@@ -70,6 +71,8 @@ pub struct Rules<'a> {
     /// One of them must be named by the token.
     pub audiences: &'a [String],
     pub skew: Duration,
+    /// Whether it may be about nobody: a logout token may name a session alone.
+    pub subject_may_be_absent: bool,
 }
 
 impl<'a> Token<'a> {
@@ -170,12 +173,15 @@ impl<'a> Token<'a> {
                 return Err(Refusal::Early);
             }
         }
-        let subject = self.claims.get("sub").and_then(Value::as_str).filter(|text| (1..=255).contains(&text.len()));
-        Ok(Claims {
-            issuer: rules.issuer.to_owned(),
-            subject: subject.ok_or(Refusal::Claim("sub"))?.to_owned(),
-            all: self.claims.clone(),
-        })
+        let subject = match self.claims.get("sub") {
+            None if rules.subject_may_be_absent => "",
+            None => return Err(Refusal::Claim("sub")),
+            Some(subject) => {
+                let subject = subject.as_str().filter(|text| (1..=255).contains(&text.len()));
+                subject.ok_or(Refusal::Claim("sub"))?
+            }
+        };
+        Ok(Claims { issuer: rules.issuer.to_owned(), subject: subject.to_owned(), all: self.claims.clone() })
     }
 
     /// A NumericDate: seconds since 1970, perhaps with a fraction.

@@ -5,11 +5,22 @@ use super::{Actor, Auth, Identity, KeyScope, Role};
 use crate::audit;
 use crate::base::{Problem, WorkspaceId};
 use serde_json::json;
+use sqlx::PgConnection;
 use std::time::Duration;
 use time::OffsetDateTime;
 
 /// How long such a token works, as in the official registry.
 pub const PUBLISH_TOKEN_LIVES: Duration = Duration::from_secs(300);
+
+/// How the keys behind such tokens are named; with their short life it tells them from keys that people made.
+const NAMED: &str = "registry token: ";
+
+/// A statement about keys that are such tokens and ran out.
+macro_rules! about_old {
+    ($before:literal, $after:literal) => {
+        concat!($before, "starts_with(name, $1) and expires_at < $2 and expires_at - created_at <= $3", $after)
+    };
+}
 
 /// Whom a token stands for.
 #[derive(Clone, Debug)]
@@ -33,7 +44,7 @@ impl Auth {
     ) -> Result<(SecretKey, OffsetDateTime), Problem> {
         let now = self.clock.now();
         let ends = now + PUBLISH_TOKEN_LIVES;
-        let name = format!("registry token: {proof}");
+        let name = format!("{NAMED}{proof}");
         let (mut new, user, workspace) = match holder {
             TokenFor::Names { workspace, names } => {
                 let mut new = NewKey::with_role(name, Role::Publisher, Some(workspace));
@@ -63,4 +74,18 @@ impl Auth {
         tx.commit().await?;
         Ok((secret, ends))
     }
+}
+
+/// Removes tokens that ran out before `before`.
+pub(super) async fn forget(conn: &mut PgConnection, before: OffsetDateTime) -> Result<(), sqlx::Error> {
+    // What refers to a key goes first; nothing new comes to refer to one that ran out.
+    for statement in [
+        about_old!("delete from api_key_use where key_id in (select key_id from api_key where ", ")"),
+        about_old!("delete from api_key_secret where key_id in (select key_id from api_key where ", ")"),
+        about_old!("delete from api_key k where ", " and not exists (select from session s where s.key_id = k.key_id)"),
+    ] {
+        let old = sqlx::query(statement).bind(NAMED).bind(before).bind(PUBLISH_TOKEN_LIVES);
+        old.execute(&mut *conn).await?;
+    }
+    Ok(())
 }

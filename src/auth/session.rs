@@ -339,6 +339,22 @@ pub(super) async fn end_at_provider(
     Ok(done.rows_affected())
 }
 
+/// Whose sessions here were begun in this session of a provider's.
+pub(super) async fn users_at_provider(
+    conn: &mut PgConnection,
+    provider: &str,
+    sid: &str,
+) -> Result<Vec<UserId>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select distinct user_id from session
+         where provider = $1 and provider_session = $2 and user_id is not null and ended_at is null",
+    )
+    .bind(provider)
+    .bind(sid)
+    .fetch_all(conn)
+    .await
+}
+
 /// Removes what ended or ran out before `before`.
 pub(super) async fn forget(conn: &mut PgConnection, before: OffsetDateTime) -> Result<u64, sqlx::Error> {
     let done =

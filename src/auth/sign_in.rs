@@ -7,7 +7,7 @@ use super::password::{self, Passwords};
 use super::session::{self, AtProvider, Browser, SessionHolder, SessionToken, Tokens};
 use super::sessions::Seen;
 use super::throttle::{self, Tries};
-use super::{Actor, Auth, Identity, membership, user};
+use super::{Actor, Auth, Identity, membership, publish_token, user};
 use crate::audit;
 use crate::base::{Config, Problem, Sealed, UserId};
 use http::StatusCode;
@@ -344,9 +344,13 @@ impl Auth {
         })?;
         let now = self.clock.now();
         let mut tx = self.db.write.begin().await?;
-        let issuer = provider.settings.issuer.as_str();
-        if let Some(user) = membership::linked(&mut tx, issuer, &subject).await? {
-            let name = provider.settings.name.as_str();
+        let (issuer, name) = (provider.settings.issuer.as_str(), provider.settings.name.as_str());
+        let users = match (&subject, &sid) {
+            (Some(subject), _) => membership::linked(&mut tx, issuer, subject).await?.into_iter().collect(),
+            (None, Some(sid)) => session::users_at_provider(&mut tx, name, sid).await?,
+            (None, None) => Vec::new(),
+        };
+        for user in users {
             session::end_at_provider(&mut tx, name, user, sid.as_deref(), now).await?;
             let actor = self.trace_of(&mut tx, SessionHolder::User(user)).await?;
             note(&mut tx, now, &actor, "session.end", user.0, "the identity provider said so").await?;
@@ -406,7 +410,8 @@ impl Auth {
         Ok(())
     }
 
-    /// Removes what nobody needs any more: sessions that ended a month ago, and old counts of failures.
+    /// Removes what nobody needs any more: sessions that ended a month ago, old counts of failures, and tokens for publishing
+    /// that ran out a day ago. What was done with any of them stays in the audit record.
     ///
     /// # Errors
     /// 503 when the database does not answer.
@@ -415,6 +420,7 @@ impl Auth {
         let mut conn = self.db.write.acquire().await?;
         session::forget(&mut conn, now - Duration::from_secs(30 * 24 * 3600)).await?;
         throttle::forget(&mut conn, now).await?;
+        publish_token::forget(&mut conn, now - Duration::from_secs(24 * 3600)).await?;
         Ok(())
     }
 

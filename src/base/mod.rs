@@ -3,6 +3,7 @@
 mod clock;
 pub mod config;
 pub mod db;
+mod dns;
 mod egress;
 mod embedded_postgres;
 mod error;
@@ -22,6 +23,7 @@ pub mod trust;
 pub use clock::Clock;
 pub use config::Config;
 pub use db::{Database, OnConstraint};
+pub use dns::{Dns, NoTexts};
 pub use egress::{Egress, NotPublic, Unreachable};
 pub use embedded_postgres::EmbeddedPostgres;
 pub use error::{FieldError, Problem};

@@ -13,6 +13,7 @@ mod extensions;
 mod managed_settings;
 mod path;
 mod problem;
+mod proof;
 mod query;
 mod reading;
 mod render;
@@ -22,7 +23,7 @@ mod writing;
 
 use crate::{
     auth::{Actor, Auth},
-    base::{HttpClient, Problem},
+    base::{Dns, HttpClient, Problem},
     catalog::{Catalog, RegistryScope, generation_name},
     door::{AsItIs, Handles, PublicUrl, ReadyAnswers, identify, writes_done_once},
     search::Search,
@@ -63,6 +64,7 @@ pub fn router(handles: &Handles) -> (Router<Handles>, impl ReadyAnswers + use<>)
         answers,
         public_url,
         http: handles.http.clone(),
+        dns: Dns::new(handles.config.access.dns_server),
     };
 
     let mut router = Router::new();
@@ -88,6 +90,7 @@ struct Registry {
     answers: Answers,
     public_url: PublicUrl,
     http: HttpClient,
+    dns: Dns,
 }
 
 async fn serve(State(registry): State<Arc<Registry>>, request: Request<Body>) -> Response {
@@ -218,7 +221,7 @@ impl Registry {
     ) -> Result<(Answer, Option<answer::Stamp>), Problem> {
         let name = generation_name(view);
         let generation = self.catalog.generations().of_name(&name);
-        let view = self.catalog.registry_view_to_serve(view).await?;
+        let view = self.catalog.registry_view_to_serve(actor, view).await?;
         let scope = RegistryScope::View(&view);
         // Before anything else: of a view that asks for a credential nothing is told without one.
         view.sight(actor)?;

@@ -38,9 +38,8 @@ pub(super) enum Resource {
     },
 }
 
-/// Which proofs can be exchanged for a token; without the official registry's
-/// `github-at`, which asks GitHub's own API, and `dns`, which needs a resolver of its own.
-const METHODS: [&str; 4] = ["oidc", "github-oidc", "http", "none"];
+/// Which proofs can be exchanged for a token; without the official registry's `github-at`, which asks GitHub's own API.
+const METHODS: [&str; 5] = ["oidc", "github-oidc", "dns", "http", "none"];
 
 /// A path taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,8 +138,10 @@ fn decode(segment: &str) -> Result<String, Problem> {
 
 fn nothing_here(segments: &[&str]) -> Problem {
     if segments.first() == Some(&"auth") {
-        return Problem::not_found("Endpoint not found: tokens are exchanged by oidc, github-oidc, http and none.")
-            .with_help("Send a key of this catalog with every write: Authorization: Bearer whf_...");
+        return Problem::not_found(
+            "Endpoint not found: tokens are exchanged by oidc, github-oidc, dns, http and none.",
+        )
+        .with_help("Send a key of this catalog with every write: Authorization: Bearer whf_...");
     }
     let tail = segments.join("/");
     Problem::not_found(format!(

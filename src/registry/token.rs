@@ -1,18 +1,17 @@
 //! Exchanging a proof for a token that publishes for five minutes, as the official registry has it.
 //!
-//! `oidc` and `github-oidc` take a token of a configured issuer; `http` a timestamp signed with the key that a domain names
-//! in its well-known file; `none` nothing, where an administrator gave the anonymous namespace to a workspace.
+//! `oidc` takes a token of a configured issuer; so does `github-oidc`, of a workflow, for the names of its repository's
+//! owner; `http` and `dns` take a timestamp signed with a key that a domain names in its well-known file or in a TXT record;
+//! `none` takes nothing, where an administrator gave the anonymous namespace to a workspace.
 //! Names that nobody has registered a namespace for are not proven to anybody.
 
-use super::{Registry, answer::Answer, body, query::failed};
+use super::{Registry, answer::Answer, body, proof::is_signed, query::failed};
 use crate::{
     auth::{Actor, TokenFor},
     base::{FieldError, Problem},
 };
 use axum::body::Body;
-use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{StatusCode, request::Parts};
-use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Map, Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -39,11 +38,15 @@ impl Registry {
                 if token.split('.').count() != 3 {
                     return Err(refused());
                 }
-                (TokenFor::Actor(self.auth.identify(token).await?), method.to_owned())
+                let owned = if method == "github-oidc" { self.of_repository(token).await? } else { None };
+                match owned {
+                    Some(owned) => owned,
+                    None => (TokenFor::Actor(self.auth.identify(token).await?), method.to_owned()),
+                }
             }
-            "http" => {
+            "http" | "dns" => {
                 let body = body::object(parts, body).await?;
-                self.of_domain(&body).await?
+                self.of_domain(&body, method).await?
             }
             _ => (self.of_namespace(ANONYMOUS, vec![format!("{ANONYMOUS}/*")]).await?, "anonymous".to_owned()),
         };
@@ -52,8 +55,18 @@ impl Registry {
         Ok(Answer::json(StatusCode::OK, answer.to_string().into_bytes()))
     }
 
-    /// Who signed a fresh timestamp with a key that the domain names at its well-known address.
-    async fn of_domain(&self, body: &Map<String, Value>) -> Result<(TokenFor, String), Problem> {
+    /// The names of the owner of the repository whose workflow got this token; none for a token that names no repository,
+    /// or of an owner whose namespace nobody registered: its subject may be a service account's.
+    async fn of_repository(&self, token: &str) -> Result<Option<(TokenFor, String)>, Problem> {
+        let Some(namespace) = self.auth.namespace_of_owner(token).await? else { return Ok(None) };
+        let Some(found) = self.catalog.publisher_of_namespace(&namespace).await? else { return Ok(None) };
+        let holder = TokenFor::Names { workspace: found.workspace_id, names: vec![format!("{namespace}/*")] };
+        Ok(Some((holder, format!("{namespace} by github-oidc"))))
+    }
+
+    /// Who signed a fresh timestamp with a key that the domain names: at its well-known address, which is its own host's
+    /// word and counts for the names of this host; or in the DNS, which counts for what is below it too.
+    async fn of_domain(&self, body: &Map<String, Value>, method: &str) -> Result<(TokenFor, String), Problem> {
         let (domain, timestamp) = (text(body, "domain")?.to_ascii_lowercase(), text(body, "timestamp")?);
         let signature = hex::decode(text(body, "signed_timestamp")?).map_err(|_| refused())?;
         if !is_domain(&domain) {
@@ -62,16 +75,27 @@ impl Registry {
         check_time(timestamp, self.catalog.clock().now())?;
         let reversed: Vec<&str> = domain.split('.').rev().collect();
         let reversed = reversed.join(".");
+        let mut names = vec![format!("{reversed}/*")];
+        if method == "dns" {
+            names.push(format!("{reversed}.*"));
+        }
         // Before anything is fetched: of a domain nobody publishes nothing is asked.
-        let holder = self.of_namespace(&reversed, vec![format!("{reversed}/*")]).await?;
-        let url = format!("https://{domain}/.well-known/mcp-registry-auth");
-        let file = self.http.fetch_there(&url).await.map_err(|_| refused())?;
-        let file =
-            std::str::from_utf8(&file.bytes).ok().filter(|file| file.len() <= LONGEST_FILE).ok_or_else(refused)?;
-        if !is_signed(file, timestamp, &signature) {
+        let holder = self.of_namespace(&reversed, names).await?;
+        let lines = match method {
+            "dns" => self.dns.texts(&domain).await.map_err(|_| refused())?,
+            _ => self.lines_of_file(&domain).await?,
+        };
+        if !is_signed(lines.iter().map(String::as_str), timestamp, &signature) {
             return Err(refused());
         }
-        Ok((holder, format!("{domain} by http")))
+        Ok((holder, format!("{domain} by {method}")))
+    }
+
+    async fn lines_of_file(&self, domain: &str) -> Result<Vec<String>, Problem> {
+        let url = format!("https://{domain}/.well-known/mcp-registry-auth");
+        let file = self.http.fetch_there(&url).await.map_err(|_| refused())?;
+        let file = std::str::from_utf8(&file.bytes).ok().filter(|file| file.len() <= LONGEST_FILE);
+        Ok(file.ok_or_else(refused)?.lines().map(str::to_owned).collect())
     }
 
     async fn of_namespace(&self, namespace: &str, names: Vec<String>) -> Result<TokenFor, Problem> {
@@ -115,46 +139,10 @@ fn check_time(timestamp: &str, now: OffsetDateTime) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether one of the keys of the file, `v=MCPv1; k=ed25519; p=...` each on a line, signed the timestamp. Several keys
-/// make a rotation possible.
-fn is_signed(file: &str, timestamp: &str, signature: &[u8]) -> bool {
-    file.lines()
-        .filter_map(ed25519_key)
-        .any(|key| UnparsedPublicKey::new(&ED25519, key).verify(timestamp.as_bytes(), signature).is_ok())
-}
-
-fn ed25519_key(line: &str) -> Option<Vec<u8>> {
-    let member = |name: &str| {
-        let mut members = line.split(';').filter_map(|member| member.trim().split_once('='));
-        members.find(|(own, _)| *own == name).map(|(_, value)| value.trim())
-    };
-    if member("v")? != "MCPv1" || member("k")? != "ed25519" {
-        return None;
-    }
-    STANDARD.decode(member("p")?).ok().filter(|key| key.len() == 32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ring::signature::{Ed25519KeyPair, KeyPair};
     use time::macros::datetime;
-
-    #[test]
-    fn one_of_the_domains_keys_must_have_signed_the_timestamp() {
-        let (ours, other) = ([7; 32], [8; 32]);
-        let pair = |seed: &[u8; 32]| Ed25519KeyPair::from_seed_unchecked(seed).unwrap();
-        let line = |seed: &[u8; 32]| format!("v=MCPv1; k=ed25519; p={}", STANDARD.encode(pair(seed).public_key()));
-        let signature = pair(&ours).sign(b"2026-03-01T12:00:00Z");
-        let signed = |file: &str, timestamp: &str| is_signed(file, timestamp, signature.as_ref());
-
-        assert!(signed(&line(&ours), "2026-03-01T12:00:00Z"));
-        assert!(signed(&format!("{}\n{}\n", line(&other), line(&ours)), "2026-03-01T12:00:00Z"));
-        assert!(!signed(&line(&other), "2026-03-01T12:00:00Z"));
-        assert!(!signed(&line(&ours), "2026-03-01T12:00:01Z"));
-        assert!(!signed(&line(&ours).replace("MCPv1", "MCPv2"), "2026-03-01T12:00:00Z"));
-        assert!(!signed("v=MCPv1; k=ed25519; p=AAAA", "2026-03-01T12:00:00Z"));
-    }
 
     #[test]
     fn only_names_of_the_dns_and_times_of_now_are_taken() {

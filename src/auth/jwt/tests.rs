@@ -42,6 +42,7 @@ fn judged(keys: &KeySet, text: &str) -> Result<Claims, Refusal> {
         algorithms: &["ES256".to_owned()],
         audiences: &["https://wharf.example".to_owned()],
         skew: Duration::from_secs(30),
+        subject_may_be_absent: false,
     };
     let token = Token::read(text)?;
     token.require_type(&["at+jwt".to_owned()])?;

@@ -122,16 +122,22 @@ impl Provider {
 
     /// The claims of `token`, when it is one of this provider's for one of these audiences.
     async fn verify(&self, token: &Token<'_>, audiences: &[String]) -> Result<Claims, Fault> {
-        let settings = &self.settings;
-        let rules =
-            Rules { issuer: self.source(), algorithms: &settings.algorithms, audiences, skew: settings.clock_skew };
+        self.verify_by(token, &self.rules(audiences)).await
+    }
+
+    fn rules<'a>(&'a self, audiences: &'a [String]) -> Rules<'a> {
+        let OidcProvider { algorithms, clock_skew, .. } = &self.settings;
+        Rules { issuer: self.source(), algorithms, audiences, skew: *clock_skew, subject_may_be_absent: false }
+    }
+
+    async fn verify_by(&self, token: &Token<'_>, rules: &Rules<'_>) -> Result<Claims, Fault> {
         let fetch = || self.fetch_keys();
         let keys = self.keys.get(fetch).await?;
-        match token.verify(&keys, &rules, self.clock.now()) {
+        match token.verify(&keys, rules, self.clock.now()) {
             // The provider may have a new key.
             Err(Refusal::UnknownKey) => {
                 let keys = self.keys.renewed(fetch).await?;
-                Ok(token.verify(&keys, &rules, self.clock.now())?)
+                Ok(token.verify(&keys, rules, self.clock.now())?)
             }
             outcome => Ok(outcome?),
         }
@@ -154,19 +160,25 @@ impl Provider {
         }
     }
 
-    /// Whom a logout token ends the sessions of: the subject, and the one session of the provider's where it names one.
+    /// Whom a logout token ends the sessions of: the subject, and the one session of the provider's where it names one; at
+    /// least one of the two (Back-Channel Logout, 2.4).
     ///
     /// # Errors
     /// [`Fault`] when it is no logout token of this provider for us.
-    pub async fn logout_token(&self, text: &str) -> Result<(String, Option<String>), Fault> {
+    pub async fn logout_token(&self, text: &str) -> Result<(Option<String>, Option<String>), Fault> {
         let token = Token::read(text)?;
         token.require_type(&["logout+jwt".to_owned()])?;
-        let claims = self.verify(&token, &[self.client_id().to_owned()]).await?;
+        let audiences = [self.client_id().to_owned()];
+        let claims = self.verify_by(&token, &Rules { subject_may_be_absent: true, ..self.rules(&audiences) }).await?;
         let is_event = claims.all.get("events").and_then(|events| events.get(LOGOUT_EVENT)).is_some();
         if !is_event || claims.all.contains_key("nonce") {
             return Err(Refusal::Claim("events").into());
         }
-        Ok((claims.subject.clone(), claims.text("sid").map(str::to_owned)))
+        let (subject, sid) = (claims.text("sub").map(str::to_owned), claims.text("sid").map(str::to_owned));
+        if subject.is_none() && sid.is_none() {
+            return Err(Refusal::Claim("sub").into());
+        }
+        Ok((subject, sid))
     }
 
     /// The groups a token lists; none when it says nothing about groups.

@@ -138,6 +138,9 @@ settings! {
         /// Whether names of the MCP registry may be published only in namespaces that an administrator gave to a workspace.
         /// Otherwise names of no registered namespace are free.
         registered_namespaces_only: bool = "false";
+        /// The DNS server, address and port, that is asked for the keys of domains which publish by proof of the DNS. Unset:
+        /// those of the system.
+        dns_server: Option<SocketAddr> = "";
     }
 
     /// How people sign in, and how long a session lasts.
@@ -246,8 +249,10 @@ settings! {
         /// PEM file with certificate authorities of the house: backends, token servers and hooks are believed with
         /// certificates of these, too. Unset: those of the system alone.
         gateway_ca_file: Option<PathBuf> = "";
-        /// Keys that seal credentials in the database, `id:` and 32 bytes in base64; the first one seals, all open. Unset:
-        /// those of `encryption_key_file`.
+        /// Keys that seal credentials in the database, `id:` and 32 bytes in base64; the first one seals, all open. They also
+        /// sign the heads of the audit record and the secrets of webhooks: a key that is taken away leaves what it sealed
+        /// unreadable and what it signed unverifiable, so seal anew (`rewrap`) and verify the record before. Unset: those of
+        /// `encryption_key_file`.
         encryption_keys: Option<Sealed<String>> = "";
         /// The file of those keys, one a line; made on the first start. Unset: `encryption-keys` in the data directory.
         encryption_key_file: Option<PathBuf> = "";

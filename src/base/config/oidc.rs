@@ -51,7 +51,13 @@ pub struct OidcProvider {
     pub role: Option<String>,
     /// How far its clock may be from ours, at most a minute.
     pub clock_skew: Duration,
+    /// The namespace of the MCP registry below which each owner of a repository has its own: `io.github` of the workflows
+    /// of GitHub, whose tokens name the owner. None: its tokens say nothing about owners.
+    pub owners_below: Option<String>,
 }
+
+/// The issuer of the tokens of GitHub's workflows.
+const GITHUB: &str = "https://token.actions.githubusercontent.com";
 
 /// The tables `[[oidc]]` of the file.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +81,7 @@ struct Table {
     token_types: Option<Vec<String>>,
     role: Option<String>,
     clock_skew: Option<String>,
+    owners_below: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -162,6 +169,11 @@ impl Table {
         if self.clock_skew()? > Duration::from_secs(60) {
             return Err("clock_skew: must be at most 60s".to_owned());
         }
+        let namespace =
+            |text: &str| text.split('.').all(|label| !label.is_empty() && label.bytes().all(legal_in_label));
+        if self.owners_below.as_deref().is_some_and(|text| !namespace(text)) {
+            return Err("owners_below: use a namespace like io.github".to_owned());
+        }
         if self.client_secret.is_some() && self.client_id.is_none() {
             return Err("client_secret: does nothing without client_id".to_owned());
         }
@@ -193,8 +205,13 @@ impl Table {
             token_types: words(&self.token_types, &["at+jwt"]),
             role: self.role.clone(),
             clock_skew: self.clock_skew()?,
+            owners_below: self.owners_below.clone().or_else(|| (self.issuer == GITHUB).then(|| "io.github".to_owned())),
         })
     }
+}
+
+fn legal_in_label(b: u8) -> bool {
+    b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'
 }
 
 impl Config {
@@ -225,6 +242,7 @@ impl Config {
             token_types: filled(&settings.oidc_token_types),
             role: settings.oidc_role.clone(),
             clock_skew: Some(settings.oidc_clock_skew.show()),
+            owners_below: None,
         };
         table.provider().ok()
     }

@@ -167,6 +167,42 @@ async fn signing_out_leads_to_the_provider_and_a_message_from_there_ends_session
     assert_eq!(status(&app, &mut other).await, 401);
 }
 
+#[tokio::test]
+async fn a_message_of_the_provider_may_name_a_session_and_nobody() {
+    let Some(provider) = IdentityProvider::start().await else { return };
+    let app = provider.app(&[]).await;
+    let (mut desk, mut phone) = (Browser::new(), Browser::new());
+    for (browser, sid) in [(&mut desk, "desk"), (&mut phone, "phone")] {
+        browser.sign_in(&app.url, "anna").await.expect(200);
+        // As a provider names its sessions that was asked to (`sid` of the ID token).
+        sqlx::query("update session set provider_session = $1 where provider_session is null")
+            .bind(sid)
+            .execute(&app.handles.db.write)
+            .await
+            .unwrap();
+    }
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let claims = |change: serde_json::Value| {
+        let mut all = serde_json::json!({"iss": provider.issuer, "aud": "wharfinger", "iat": now, "exp": now + 60,
+            "jti": "1", "events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+        all.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        all
+    };
+    let signed = async |change: serde_json::Value| {
+        provider.sign(serde_json::json!({"typ": "logout+jwt"}), claims(change), "own").await
+    };
+
+    for neither in
+        [serde_json::json!({}), serde_json::json!({"sid": ""}), serde_json::json!({"sub": "", "sid": "desk"})]
+    {
+        assert_eq!(tell(&app, &signed(neither).await).await, 400);
+    }
+    assert_eq!(tell(&app, &signed(serde_json::json!({"sid": "desk"})).await).await, 200);
+
+    assert_eq!(status(&app, &mut desk).await, 401);
+    assert_eq!(status(&app, &mut phone).await, 200, "another session of the same person goes on");
+}
+
 async fn tell(app: &TestApp, token: &str) -> u16 {
     let request = app.http.post(format!("{}/auth/backchannel-logout/oidc", app.url));
     let request = request.header("content-type", "application/x-www-form-urlencoded");

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod concurrency;
+mod domains;
 mod extensions;
 mod listing;
 mod publishing;
