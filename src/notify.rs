@@ -68,7 +68,7 @@ kinds! {
     AccessDeclined => "access.declined",
     /// What was approved is not what runs any more.
     AssetDrifted => "asset.drifted",
-    /// A run of an upstream source failed.
+    /// A run of an upstream source failed, and the one before did not.
     SourceFailed => "source.failed",
     /// A budget is nearly or wholly used up.
     BudgetReached => "budget.reached",

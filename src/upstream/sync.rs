@@ -6,7 +6,8 @@ use super::{Upstreams, page};
 use crate::auth::Actor;
 use crate::base::{Problem, UpstreamId};
 use crate::catalog::MirrorEntry;
-use serde_json::Value;
+use crate::notify::{self, Notice};
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use std::collections::HashSet;
 use time::Duration;
@@ -238,6 +239,11 @@ impl Upstreams {
                 tracing::warn!(upstream.id = %run.upstream_id, error = %problem, "Reading upstream {} failed", upstream.name);
                 run.error = Some(problem.detail);
                 upstream.failures = upstream.failures.saturating_add(1);
+                if upstream.failures == 1 {
+                    let told = json!({"upstream": upstream.name, "error": run.error});
+                    let notice = Notice::new(notify::Kind::SourceFailed, now, upstream.name.as_str());
+                    notify::publish(&mut tx, notice.of_workspace(upstream.workspace_id).with(told)).await?;
+                }
                 upstream.next_run_at = now + pause(upstream.failures, upstream.every_minutes);
             }
         }

@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("audit_trail", &["base", "audit", "auth"]),
     ("catalog", &["base", "wire", "queue", "audit", "notify", "auth"]),
     ("search", &["base", "wire", "queue", "embed", "auth", "catalog"]),
-    ("upstream", &["base", "wire", "audit", "auth", "catalog"]),
+    ("upstream", &["base", "wire", "audit", "notify", "auth", "catalog"]),
     // Traffic, beside the search; neither knows the other. Its own door stands on the floor of the doors.
     ("gateway", &["base", "wire", "queue", "embed", "audit", "notify", "auth", "catalog"]),
     ("webhook", &["base", "audit", "notify", "auth", "catalog"]),

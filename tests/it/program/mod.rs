@@ -3,5 +3,6 @@
 mod commands;
 mod killed;
 mod killed_deciding;
+mod notices;
 mod replicas;
 mod starved;
