@@ -106,7 +106,7 @@ pub async fn settings(
 
 /// Says which approval a workspace asks for; for those who govern it.
 ///
-/// What is approved stays approved, and what waits goes on waiting until it is decided.
+/// What is approved stays approved, and what waits goes on waiting until it is decided; `waiting` tells how much that is.
 #[utoipa::path(
     patch, path = "/api/v1/workspaces/{workspace}/approval-settings", operation_id = "updateApprovalSettings",
     tag = "approvals", params(answer::IfMatch),

@@ -5,7 +5,7 @@ use super::paging::All;
 use crate::auth::{Actor, ApiKey, Auth, KeyHolder, KeyScope, NewKey, ROTATION_OVERLAP, Role};
 use crate::base::{KeyId, Problem, WorkspaceId};
 use crate::catalog::{Catalog, Workspace};
-use crate::door::{Caller, Failure, Json, Path, PublicUrl, Query};
+use crate::door::{Caller, Failure, Json, OptionalJson, Path, PublicUrl, Query};
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -196,6 +196,7 @@ pub async fn create(
 /// Gives a key another text, shown once; the older one works on for a while.
 #[utoipa::path(
     post, path = "/api/v1/keys/{key}/rotate", operation_id = "rotateKey", tag = "keys",
+    request_body = Option<Rotation>,
     responses((status = 200, description = "Rotated; the text is in no later answer.", body = NewKeyText)),
 )]
 pub async fn rotate(
@@ -203,7 +204,7 @@ pub async fn rotate(
     State(catalog): State<Catalog>,
     caller: Caller,
     Path(path): Path<KeyPath>,
-    Json(rotation): Json<Rotation>,
+    OptionalJson(rotation): OptionalJson<Rotation>,
 ) -> Result<axum::Json<NewKeyText>, Failure> {
     if caller.is_anonymous() {
         return Err(Failure(Problem::unauthenticated("Keys are rotated by those who own or manage them.")));

@@ -3,7 +3,7 @@
 use super::answer;
 use super::assets::WorkspacePath;
 use super::paging::{All, limit};
-use crate::door::{Caller, Failure, Json, Path, PublicUrl, Query, if_match, segment};
+use crate::door::{Caller, Failure, Json, OptionalJson, Path, PublicUrl, Query, if_match, segment};
 use crate::upstream::{Run, Upstream, UpstreamInput, Upstreams};
 use axum::extract::State;
 use axum::response::Response;
@@ -128,14 +128,14 @@ pub async fn delete(
 /// Makes a run due at once; the answer does not wait for it. A paused upstream goes on.
 #[utoipa::path(
     post, path = "/api/v1/workspaces/{workspace}/upstreams/{upstream}/sync", operation_id = "syncUpstream",
-    tag = "upstreams",
+    tag = "upstreams", request_body = Option<SyncRequest>,
     responses((status = 202, description = "Due; its runs tell what came of it.", body = Upstream)),
 )]
 pub async fn sync(
     State(upstreams): State<Upstreams>,
     caller: Caller,
     Path(path): Path<UpstreamPath>,
-    Json(wanted): Json<SyncRequest>,
+    OptionalJson(wanted): OptionalJson<SyncRequest>,
 ) -> Result<(StatusCode, axum::Json<Upstream>), Failure> {
     let due = upstreams.sync_now(&caller, &path.workspace, &path.upstream, wanted.everything).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(due)))

@@ -70,6 +70,8 @@ struct Page {
     /// Which approval is asked for; absent for those who may not know the workspace from within.
     approval: Option<ApprovalSettings>,
     may_set_approval: bool,
+    /// Requests that wait here, for those who know the workspace from within.
+    waiting: i64,
     /// The base address of the MCP registry API of this workspace alone.
     registry: String,
     vscode_registry: String,
@@ -101,6 +103,7 @@ pub(super) async fn show(
     let may_write = actor.may(Permission::WriteCatalog, Scope::Workspace(workspace.workspace_id));
     let inside = actor.may(Permission::ReadCatalog, Scope::Workspace(workspace.workspace_id));
     let approval = if inside { Some(catalog.approval_settings(actor, name).await?) } else { None };
+    let waiting = catalog.approvals_waiting_in(actor, workspace.workspace_id).await?;
     let may_set_approval = super::approvals::may_set(&layout, workspace.workspace_id);
     let registry = layout.public_url.join(&format!("/workspaces/{name}"));
     page(&Page {
@@ -117,6 +120,7 @@ pub(super) async fn show(
         may_audit,
         approval,
         may_set_approval,
+        waiting,
         vscode_registry: ways_in::vscode_registry(&registry),
         registry,
     })

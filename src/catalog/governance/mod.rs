@@ -91,6 +91,14 @@ pub struct Remote {
     pub answer: Result<Answered, String>,
 }
 
+impl Remote {
+    /// Whether clients fill something into the address before they call it (`https://{tenant}.example.com/mcp`).
+    #[must_use]
+    pub fn has_variables(&self) -> bool {
+        self.url.contains('{')
+    }
+}
+
 /// What a running server told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answered {

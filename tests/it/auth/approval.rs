@@ -285,3 +285,45 @@ async fn what_belongs_to_nobody_any_more_is_reported_to_those_who_look_after_it(
     app.person("otto").await.get("/api/v1/orphans").await.expect(403);
     app.stranger().get("/api/v1/orphans").await.expect(401);
 }
+
+#[tokio::test]
+async fn turning_approval_off_tells_what_still_waits() {
+    let app = TestApp::start().await;
+    let anna = with_role(&app, "anna", Role::Publisher).await;
+    require_approval(&app, json!({})).await;
+    anna.post("/api/v1/workspaces/team/assets", &pay("1.0.0")).await.expect(201);
+
+    let off = json!({"required": false});
+    let told = app.admin().patch("/api/v1/workspaces/team/approval-settings", &off).await.expect(200).json();
+
+    assert_eq!((&told["required"], &told["waiting"]), (&json!(false), &json!(1)));
+    let page = anna.get("/workspaces/team").await.expect(200).text;
+    assert!(page.contains("1 request waits</a> although nothing more is asked for"), "{page}");
+    assert_eq!(app.stranger().get("/api/v1/assets").await.json()["total"], 0);
+    let known = app.stranger().get("/api/v1/workspaces/team/approval-settings").await;
+    assert!(!known.text.contains("waiting"), "{}", known.text);
+    assert_eq!(waiting(&anna).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_address_that_clients_fill_in_is_told_as_not_asked() {
+    let app = TestApp::start().await;
+    let anna = with_role(&app, "anna", Role::Publisher).await;
+    require_approval(&app, json!({})).await;
+    let server = json!({"$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
+        "name": "com.example/tenants", "description": "For tenants", "version": "1.0.0",
+        "remotes": [{"type": "streamable-http", "url": "https://{tenant}.example.com/mcp",
+                     "variables": {"tenant": {"description": "Yours", "isRequired": true}}}]});
+    anna.post("/workspaces/team/v0.1/publish", &server).await.expect(200);
+
+    app.handles.catalog.examine_waiting(&app.handles.http).await.unwrap();
+
+    let id = waiting(&anna).await[0]["id"].as_str().unwrap().to_owned();
+    let seen = anna.get(&format!("/api/v1/approvals/{id}")).await.expect(200).json();
+    let all = seen["evidence"].as_array().unwrap();
+    let reachable = all.iter().find(|one| one["rule"] == "remote-reachable").unwrap();
+    assert_eq!(reachable["outcome"], "warned");
+    assert!(reachable.to_string().contains("has variables that each client fills in"), "{reachable}");
+    let checked = anna.post("/api/v1/workspaces/team/assets/com.example%2Ftenants/check", &json!({})).await;
+    assert!(checked.text.contains("has variables"), "{} {}", checked.status, checked.text);
+}

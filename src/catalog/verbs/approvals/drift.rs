@@ -116,6 +116,10 @@ impl Catalog {
         let mut silence = "It names no address that can be asked.".to_owned();
         let mut listed = None;
         for remote in remotes(asset, &now_there["deployments"]) {
+            if let (true, Err(why)) = (remote.has_variables(), &remote.answer) {
+                silence = format!("{}: {why}.", remote.url);
+                continue;
+            }
             match probe::ask(http, &remote.url).await {
                 Ok(answer) => {
                     listed = Some(Value::Object(answer.tools.into_iter().collect()));

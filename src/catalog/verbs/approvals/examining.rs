@@ -108,21 +108,25 @@ async fn stored_findings(conn: &mut PgConnection, approval: &Approval) -> Result
     Ok(version::by_id(conn, version).await?.map(|version| version.findings.0).unwrap_or_default())
 }
 
-/// The addresses of an MCP server that can be asked, without an answer yet.
+/// The addresses of an MCP server, without an answer yet; one that clients fill in first says that it was not asked.
 pub(super) fn remotes(asset: &Asset, deployments: &Value) -> Vec<Remote> {
     if asset.kind != Kind::Mcp {
         return Vec::new();
     }
     let active = deployments.as_array().into_iter().flatten().filter(|one| one["active"] != json!(false));
     let urls = active.filter(|one| one["transport"] != json!("sse")).filter_map(|one| one["url"].as_str());
-    urls.filter(|url| !url.contains('{') && url.starts_with("http"))
+    let unasked = |url: &str| match url.contains('{') {
+        true => "it was not asked, because its address has variables that each client fills in",
+        false => "it was not asked",
+    };
+    urls.filter(|url| url.starts_with("http") || url.starts_with('{'))
         .take(REMOTES)
-        .map(|url| Remote { url: url.to_owned(), answer: Err("it was not asked".to_owned()) })
+        .map(|url| Remote { url: url.to_owned(), answer: Err(unasked(url).to_owned()) })
         .collect()
 }
 
 async fn asked(http: &HttpClient, mut subject: Subject) -> Subject {
-    for remote in &mut subject.remotes {
+    for remote in subject.remotes.iter_mut().filter(|remote| !remote.has_variables()) {
         remote.answer = probe::ask(http, &remote.url).await;
     }
     subject

@@ -1,7 +1,9 @@
 //! Which approval a workspace asks for: reading and setting it.
 
 use crate::audit;
-use crate::auth::{Actor, Permission};
+use crate::auth::{Actor, Permission, Scope};
+use crate::base::WorkspaceId;
+use crate::catalog::approval::request;
 use crate::catalog::approval::settings::{self, ApprovalSettings, ApprovalSettingsPatch};
 use crate::catalog::verbs::if_match;
 use crate::catalog::{Catalog, Error};
@@ -18,7 +20,8 @@ impl Catalog {
         Ok(settings::find(&mut conn, found.workspace_id).await?)
     }
 
-    /// Says which approval a workspace asks for. What is approved stays so; what waits goes on waiting until it is decided.
+    /// Says which approval a workspace asks for. What is approved stays so; what waits goes on waiting until it is decided:
+    /// nobody has looked at it, and its writers were told that somebody would. The answer tells how much that is.
     ///
     /// # Errors
     /// 404, 403 for those who do not govern the workspace, 412, 422.
@@ -48,6 +51,7 @@ impl Catalog {
             grace_days: patch.grace_days.unwrap_or(before.grace_days),
             hides_drifted: patch.hides_drifted.unwrap_or(before.hides_drifted),
             revision: before.revision + 1,
+            waiting: None,
         };
         let now = self.clock.now();
         settings::put(&mut tx, found.workspace_id, &after, now).await?;
@@ -58,7 +62,19 @@ impl Catalog {
         };
         let (was, is) = (Some(json!(before)), Some(json!(after)));
         audit::record(&mut tx, now, &actor.trace(), "workspace.set-approval", subject, was, is).await?;
+        let waiting = request::count_in(&mut tx, found.workspace_id).await?;
         tx.commit().await?;
-        Ok(after)
+        Ok(ApprovalSettings { waiting: Some(waiting), ..after })
+    }
+
+    /// How many requests wait in a workspace; 0 for who does not know it from within.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer.
+    pub async fn approvals_waiting_in(&self, actor: &Actor, workspace: WorkspaceId) -> Result<i64, Error> {
+        if !actor.may(Permission::ReadCatalog, Scope::Workspace(workspace)) {
+            return Ok(0);
+        }
+        Ok(request::count_in(&mut *self.db.read.acquire().await?, workspace).await?)
     }
 }
