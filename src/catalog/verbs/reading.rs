@@ -183,7 +183,12 @@ impl Catalog {
             }
             None => (visible(&mut conn, &sight, workspace, name).await?, None),
         };
-        let found = deployment::list(&mut conn, asset.asset_id, version).await?;
+        let mut found = deployment::list(&mut conn, asset.asset_id, version).await?;
+        if version.is_none() && !sight.is_inside(asset.workspace_id, asset.asset_id) {
+            // Where a version runs that waits for approval is told to those only who may see the version.
+            let seen = version::list(&mut conn, asset.asset_id, (false, true), 0, i64::MAX).await?;
+            found.retain(|one| seen.iter().any(|version| version.name == one.version));
+        }
         Ok((asset, found))
     }
 

@@ -110,8 +110,15 @@ async fn whatever_the_upstream_answers_nothing_is_lost_and_nothing_half_is_taken
 async fn an_upstream_behind_our_walls_is_not_read() {
     let there = TestApp::start().await;
     let here = TestApp::start().await;
-    point_at(&here, &there.url, json!({})).await;
+    let path = "/api/v1/workspaces/default/upstreams";
+    let written = json!({"name": "official", "url": there.url});
+    let refused = here.admin().post(path, &written).await.expect(422);
+    assert!(refused.text.contains("public internet"), "{}", refused.text);
 
+    // Written while the network was still open: refused when it is read.
+    point_at(&here, "https://example.com/", json!({})).await;
+    let statement = "update upstream set url = $1";
+    sqlx::query(statement).bind(&there.url).execute(&here.handles.db.write).await.unwrap();
     let run = run(&here).await;
 
     assert_eq!(run["state"], "failed");
