@@ -78,7 +78,6 @@ impl Egress {
 
     /// A client that reaches what may be reached, believes who is believed, and follows no redirect: where one leads would
     /// have to be judged.
-    #[must_use]
     pub fn client(&self) -> reqwest::ClientBuilder {
         super::use_tls();
         let read = |one: &CertificateDer<'static>| reqwest::Certificate::from_der(one).ok();

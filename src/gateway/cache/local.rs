@@ -74,43 +74,46 @@ impl Local {
         Some(answered.found(similarity, false, now))
     }
 
-    /// Keeps an answer for `ttl`. Too large a one is not kept.
-    pub(super) fn keep(
-        &self,
-        question: Question,
-        vector: Option<Vector>,
-        stored: Stored,
-        ttl: Duration,
-        now: Duration,
-    ) {
+    /// Keeps an answer for `ttl`, for the same question; gives the number by which others can be compared with it. Too large
+    /// a one is not kept.
+    pub(super) fn keep(&self, question: Question, stored: Stored, ttl: Duration, now: Duration) -> Option<u64> {
         let bytes = stored.bytes();
         if bytes > self.most_bytes / 8 {
-            return;
+            return None;
         }
         let mut kept = self.lock();
         let number = kept.next;
         kept.next += 1;
         let partition = kept.partitions.entry(question.partition).or_default();
         let replaced = partition.exact.insert(question.exact, number);
-        let mut gone = replaced.into_iter().collect::<Vec<_>>();
-        if vector.is_some() {
-            partition.compared.push_back(number);
-            if partition.compared.len() > COMPARED {
-                gone.extend(partition.compared.front().copied());
-            }
-        }
         let place = question.partition;
-        let answered = Answered { question, vector, stored: Arc::new(stored), at: now, expires: now + ttl, bytes };
+        let answered =
+            Answered { question, vector: None, stored: Arc::new(stored), at: now, expires: now + ttl, bytes };
         partition.answers.insert(number, answered);
         kept.order.push_back((place, number));
         kept.bytes += bytes;
-        for number in gone {
-            kept.remove(place, number);
+        if let Some(replaced) = replaced {
+            kept.remove(place, replaced);
         }
         while kept.bytes > self.most_bytes
             && let Some((place, number)) = kept.order.pop_front()
         {
             kept.remove(place, number);
+        }
+        Some(number)
+    }
+
+    /// Lets other questions of its partition be compared with an answer that was kept.
+    pub(super) fn compare(&self, place: [u8; 16], number: u64, vector: Vector) {
+        let mut kept = self.lock();
+        let Some(partition) = kept.partitions.get_mut(&place) else { return };
+        let Some(answered) = partition.answers.get_mut(&number) else { return };
+        answered.vector = Some(vector);
+        partition.compared.push_back(number);
+        if partition.compared.len() > COMPARED
+            && let Some(oldest) = partition.compared.front().copied()
+        {
+            kept.remove(place, oldest);
         }
     }
 

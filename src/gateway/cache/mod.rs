@@ -17,7 +17,7 @@ pub use answer::{CacheStatus, Found, Purge, Stored};
 pub use question::{Question, Unfit};
 
 use crate::base::Sealed;
-use crate::embed::Embedder;
+use crate::embed::{Embedder, Vector};
 use answer::Looked;
 use local::Local;
 use shared::Shared;
@@ -65,8 +65,7 @@ impl Cache {
             Looked::Others => question.text.as_ref().filter(|_| threshold < 1.0)?,
             Looked::Nothing => return None,
         };
-        // Without the model, only exact hits are to be had.
-        let vector = self.0.embedder.embed_query(text).await.ok()?;
+        let vector = self.vector(Some(text)).await?;
         match &self.0.store {
             Store::Local(store) => store.nearest(question, &vector, threshold, now),
             Store::Shared(store) => store.nearest(question, &vector, threshold, now).await,
@@ -75,14 +74,25 @@ impl Cache {
 
     /// Keeps an answer for `ttl`. Too large a one is not kept.
     pub async fn keep(&self, question: Question, stored: Stored, ttl: Duration, now: Duration) {
-        let vector = match &question.text {
-            Some(text) => self.0.embedder.embed_query(text).await.ok(),
-            None => None,
-        };
         match &self.0.store {
-            Store::Local(store) => store.keep(question, vector, stored, ttl, now),
-            Store::Shared(store) => store.keep(&question, vector.as_ref(), &stored, ttl, now).await,
+            Store::Local(store) => {
+                // The same question is answered from now on, however long its vector takes.
+                let (place, text) = (question.partition, question.text.clone());
+                let kept = store.keep(question, stored, ttl, now);
+                if let (Some(number), Some(vector)) = (kept, self.vector(text.as_deref()).await) {
+                    store.compare(place, number, vector);
+                }
+            }
+            Store::Shared(store) => {
+                let vector = self.vector(question.text.as_deref()).await;
+                store.keep(&question, vector.as_ref(), &stored, ttl, now).await;
+            }
         }
+    }
+
+    /// None of what is no text, and without the model: then only exact hits are to be had.
+    async fn vector(&self, text: Option<&str>) -> Option<Vector> {
+        self.0.embedder.embed_query(text?).await.ok()
     }
 
     /// Removes answers; what is not named fits all. Gives how many went; none when a shared store does not answer.
