@@ -504,6 +504,12 @@ const KINDS: &[Kind] = &[
         help: "The detail names the types that are; see also the Content-Type header you sent.",
     },
     Kind {
+        name: "upgrade-unsupported",
+        status: 501,
+        meaning: "WebSockets do not go through the gateway.",
+        help: "Call the API by plain requests; streams of events go through as they come.",
+    },
+    Kind {
         name: "upstream-broke-off",
         status: 502,
         meaning: "The backend broke off in the middle of a stream; what came before was passed on.",

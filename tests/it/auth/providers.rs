@@ -60,11 +60,11 @@ async fn an_answer_counts_once_and_in_the_browser_that_asked() {
     let app = provider.app(&[]).await;
 
     let (mut anna, mut stranger) = (Browser::new(), Browser::new());
-    let back = anna.to_callback(&app.url, "anna").await;
+    let back = anna.reach_callback(&app.url, "anna").await;
     let seen = stranger.open(&back).await;
     assert_refused(&app, &stranger, &seen, 400, "in the same browser");
     // A stranger with a sign-in of his own under way cannot take hers over either.
-    stranger.to_callback(&app.url, "ben").await;
+    stranger.reach_callback(&app.url, "ben").await;
     let seen = stranger.open(&back).await;
     assert_refused(&app, &stranger, &seen, 400, "in the same browser");
 
@@ -76,7 +76,7 @@ async fn an_answer_counts_once_and_in_the_browser_that_asked() {
     assert_refused(&app, &again, &seen, 400, "Start again at the sign-in page");
 
     let mut bent = Browser::new();
-    let back = bent.to_callback(&app.url, "anna").await;
+    let back = bent.reach_callback(&app.url, "anna").await;
     let seen = bent.open(&back.replace("state=", "state=x")).await;
     assert_refused(&app, &bent, &seen, 400, "Start again at the sign-in page");
 }
@@ -100,7 +100,7 @@ async fn what_a_provider_says_wrongly_is_not_believed() {
     }
     provider.behave("ok").await;
     let mut anna = Browser::new();
-    let back = anna.to_callback(&app.url, "anna").await;
+    let back = anna.reach_callback(&app.url, "anna").await;
     let mut code = url::Url::parse(&back).unwrap();
     let pairs: Vec<_> = code.query_pairs().into_owned().collect();
     code.query_pairs_mut().clear();
@@ -110,7 +110,7 @@ async fn what_a_provider_says_wrongly_is_not_believed() {
     }
     let seen = anna.open(code.as_str()).await;
     assert_refused(&app, &anna, &seen, 400, "did not accept the answer");
-    let denied = anna.to_callback(&app.url, "anna").await.replace("code=", "error=access_denied&amp;x=");
+    let denied = anna.reach_callback(&app.url, "anna").await.replace("code=", "error=access_denied&amp;x=");
     let seen = anna.open(&denied).await;
     assert_refused(&app, &anna, &seen, 403, "did not sign you in");
 }
@@ -125,7 +125,7 @@ async fn a_provider_that_is_away_is_told_of_and_ends_no_session() {
     for mode in ["down", "hang", "slow"] {
         provider.behave("ok").await;
         let mut ben = Browser::new();
-        let back = ben.to_callback(&app.url, "ben").await;
+        let back = ben.reach_callback(&app.url, "ben").await;
         provider.behave(mode).await;
         let begun = std::time::Instant::now();
         let seen = ben.open(&back).await;
@@ -154,7 +154,7 @@ async fn a_provider_that_was_never_reached_is_told_of_at_the_first_step() {
     for mode in ["bad-keys", "huge-keys"] {
         let app = provider.app(&[]).await;
         let mut anna = Browser::new();
-        let back = anna.to_callback(&app.url, "anna").await;
+        let back = anna.reach_callback(&app.url, "anna").await;
         provider.behave(mode).await;
         let seen = anna.open(&back).await;
         assert_ne!(seen.status, 200, "{mode}");
@@ -208,7 +208,7 @@ async fn the_way_back_never_leads_to_another_site() {
         [("//evil.example", "/"), ("/%5Cevil.example", "/"), ("https:evil.example", "/"), ("/about", "/about")]
     {
         let mut anna = Browser::new();
-        let back = anna.to_callback_from(&app.url, &format!("/auth/start/oidc?next={next}"), "anna").await;
+        let back = anna.reach_callback_from(&app.url, &format!("/auth/start/oidc?next={next}"), "anna").await;
         let seen = anna.step(reqwest::Method::GET, &back, None, &[]).await.expect(303);
         assert_eq!(seen.headers["location"], there, "{next}");
     }

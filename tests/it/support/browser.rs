@@ -98,17 +98,17 @@ impl Browser {
 
     /// Signs in at the test's identity provider, from our sign-in page on.
     pub async fn sign_in(&mut self, service: &str, name: &str) -> Seen {
-        let back = self.to_callback(service, name).await;
+        let back = self.reach_callback(service, name).await;
         self.open(&back).await
     }
 
     /// The way to the identity provider and through it; gives the address that leads back, not yet opened.
-    pub async fn to_callback(&mut self, service: &str, name: &str) -> String {
-        self.to_callback_from(service, "/auth/start/oidc", name).await
+    pub async fn reach_callback(&mut self, service: &str, name: &str) -> String {
+        self.reach_callback_from(service, "/auth/start/oidc", name).await
     }
 
-    /// As [`Browser::to_callback`], begun at this path.
-    pub async fn to_callback_from(&mut self, service: &str, start: &str, name: &str) -> String {
+    /// As [`Browser::reach_callback`], begun at this path.
+    pub async fn reach_callback_from(&mut self, service: &str, start: &str, name: &str) -> String {
         let mut seen = self.step(reqwest::Method::GET, &format!("{service}{start}"), None, &[]).await;
         let password = format!("{name}-password");
         for _ in 0..20 {

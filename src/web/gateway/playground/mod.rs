@@ -275,7 +275,7 @@ async fn whole(answer: http::Response<ReplyBody>, mut going: Going) -> (String, 
 fn refused_by_vendor(status: StatusCode, said: Option<&str>) -> Option<Problem> {
     let words = said.unwrap_or("It gave no reason.");
     (!status.is_success()).then(|| {
-        Problem::new(status, "backend-refused", "The backend refused the request", format!("It said {status}: {words}"))
+        Problem::new(status, "refused-by-vendor", "Refused by the vendor", format!("It said {status}: {words}"))
     })
 }
 
