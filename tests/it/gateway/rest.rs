@@ -204,7 +204,8 @@ async fn headers_of_a_connection_and_credentials_stay_on_their_side() {
     for gone in ["x-private", "te", "cookie", "x-api-key", "x-forwarded-for", "keep-alive", "upgrade"] {
         assert!(!sent.contains_key(gone), "{gone} went on: {told}");
     }
-    assert_eq!(sent["authorization"], format!("Bearer {VENDOR_KEY}"));
+    // It arrived, and the answer that repeats it comes back without it.
+    assert_eq!(sent["authorization"], format!("Bearer {}", "*".repeat(VENDOR_KEY.len())));
     assert_eq!((&sent["x-of-the-client"], &sent["x-wharfinger-hops"]), (&json!("kept"), &json!("1")));
     assert!(sent["traceparent"].as_str().unwrap().contains("0af7651916cd43dd8448eb211c80319c"));
     assert!(!answer.text.contains(&app.admin_key));
