@@ -1,5 +1,6 @@
 //! Taking over entries of another registry: a batch in one transaction, together with where its reader stands.
 
+use super::approval::step::Step;
 use super::draft::Draft;
 use super::import::entry_of_another_registry;
 use super::metadata::{self, MetadataSchema};
@@ -221,7 +222,9 @@ async fn take(
         _ if outcome == Outcome::Proposed => true,
         // Other contents of what was never approved: what waits already is of them now, what was turned down is asked anew.
         (Some(asset), Some(stored)) if !stored.is_approved => {
-            catalog.ask_publication(actor, &mut *conn, asset, stored, None).await?;
+            // The asset keeps the words of what is approved until this version is.
+            let words = asset.is_approved.then(|| Step::Words { draft: Box::new(draft.clone()) });
+            catalog.ask_publication(actor, &mut *conn, asset, stored, words).await?;
             true
         }
         (_, Some(_)) => false,
