@@ -149,4 +149,11 @@ async fn what_the_upstream_takes_back_waits_no_more_and_new_versions_wait_for_th
     assert_eq!(mended.len(), 1, "{queue:?}");
     decide(&here, mended[0], "approve").await;
     is_served_as(&here, "ochre", "indigo").await;
+
+    // A deletion there counts at once.
+    let path = "/v0.1/servers/com.acme%2Ffiles/versions/1.1.0/status";
+    there.admin().patch(path, &json!({"status": "deleted"})).await.expect(200);
+    assert_eq!(sync(&here).await["deleted"], 1);
+    let latest = here.stranger().get("/v0.1/servers/com.acme%2Ffiles/versions/latest").await.expect(200).json();
+    assert_eq!(latest["server"]["description"], "Reads amber files");
 }
