@@ -67,7 +67,7 @@ impl Witness {
     }
 
     /// Tells what became of the exchange. Nobody listens any more when the reader has left.
-    pub(super) fn tell(mut self: Box<Self>, exchange: &Exchange, record: UsageRecord, limits: &Limits) {
+    pub(super) fn tell(mut self, exchange: &Exchange, record: UsageRecord, limits: &Limits) {
         for counter in self.steps.iter_mut().flat_map(|step| &mut step.counters) {
             counter.used = limits.used(CounterKey::of(&counter.limit.id, &counter.value));
         }

@@ -45,9 +45,7 @@ impl Filter {
         if !self.namespaces.is_empty() && !self.namespaces.iter().any(|wanted| is_within(text("name"), wanted)) {
             return false;
         }
-        if self.only_remote
-            && server.get("remotes").and_then(Value::as_array).is_none_or(Vec::is_empty)
-        {
+        if self.only_remote && server.get("remotes").and_then(Value::as_array).is_none_or(Vec::is_empty) {
             return false;
         }
         let search = self.search.as_deref().unwrap_or_default().to_lowercase();

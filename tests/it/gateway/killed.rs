@@ -14,7 +14,7 @@ use wharfinger::base::EmbeddedPostgres;
 const ROUNDS: u64 = 6;
 const POOLS: [Pool<'_>; 1] = [("fast", &["ok", "pace-5", "silent+pace-5", "slow-40"])];
 
-fn settings<'a>(home: &'a Home) -> Vec<(&'a str, &'a str)> {
+fn settings(home: &Home) -> Vec<(&str, &str)> {
     vec![
         ("WHARFINGER_DATA_DIR", home.text()),
         // No model is needed, and loading one takes a moment.

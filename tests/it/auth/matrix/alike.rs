@@ -84,9 +84,8 @@ async fn what_is_hidden_answers_as_what_was_never_given_after_the_same_statement
 
     for row in rows() {
         let (method, pattern, body, needs) = row;
-        if !(pattern.contains("{workspace}") || pattern.contains("{name}") || pattern.contains("{approval}"))
-            && !(body.contains("ASSET") || body.contains("WORKSPACE"))
-        {
+        let in_path = ["{workspace}", "{name}", "{approval}"].iter().any(|part| pattern.contains(part));
+        if !in_path && !["ASSET", "WORKSPACE"].iter().any(|part| body.contains(part)) {
             continue;
         }
         for asker in askers.iter().filter(asks) {
