@@ -79,7 +79,9 @@ async fn serve_with(config: Config, storage: &Storage, listener: TcpListener, st
     }
     if let Some(telemetry) = handles.services.telemetry.clone() {
         // Requests are settled to their last moment. The collector is waited for, so not on a thread of the runtime.
-        let _ = tokio::task::spawn_blocking(move || telemetry.close()).await;
+        if let Err(error) = tokio::task::spawn_blocking(move || telemetry.close()).await {
+            tracing::warn!(error = %error, "What the collector was not told yet is lost");
+        }
     }
     handles.db.close().await;
     drop(lanes);

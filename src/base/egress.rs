@@ -80,6 +80,7 @@ impl Egress {
     /// have to be judged.
     pub fn client(&self) -> reqwest::ClientBuilder {
         super::use_tls();
+        // They were read as certificates when the settings were; one that is none would only not be believed.
         let read = |one: &CertificateDer<'static>| reqwest::Certificate::from_der(one).ok();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())

@@ -7,11 +7,11 @@ use super::{asset_path, words};
 use crate::auth::{Actor, ApiKey, Auth};
 use crate::base::{AccessRequestId, Limit, Problem};
 use crate::catalog::{Asset, Catalog};
-use crate::door::{Failure, Path};
+use crate::door::{Failure, Handles, Path};
 use crate::gateway::access::{AccessDecision, AccessFilter, AccessRequest, AccessState, NewAccess, Obstacle, Standing};
 use crate::gateway::{Gateway, Traffic};
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
@@ -200,22 +200,31 @@ pub(super) async fn ask(
 }
 
 /// What the page of a request is made from.
-struct Parts {
+#[derive(Clone)]
+pub(super) struct Parts {
     gateway: Gateway,
     traffic: Traffic,
     catalog: Catalog,
 }
 
+impl FromRef<Handles> for Parts {
+    fn from_ref(handles: &Handles) -> Self {
+        Self {
+            gateway: Gateway::from_ref(handles),
+            traffic: Traffic::from_ref(handles),
+            catalog: Catalog::from_ref(handles),
+        }
+    }
+}
+
 /// `GET /access/{request}`.
 pub(super) async fn show(
     layout: Layout,
-    State(gateway): State<Gateway>,
-    State(traffic): State<Traffic>,
-    State(catalog): State<Catalog>,
+    State(parts): State<Parts>,
     Path(named): Path<Named>,
 ) -> Result<Response, Failure> {
     let id = id(&layout, &named)?;
-    shown(layout, &Parts { gateway, traffic, catalog }, id, None, None, String::new()).await
+    shown(layout, &parts, id, None, None, String::new()).await
 }
 
 async fn shown(
@@ -241,10 +250,8 @@ async fn shown(
 /// `POST /access/{request}/decision`.
 pub(super) async fn decide(
     layout: Layout,
-    State(gateway): State<Gateway>,
+    State(parts): State<Parts>,
     State(auth): State<Auth>,
-    State(traffic): State<Traffic>,
-    State(catalog): State<Catalog>,
     Path(named): Path<Named>,
     fields: Fields,
 ) -> Result<Response, Failure> {
@@ -257,39 +264,33 @@ pub(super) async fn decide(
         };
         let decision =
             AccessDecision { approve, note: fields.get("note").to_owned(), until: fields.end_of_day("until")? };
-        gateway.decide_access(&layout.actor, &auth, id, &decision).await
+        parts.gateway.decide_access(&layout.actor, &auth, id, &decision).await
     };
     let outcome = done.await;
-    let parts = Parts { gateway, traffic, catalog };
     done_or_told(layout, &parts, id, outcome.map(drop), fields.get("note").to_owned()).await
 }
 
 /// `POST /access/{request}/withdraw`.
 pub(super) async fn withdraw(
     layout: Layout,
-    State(gateway): State<Gateway>,
-    State(traffic): State<Traffic>,
-    State(catalog): State<Catalog>,
+    State(parts): State<Parts>,
     Path(named): Path<Named>,
 ) -> Result<Response, Failure> {
     let id = id(&layout, &named)?;
-    let outcome = gateway.withdraw_access(&layout.actor, id).await;
-    done_or_told(layout, &Parts { gateway, traffic, catalog }, id, outcome.map(drop), String::new()).await
+    let outcome = parts.gateway.withdraw_access(&layout.actor, id).await;
+    done_or_told(layout, &parts, id, outcome.map(drop), String::new()).await
 }
 
 /// `POST /access/{request}/key`: makes the key and shows its text, this once.
 pub(super) async fn make_key(
     layout: Layout,
-    State(gateway): State<Gateway>,
+    State(parts): State<Parts>,
     State(auth): State<Auth>,
-    State(traffic): State<Traffic>,
-    State(catalog): State<Catalog>,
     Path(named): Path<Named>,
     fields: Fields,
 ) -> Result<Response, Failure> {
     let id = id(&layout, &named)?;
-    let outcome = gateway.make_access_key(&layout.actor, &auth, id, fields.get("name")).await;
-    let parts = Parts { gateway, traffic, catalog };
+    let outcome = parts.gateway.make_access_key(&layout.actor, &auth, id, fields.get("name")).await;
     match outcome {
         Ok((ApiKey { name, .. }, secret)) => {
             let made = Some((name, secret.reveal().to_owned()));
