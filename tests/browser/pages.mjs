@@ -48,7 +48,7 @@ async function look(options) {
     const say = (text) => found.say(`${where}: ${text}`);
     const own = page.asked.filter((url) => !url.endsWith("/favicon.svg"));
     // A page that answers with an error status says so in the console; that is the browser's, not ours.
-    const ours = (line) => !(status !== 200 && line.includes(`status of ${status}`)) && !(plain && line.includes("ERR_FAILED"));
+    const ours = (line) => !(status !== 200 && line.includes(`status of ${status}`)) && !(plain && line.includes("ERR_FAILED") && line.endsWith(".js"));
     const wrong = page.wrong.filter(ours);
 
     if (answer.status() !== status) say(`status ${answer.status()}`);

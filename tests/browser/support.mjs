@@ -26,7 +26,7 @@ export async function watched(context) {
   const page = await context.newPage();
   page.wrong = [];
   page.asked = [];
-  page.on("console", (message) => message.type() === "error" && page.wrong.push(message.text()));
+  page.on("console", (message) => message.type() === "error" && page.wrong.push(`${message.text()} ${message.location().url}`));
   page.on("pageerror", (error) => page.wrong.push(String(error)));
   page.on("request", (request) => page.asked.push(request.url()));
   return page;
@@ -40,6 +40,8 @@ export function findings() {
 
 /** What axe finds, as lines. */
 export async function accessibility(page) {
+  // A form's answer can be read before its stylesheet has come; what it looks like can not.
+  await page.waitForLoadState("load");
   await page.evaluate(axe);
   const result = await page.evaluate(() =>
     globalThis.axe.run(document, {
