@@ -4,7 +4,7 @@ use super::answer;
 use super::assets::WorkspacePath;
 use super::paging::{All, limit};
 use crate::door::{Caller, Failure, Json, OptionalJson, Path, PublicUrl, Query, if_match, segment};
-use crate::upstream::{Run, Upstream, UpstreamInput, Upstreams};
+use crate::upstream::{Run, SyncRequest, Upstream, UpstreamInput, Upstreams};
 use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
@@ -25,14 +25,6 @@ pub struct UpstreamListed {
     upstream: Upstream,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_run: Option<Run>,
-}
-
-/// What to read.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct SyncRequest {
-    /// Ask for everything again, and not only for what changed.
-    everything: bool,
 }
 
 /// How many runs.
@@ -137,7 +129,7 @@ pub async fn sync(
     Path(path): Path<UpstreamPath>,
     OptionalJson(wanted): OptionalJson<SyncRequest>,
 ) -> Result<(StatusCode, axum::Json<Upstream>), Failure> {
-    let due = upstreams.sync_now(&caller, &path.workspace, &path.upstream, wanted.everything).await?;
+    let due = upstreams.sync_now(&caller, &path.workspace, &path.upstream, wanted).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(due)))
 }
 

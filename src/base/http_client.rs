@@ -39,6 +39,18 @@ pub struct Posted {
     pub bytes: Bytes,
 }
 
+/// Why there is no document, and which status was answered where one was.
+struct Failure {
+    problem: Problem,
+    status: Option<u16>,
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self { problem, status: None }
+    }
+}
+
 impl HttpClient {
     /// Where the system has no list of authorities to trust there is no client: each fetch then says so.
     #[must_use]
@@ -75,7 +87,20 @@ impl HttpClient {
     /// 422 for an address that may not be fetched; 502 when the other side does not give the document, 504 when it takes
     /// too long. The text names what happened and no address that was found out.
     pub async fn fetch(&self, url: &str) -> Result<Fetched, Problem> {
-        self.in_time(url, REDIRECTS).await
+        self.in_time(url, REDIRECTS).await.map_err(|failure| failure.problem)
+    }
+
+    /// As [`HttpClient::fetch`]; nothing where the other side does not understand the request (400, 422), so that it can be
+    /// asked in other words.
+    ///
+    /// # Errors
+    /// As [`HttpClient::fetch`], but for these statuses.
+    pub async fn fetch_if_understood(&self, url: &str) -> Result<Option<Fetched>, Problem> {
+        match self.in_time(url, REDIRECTS).await {
+            Ok(fetched) => Ok(Some(fetched)),
+            Err(Failure { status: Some(400 | 422), .. }) => Ok(None),
+            Err(failure) => Err(failure.problem),
+        }
     }
 
     /// The document at `url` itself: where it is proof of something, nobody else may give it.
@@ -83,13 +108,13 @@ impl HttpClient {
     /// # Errors
     /// As [`HttpClient::fetch`]; 502 for a redirect.
     pub async fn fetch_there(&self, url: &str) -> Result<Fetched, Problem> {
-        self.in_time(url, 0).await
+        self.in_time(url, 0).await.map_err(|failure| failure.problem)
     }
 
-    async fn in_time(&self, url: &str, redirects: usize) -> Result<Fetched, Problem> {
+    async fn in_time(&self, url: &str, redirects: usize) -> Result<Fetched, Failure> {
         match tokio::time::timeout(self.timeout, self.follow(url, redirects)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(failed(504, format!("{url} did not answer within {} s.", self.timeout.as_secs_f32()))),
+            Err(_) => Err(failed(504, format!("{url} did not answer within {} s.", self.timeout.as_secs_f32())).into()),
         }
     }
 
@@ -213,7 +238,7 @@ impl HttpClient {
         }
     }
 
-    async fn follow(&self, url: &str, redirects: usize) -> Result<Fetched, Problem> {
+    async fn follow(&self, url: &str, redirects: usize) -> Result<Fetched, Failure> {
         let mut url = Url::parse(url).map_err(|error| refused(url, &format!("is no URL ({error})")))?;
         for _ in 0..=redirects {
             self.judge(&url)?;
@@ -226,11 +251,12 @@ impl HttpClient {
                 continue;
             }
             if !response.status().is_success() {
-                return Err(failed(502, format!("{url} answered {}.", response.status())));
+                let problem = failed(502, format!("{url} answered {}.", response.status()));
+                return Err(Failure { problem, status: Some(response.status().as_u16()) });
             }
-            return self.read(url, response).await;
+            return Ok(self.read(url, response).await?);
         }
-        Err(failed(502, format!("{url} was reached by more than {redirects} redirects.")))
+        Err(failed(502, format!("{url} was reached by more than {redirects} redirects.")).into())
     }
 
     async fn read(&self, url: Url, response: reqwest::Response) -> Result<Fetched, Problem> {

@@ -4,10 +4,16 @@ use super::approval::step::Step;
 use super::draft::Draft;
 use super::import::entry_of_another_registry;
 use super::metadata::{self, MetadataSchema};
-use super::{Catalog, Error, Outcome, Status, StatusChange, Workspace, asset, version, workspace};
+use super::verbs::Deed;
+use super::{Asset, Catalog, Error, Outcome, Status, Version, Workspace, asset, definition, version, workspace};
 use crate::auth::{Actor, Permission, Scope};
-use crate::base::{AssetId, Problem, UpstreamId, WorkspaceId};
+use crate::base::{AssetId, Name, Problem, UpstreamId, WorkspaceId};
+use serde_json::json;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
+
+/// By what the source of a version is remembered that its upstream deleted. None has this digest: what the upstream has
+/// again is seen, and what somebody here deleted is told from it.
+const GONE: &[u8] = &[];
 
 /// An entry of another registry, understood.
 #[derive(Clone, Debug)]
@@ -86,34 +92,17 @@ impl Catalog {
         Ok(MirrorBatch { catalog: self, actor, upstream, tx, workspace, schemas, changed: Vec::new() })
     }
 
-    /// The versions that came from an upstream and are not deleted: registry name and version.
+    /// The versions that came from an upstream and are not deleted: names of server and version.
     ///
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn mirrored_versions(&self, upstream: UpstreamId) -> Result<Vec<(String, String)>, Error> {
         let rows = sqlx::query_as(
-            "select a.registry_name, v.name
+            "select a.name, v.name
              from upstream_asset u join asset a using (asset_id) join version v using (asset_id)
              where u.upstream_id = $1 and a.deleted_at is null and v.status <> 'deleted'",
         );
         Ok(rows.bind(upstream).fetch_all(&self.db.read).await?)
-    }
-
-    /// Sets a version that is no longer in a file to deleted.
-    ///
-    /// # Errors
-    /// 503 when the database does not answer.
-    pub async fn mirror_deletion(
-        &self,
-        actor: &Actor,
-        workspace: WorkspaceId,
-        path: (&str, &str),
-    ) -> Result<(), Error> {
-        let workspace = workspace::find_by_id(&mut *self.db.read.acquire().await?, workspace).await?;
-        let Some(workspace) = workspace else { return Ok(()) };
-        let change = StatusChange { status: Status::Deleted, message: None };
-        self.registry_set_status(actor, Some(workspace.name.as_str()), path, &change).await?;
-        Ok(())
     }
 }
 
@@ -144,6 +133,25 @@ impl MirrorBatch<'_> {
         }
     }
 
+    /// Takes a version out of sight that the upstream no longer has; gives whether it was there to be taken.
+    ///
+    /// # Errors
+    /// 503 when the database does not answer: the batch is lost.
+    pub async fn drop_missing(&mut self, name: &str, version: &str) -> Result<bool, Error> {
+        let Ok(name) = Name::parse(name) else { return Ok(false) };
+        let Some(asset) = asset::lock(&mut self.tx, self.workspace.workspace_id, &name).await? else {
+            return Ok(false);
+        };
+        let is_ours = origin(&mut self.tx, asset.asset_id).await? == Some(self.upstream);
+        let stored = version::find_any(&mut self.tx, asset.asset_id, version).await?;
+        let Some(stored) = stored.filter(|stored| is_ours && stored.status != Status::Deleted) else {
+            return Ok(false);
+        };
+        delete(self.catalog, self.actor, &mut self.tx, (&asset, &stored), None).await?;
+        self.changed.push(asset.registry_name);
+        Ok(true)
+    }
+
     /// Stores the batch.
     ///
     /// # Errors
@@ -155,6 +163,9 @@ impl MirrorBatch<'_> {
     }
 }
 
+/// What came of an entry, whether it waits for approval, and the name of which answers are no longer true.
+type Taken = (Mirrored, bool, Option<String>);
+
 async fn take(
     catalog: &Catalog,
     actor: &Actor,
@@ -163,10 +174,10 @@ async fn take(
     upstream: UpstreamId,
     draft: &Draft,
     approved: bool,
-) -> Result<(Mirrored, bool, Option<String>), Error> {
+) -> Result<Taken, Error> {
     let passed = Ok((Mirrored::PassedOver, false, None));
     let is_deleted = draft.version.status == Status::Deleted;
-    let known = asset::lock(&mut *conn, workspace.workspace_id, &draft.name).await?;
+    let mut known = asset::lock(&mut *conn, workspace.workspace_id, &draft.name).await?;
     let mut stored = None;
     match &known {
         None if is_deleted => return passed,
@@ -184,6 +195,21 @@ async fn take(
             }
         }
     }
+    if let (Some(asset), Some(found)) = (&known, &stored)
+        && (is_deleted || found.status == Status::Deleted)
+    {
+        if let Some(done) = gone_or_back(catalog, actor, conn, (asset, found), draft).await? {
+            return Ok(done);
+        }
+        // Back with other contents than were approved: nothing of it is shown until they are.
+        if !approved {
+            let now = catalog.clock.now();
+            version::set_approved(&mut *conn, found.version_id, (false, None), now).await?;
+            asset::follow_approvals(&mut *conn, asset.asset_id).await?;
+            stored = version::by_id(&mut *conn, found.version_id).await?;
+            known = asset::by_id(&mut *conn, asset.asset_id).await?;
+        }
+    }
     if let (Some(asset), Some(stored)) = (&known, &stored)
         && (approved || stored.source_digest == draft.version.source_digest)
     {
@@ -191,8 +217,7 @@ async fn take(
         catalog.supersede(actor, &mut *conn, asset, stored.version_id).await?;
     }
 
-    // A deletion there counts at once: nobody has to approve that less is seen.
-    let must_ask = !approved && !is_deleted;
+    let must_ask = !approved;
     let (outcome, registry_name) = catalog.put(actor, &mut *conn, &workspace, schemas, draft, must_ask).await?;
     if approved
         && outcome != Outcome::Unchanged
@@ -213,7 +238,6 @@ async fn take(
                 .await?;
             Mirrored::Registered
         }
-        _ if is_deleted => Mirrored::Deleted,
         _ => Mirrored::Updated,
     };
     let waits = match (&known, &stored) {
@@ -231,6 +255,74 @@ async fn take(
         (_, None) => true,
     };
     Ok((mirrored, waits, Some(registry_name)))
+}
+
+/// What comes of an entry whose version is deleted there, or was here; nothing when it is back with other contents.
+async fn gone_or_back(
+    catalog: &Catalog,
+    actor: &Actor,
+    conn: &mut PgConnection,
+    (asset, stored): (&Asset, &Version),
+    draft: &Draft,
+) -> Result<Option<Taken>, Error> {
+    let changed = Some(asset.registry_name.clone());
+    let (is_gone, was_gone) = (draft.version.status == Status::Deleted, stored.status == Status::Deleted);
+    if is_gone && was_gone {
+        return Ok(Some((Mirrored::Unchanged, false, None)));
+    }
+    if is_gone {
+        delete(catalog, actor, conn, (asset, stored), draft.version.status_message.as_deref()).await?;
+        return Ok(Some((Mirrored::Deleted, false, changed)));
+    }
+    if stored.source_digest != GONE {
+        // Somebody here did not want it.
+        return Ok(Some((Mirrored::PassedOver, false, None)));
+    }
+    if has_document_of(&mut *conn, stored, draft).await? {
+        restore(catalog, actor, conn, (asset, stored), draft).await?;
+        return Ok(Some((Mirrored::Updated, false, changed)));
+    }
+    Ok(None)
+}
+
+/// Takes a version out of sight because its upstream did. It counts at once: nobody has to approve that less is seen.
+async fn delete(
+    catalog: &Catalog,
+    actor: &Actor,
+    conn: &mut PgConnection,
+    (asset, stored): (&Asset, &Version),
+    message: Option<&str>,
+) -> Result<(), Error> {
+    // Approved later, it would change what is gone.
+    catalog.supersede(actor, &mut *conn, asset, stored.version_id).await?;
+    let now = catalog.clock.now();
+    catalog.move_version(&mut *conn, asset, stored, (Status::Deleted, message, GONE), now).await?;
+    let before = Some(json!({"version": stored.name, "status": stored.status}));
+    let after = Some(json!({"version": stored.name}));
+    catalog.note(conn, &Deed { actor, asset, verb: "delete-version", at: now, before, after }).await
+}
+
+/// Shows a version again that its upstream has again as it was; approved then, it is now.
+async fn restore(
+    catalog: &Catalog,
+    actor: &Actor,
+    conn: &mut PgConnection,
+    (asset, stored): (&Asset, &Version),
+    draft: &Draft,
+) -> Result<(), Error> {
+    let (now, said) = (catalog.clock.now(), &draft.version);
+    let again = (said.status, said.status_message.as_deref(), said.source_digest.as_slice());
+    catalog.move_version(&mut *conn, asset, stored, again, now).await?;
+    let before = Some(json!({"version": stored.name, "status": stored.status}));
+    let after = Some(json!({"version": stored.name, "status": said.status}));
+    catalog.note(conn, &Deed { actor, asset, verb: "update-version", at: now, before, after }).await
+}
+
+/// Whether the version has the draft's document, byte for byte.
+async fn has_document_of(conn: &mut PgConnection, stored: &Version, draft: &Draft) -> Result<bool, Error> {
+    let Some(wanted) = &draft.version.definition else { return Ok(false) };
+    let documents = definition::list(conn, stored.version_id).await?;
+    Ok(documents.iter().any(|one| one.name == wanted.name.as_str() && one.digest == wanted.digest()))
 }
 
 /// Which upstream an asset came from; none when people registered it.

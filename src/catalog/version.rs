@@ -238,6 +238,20 @@ pub(super) async fn update_source(
     Ok(())
 }
 
+/// Remembers by what its source knows the version.
+pub(super) async fn set_source_digest(
+    conn: &mut PgConnection,
+    id: VersionId,
+    digest: &[u8],
+) -> Result<(), sqlx::Error> {
+    sqlx::query("update version set source_digest = $2 where version_id = $1")
+        .bind(id)
+        .bind(digest)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Sets stage, status and message; `status_changed_at` moves only when the status does.
 pub(super) async fn set_state(
     conn: &mut PgConnection,

@@ -2,9 +2,11 @@
 //!
 //! [`Upstreams`] is the handle. A run (`sync.rs`) asks for what changed since the last scan began, with an overlap, page by
 //! page; each page is one transaction with the place where the scan goes on, so a run that is killed or fails is taken up
-//! where it was, and the same contents again change nothing. What no rule approves (`filter.rs`) waits for approval.
+//! where it was, and the same contents again change nothing. What no rule approves (`filter.rs`) waits for approval. What a
+//! reading of everything does not meet any more is deleted here too (`missing.rs`), unless it is suspiciously much.
 
 mod filter;
+mod missing;
 mod page;
 mod run;
 mod source;
@@ -14,6 +16,7 @@ mod verbs;
 pub use filter::{Filter, Rule};
 pub use run::{Rejection, Run, RunState};
 pub use source::{Kind, Upstream, UpstreamInput};
+pub use verbs::SyncRequest;
 
 use crate::base::{Clock, Database, HttpClient};
 use crate::catalog::Catalog;

@@ -16,8 +16,19 @@ pub(super) struct Page {
     pub next: Option<String>,
 }
 
-/// The address of a page: all, or what changed after `since`.
-pub(super) fn address(base: &str, since: Option<OffsetDateTime>, cursor: Option<&str>) -> Result<Url, Problem> {
+/// Which part of a registry's list is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All that is there.
+    Everything,
+    /// That, and what was deleted.
+    EverythingWithDeleted,
+    /// What changed after this time; what was deleted is in it.
+    Since(OffsetDateTime),
+}
+
+/// The address of a page.
+pub(super) fn address(base: &str, part: Part, cursor: Option<&str>) -> Result<Url, Problem> {
     let mut url = Url::parse(base).map_err(|error| Problem::invalid_field("body.url", error.to_string()))?;
     // People give the address of the registry, of its API, or of the list.
     let mut path = url.path().trim_end_matches('/');
@@ -29,8 +40,10 @@ pub(super) fn address(base: &str, since: Option<OffsetDateTime>, cursor: Option<
     url.set_query(None);
     let mut query = url.query_pairs_mut();
     query.append_pair("limit", LIMIT);
-    if let Some(since) = since {
-        query.append_pair("updated_since", &since.format(&Rfc3339).unwrap_or_default());
+    match part {
+        Part::Everything => {}
+        Part::EverythingWithDeleted => drop(query.append_pair("include_deleted", "true")),
+        Part::Since(since) => drop(query.append_pair("updated_since", &since.format(&Rfc3339).unwrap_or_default())),
     }
     if let Some(cursor) = cursor {
         query.append_pair("cursor", cursor);
@@ -102,9 +115,13 @@ mod tests {
             "https://r.example.com/v0.1/servers",
             "https://r.example.com/v0",
         ] {
-            assert_eq!(address(base, None, None).unwrap().as_str(), "https://r.example.com/v0.1/servers?limit=100");
+            let url = address(base, Part::Everything, None);
+            assert_eq!(url.unwrap().as_str(), "https://r.example.com/v0.1/servers?limit=100");
         }
-        let url = address("https://r.example.com/registries/a", Some(datetime!(2026-01-02 03:04 UTC)), Some("a/b:1+2"));
+        let url = address("https://r.example.com", Part::EverythingWithDeleted, None);
+        assert_eq!(url.unwrap().as_str(), "https://r.example.com/v0.1/servers?limit=100&include_deleted=true");
+        let since = Part::Since(datetime!(2026-01-02 03:04 UTC));
+        let url = address("https://r.example.com/registries/a", since, Some("a/b:1+2"));
         assert_eq!(
             url.unwrap().as_str(),
             "https://r.example.com/registries/a/v0.1/servers?limit=100&updated_since=2026-01-02T03%3A04%3A00Z&cursor=a%2Fb%3A1%2B2"

@@ -62,6 +62,9 @@ pub struct Run {
     pub rejections: Json<Vec<Rejection>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What a person should know though the run succeeded: above all what is gone upstream and was not deleted here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// An entry that could not be taken over.
@@ -99,6 +102,7 @@ impl Run {
             waiting: 0,
             rejections: Json::default(),
             error: None,
+            note: None,
         }
     }
 
@@ -133,7 +137,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select run_id, upstream_id, started_at, ended_at, state, since, resumed, pages, seen, registered, updated, deleted,
-                    unchanged, passed_over, rejected, waiting, rejections, error
+                    unchanged, passed_over, rejected, waiting, rejections, error, note
              from upstream_run ",
             $rest
         )
@@ -185,7 +189,8 @@ pub(super) async fn update(conn: &mut PgConnection, run: &Run) -> Result<(), sql
     sqlx::query(
         "update upstream_run
          set ended_at = $2, state = $3, pages = $4, seen = $5, registered = $6, updated = $7, deleted = $8, unchanged = $9,
-             passed_over = $10, rejected = $11, waiting = $12, rejections = $13, error = $14
+             passed_over = $10, rejected = $11, waiting = $12, rejections = $13, error = $14,
+             note = $15
          where run_id = $1",
     )
     .bind(run.run_id)
@@ -202,6 +207,7 @@ pub(super) async fn update(conn: &mut PgConnection, run: &Run) -> Result<(), sql
     .bind(run.waiting)
     .bind(&run.rejections)
     .bind(&run.error)
+    .bind(&run.note)
     .execute(conn)
     .await?;
     Ok(())

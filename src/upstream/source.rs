@@ -56,6 +56,11 @@ pub struct Upstream {
     pub run_id: Option<UpstreamRunId>,
     /// Runs that failed one after the other.
     pub failures: i32,
+    /// Versions that are no longer there by the last reading of everything, and were not deleted because they are too many:
+    /// somebody has to say so.
+    pub missing: i32,
+    #[serde(skip)]
+    pub may_delete: i32,
     #[serde(with = "time::serde::rfc3339")]
     pub next_run_at: OffsetDateTime,
     #[serde(skip)]
@@ -111,6 +116,8 @@ impl Upstream {
             scan_started_at: None,
             run_id: None,
             failures: 0,
+            missing: 0,
+            may_delete: 0,
             next_run_at: now,
             revision: 1,
             created_at: now,
@@ -162,6 +169,7 @@ impl Upstream {
         self.scan_cursor = None;
         self.scan_since = None;
         self.scan_started_at = None;
+        self.may_delete = 0;
         self.next_run_at = now;
     }
 }
@@ -185,8 +193,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select upstream_id, workspace_id, name, kind, url, every_minutes, overlap_minutes, is_paused, filter, approve,
-                    mark, scan_cursor, scan_since, scan_started_at, run_id, failures, next_run_at, revision, created_at,
-                    updated_at
+                    mark, scan_cursor, scan_since, scan_started_at, run_id, failures, missing, may_delete, next_run_at, revision,
+                    created_at, updated_at
              from upstream ",
             $rest
         )
@@ -256,7 +264,7 @@ pub(super) async fn update(conn: &mut PgConnection, upstream: &Upstream) -> Resu
         "update upstream
          set kind = $2, url = $3, every_minutes = $4, overlap_minutes = $5, is_paused = $6, filter = $7, approve = $8,
              mark = $9, scan_cursor = $10, scan_since = $11, scan_started_at = $12, next_run_at = $13, updated_at = $14,
-             run_id = $15, revision = revision + 1
+             run_id = $15, may_delete = $16, revision = revision + 1
          where upstream_id = $1",
     )
     .bind(upstream.upstream_id)
@@ -274,6 +282,7 @@ pub(super) async fn update(conn: &mut PgConnection, upstream: &Upstream) -> Resu
     .bind(upstream.next_run_at)
     .bind(upstream.updated_at)
     .bind(upstream.run_id)
+    .bind(upstream.may_delete)
     .execute(conn)
     .await?;
     Ok(())
@@ -296,6 +305,22 @@ pub(super) async fn set_progress(conn: &mut PgConnection, upstream: &Upstream) -
     .bind(upstream.next_run_at)
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Writes what the reading of everything by this run left undeleted; what a person allowed is used up with it.
+pub(super) async fn set_missing(
+    conn: &mut PgConnection,
+    id: UpstreamId,
+    run: UpstreamRunId,
+    missing: i32,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("update upstream set missing = $3, may_delete = 0 where upstream_id = $1 and run_id = $2")
+        .bind(id)
+        .bind(run)
+        .bind(missing)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

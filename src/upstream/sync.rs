@@ -1,11 +1,13 @@
 //! A run: pages are fetched, filtered and taken over, each in one transaction with the place where the scan goes on.
 
+use super::Upstreams;
+use super::missing::{self, Met};
+use super::page::{self, Part};
 use super::run::{self, Run, RunState};
 use super::source::{self, Kind, Upstream};
-use super::{Upstreams, page};
 use crate::auth::Actor;
-use crate::base::{Problem, UpstreamId};
-use crate::catalog::MirrorEntry;
+use crate::base::{Fetched, Problem, UpstreamId};
+use crate::catalog::{MirrorBatch, MirrorEntry};
 use crate::notify::{self, Notice};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -106,12 +108,15 @@ impl Upstreams {
         run: &mut Run,
         stop: &CancellationToken,
     ) -> Result<(), Halt> {
-        let mut asked = HashSet::new();
+        let is_everything = upstream.scan_since.is_none();
+        // Only who was there from the first page to the last knows what is not there.
+        let is_whole = is_everything && upstream.scan_cursor.is_none();
+        let mut part = upstream.scan_since.map_or(Part::EverythingWithDeleted, Part::Since);
+        let (mut asked, mut met) = (HashSet::new(), Met::default());
         loop {
-            let url = page::address(&upstream.url, upstream.scan_since, upstream.scan_cursor.as_deref())?;
             let fetched = tokio::select! {
                 () = stop.cancelled() => return Err(Halt::Interrupted),
-                fetched = self.http.fetch(url.as_str()) => fetched?,
+                fetched = self.fetch_page(upstream, &mut part) => fetched?,
             };
             let read = page::of_registry(&fetched.bytes)?;
             if let Some(next) = &read.next
@@ -127,11 +132,38 @@ impl Upstreams {
             }
             upstream.scan_cursor = read.next;
             run.pages += 1;
+            if is_whole {
+                met.add(&read.entries);
+            }
             self.store(actor, upstream, run, &read.entries).await?;
             if upstream.scan_cursor.is_none() {
-                return Ok(());
+                break;
             }
         }
+        if is_whole {
+            return self.delete_missing(actor, upstream, run, &met, stop).await;
+        }
+        if is_everything {
+            run.note = Some(
+                "It went on where a run before it had ended, so it cannot tell what is no longer there. Read everything \
+                 once more to find that."
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// The page at which the scan stands. Where the upstream does not know how to give what was deleted, it is asked for the
+    /// rest from then on.
+    async fn fetch_page(&self, upstream: &Upstream, part: &mut Part) -> Result<Fetched, Problem> {
+        let address = |part| page::address(&upstream.url, part, upstream.scan_cursor.as_deref());
+        if *part == Part::EverythingWithDeleted {
+            if let Some(fetched) = self.http.fetch_if_understood(address(*part)?.as_str()).await? {
+                return Ok(fetched);
+            }
+            *part = Part::Everything;
+        }
+        self.http.fetch(address(*part)?.as_str()).await
     }
 
     /// A whole file; what came from it and is no longer in it is deleted.
@@ -147,6 +179,8 @@ impl Upstreams {
             fetched = self.http.fetch(&upstream.url) => fetched?,
         };
         let entries = page::of_file(&fetched.bytes)?;
+        let mut met = Met::default();
+        met.add(&entries);
         for batch in entries.chunks(BATCH) {
             if stop.is_cancelled() {
                 return Err(Halt::Interrupted);
@@ -154,29 +188,58 @@ impl Upstreams {
             run.pages += 1;
             self.store(actor, upstream, run, batch).await?;
         }
-        let there: HashSet<(String, String)> = entries
-            .iter()
-            .filter_map(|entry| MirrorEntry::read(entry.as_bytes()).ok())
-            .map(|entry| (entry.name().to_owned(), entry.version().to_owned()))
-            .collect();
-        for (name, version) in self.catalog.mirrored_versions(upstream.upstream_id).await? {
-            if !there.contains(&(name.clone(), version.clone())) {
-                self.catalog.mirror_deletion(actor, upstream.workspace_id, (&name, &version)).await?;
-                run.deleted += 1;
+        self.delete_missing(actor, upstream, run, &met, stop).await
+    }
+
+    /// Deletes what came from the upstream and was not met in a reading of all of it. What is suspiciously much waits for a
+    /// person.
+    async fn delete_missing(
+        &self,
+        actor: &Actor,
+        upstream: &Upstream,
+        run: &mut Run,
+        met: &Met,
+        stop: &CancellationToken,
+    ) -> Result<(), Halt> {
+        let known = self.catalog.mirrored_versions(upstream.upstream_id).await?;
+        let verdict = missing::judge(known, met, upstream.may_delete);
+        run.note = verdict.note;
+        for paths in verdict.deleted.chunks(BATCH) {
+            if stop.is_cancelled() {
+                return Err(Halt::Interrupted);
             }
+            let mut counted = run.clone();
+            let mut batch = self.begin_batch(actor, upstream, run).await?;
+            for (name, version) in paths {
+                counted.deleted += i32::from(batch.drop_missing(name, version).await?);
+            }
+            run::update(batch.connection(), &counted).await?;
+            batch.commit().await?;
+            *run = counted;
         }
-        Ok(())
+        let mut conn = self.db.write.acquire().await?;
+        Ok(source::set_missing(&mut conn, upstream.upstream_id, run.run_id, verdict.kept).await?)
+    }
+
+    /// A batch of the run, unless somebody else runs the upstream by now, or it was changed under our feet.
+    async fn begin_batch<'a>(
+        &'a self,
+        actor: &'a Actor,
+        upstream: &Upstream,
+        run: &Run,
+    ) -> Result<MirrorBatch<'a>, Halt> {
+        let mut batch = self.catalog.begin_mirroring(actor, upstream.workspace_id, upstream.upstream_id).await?;
+        let current = source::find_by_id(batch.connection(), upstream.upstream_id).await?;
+        match current.is_some_and(|current| current.run_id == Some(run.run_id) && !current.is_paused) {
+            true => Ok(batch),
+            false => Err(Halt::Interrupted),
+        }
     }
 
     /// Takes entries over, and notes in the same transaction what the run did and where it stands.
     async fn store(&self, actor: &Actor, upstream: &Upstream, run: &mut Run, entries: &[String]) -> Result<(), Halt> {
         let mut counted = run.clone();
-        let mut batch = self.catalog.begin_mirroring(actor, upstream.workspace_id, upstream.upstream_id).await?;
-        let current = source::find_by_id(batch.connection(), upstream.upstream_id).await?;
-        // Somebody else runs it by now, or it was changed under our feet.
-        if !current.is_some_and(|current| current.run_id == Some(run.run_id) && !current.is_paused) {
-            return Err(Halt::Interrupted);
-        }
+        let mut batch = self.begin_batch(actor, upstream, run).await?;
         for text in entries {
             counted.seen += 1;
             let value: Value = serde_json::from_str(text).unwrap_or_default();

@@ -8,11 +8,26 @@ use crate::auth::{Actor, Permission, Scope};
 use crate::base::{Limit, Problem, WorkspaceId};
 use crate::catalog::Workspace;
 use http::StatusCode;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 
 /// Most upstreams of a workspace.
 const MOST: usize = 50;
+
+/// What a run that people ask for reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SyncRequest {
+    /// Ask for everything again, and not only for what changed.
+    pub everything: bool,
+    /// Ask for everything again, and delete up to so many versions that are no longer there, though they are more than a run
+    /// deletes by itself: the upstream's `missing`, say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 1000000)]
+    pub max_deletions: Option<u32>,
+}
 
 impl Upstreams {
     /// The upstreams of a workspace, by name, each with its last run.
@@ -120,7 +135,7 @@ impl Upstreams {
         Ok(())
     }
 
-    /// Makes a run due at once; `everything` forgets how far it was. A paused one goes on.
+    /// Makes a run due at once. A paused one goes on.
     ///
     /// # Errors
     /// As [`Upstreams::find`].
@@ -129,19 +144,22 @@ impl Upstreams {
         actor: &Actor,
         workspace: &str,
         name: &str,
-        everything: bool,
+        wanted: SyncRequest,
     ) -> Result<Upstream, Problem> {
         let (mut tx, mut upstream) = self.held(actor, workspace, name).await?;
         let now = self.clock.now();
-        if everything {
+        if wanted.everything || wanted.max_deletions.is_some() {
             upstream.begin_anew(now);
+        }
+        if let Some(most) = wanted.max_deletions {
+            upstream.may_delete = i32::try_from(most).unwrap_or(i32::MAX);
         }
         upstream.next_run_at = now;
         upstream.is_paused = false;
         upstream.updated_at = now;
         upstream.revision += 1;
         source::update(&mut tx, &upstream).await?;
-        let after = Some(json!({"everything": everything}));
+        let after = Some(json!(wanted));
         self.note(&mut tx, actor, "upstream.sync", &upstream, None, after).await?;
         tx.commit().await?;
         self.wake.notify_one();

@@ -6,7 +6,7 @@ use super::workspace::Named;
 use crate::base::{Limit, Problem, Slug};
 use crate::catalog::{Catalog, Workspace};
 use crate::door::{Body, Failure, Path, segment};
-use crate::upstream::{Filter, Kind, Rule, Run, RunState, Upstream, UpstreamInput, Upstreams};
+use crate::upstream::{Filter, Kind, Rule, Run, RunState, SyncRequest, Upstream, UpstreamInput, Upstreams};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -105,23 +105,37 @@ pub(super) async fn create(
     }
 }
 
-/// `POST /workspaces/{workspace}/upstreams/{upstream}/{deed}`: sync, everything, pause, resume, delete.
+/// `POST /workspaces/{workspace}/upstreams/{upstream}/{deed}`: sync, everything, pause, resume, delete; delete-missing lets
+/// a run delete as many versions as the form says.
 pub(super) async fn act(
     layout: Layout,
     Path(Deed { workspace, upstream, deed }): Path<Deed>,
     State(upstreams): State<Upstreams>,
+    Body(form): Body,
 ) -> Result<Response, Failure> {
     let actor = &layout.actor;
     let paused = |is_paused| UpstreamInput { is_paused: Some(is_paused), ..UpstreamInput::default() };
     match deed.as_str() {
         "sync" | "everything" => {
-            upstreams.sync_now(actor, &workspace, &upstream, deed == "everything").await?;
+            let wanted = SyncRequest { everything: deed == "everything", ..SyncRequest::default() };
+            upstreams.sync_now(actor, &workspace, &upstream, wanted).await?;
+        }
+        "delete-missing" => {
+            let said = url::form_urlencoded::parse(&form).find(|(name, _)| name == "missing");
+            let count = said.and_then(|(_, value)| value.parse().ok());
+            let count = count.ok_or_else(|| Problem::invalid_field("body.missing", "must be a number"))?;
+            let wanted = SyncRequest { everything: true, max_deletions: Some(count) };
+            upstreams.sync_now(actor, &workspace, &upstream, wanted).await?;
         }
         "pause" | "resume" => {
             upstreams.update(actor, &workspace, &upstream, paused(deed == "pause"), None).await?;
         }
         "delete" => upstreams.delete(actor, &workspace, &upstream).await?,
-        _ => return Err(Failure(Problem::not_found("An upstream is synced, paused, resumed or deleted."))),
+        _ => {
+            return Err(Failure(Problem::not_found(
+                "An upstream is synced, paused, resumed or deleted; what is missing there can be deleted here.",
+            )));
+        }
     }
     back(&workspace)
 }

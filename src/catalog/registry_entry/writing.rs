@@ -6,7 +6,7 @@ use crate::auth::{Actor, Permission, Scope};
 use crate::base::{AssetId, Name, Problem, WorkspaceId};
 use crate::catalog::approval::step::Step;
 use crate::catalog::draft::Draft;
-use crate::catalog::verbs::{Deed, held, insert_version, replace_version};
+use crate::catalog::verbs::{Deed, held, insert_version, replace_version, words};
 use crate::catalog::{
     Asset, Catalog, Error, Kind, NewAsset, NewDefinition, NewVersion, Status, Version, asset, metadata, version,
 };
@@ -154,9 +154,10 @@ impl Catalog {
         }
 
         let now = self.clock.now();
+        let led = words::led(&mut tx, &asset).await?;
         set_status(&mut tx, &asset, &stored, change, now).await?;
         version::choose_latest(&mut tx, asset.asset_id, now).await?;
-        asset::touch(&mut tx, asset.asset_id, now).await?;
+        words::follow(&mut tx, &asset, &led, now).await?;
         let verb = match change.status {
             Status::Deleted => "delete-version",
             Status::Deprecated if stored.status != Status::Deprecated => "deprecate",
@@ -192,11 +193,12 @@ impl Catalog {
         }
 
         let now = self.clock.now();
+        let led = words::led(&mut tx, &asset).await?;
         for stored in &to_change {
             set_status(&mut tx, &asset, stored, change, now).await?;
         }
         version::choose_latest(&mut tx, asset.asset_id, now).await?;
-        asset::touch(&mut tx, asset.asset_id, now).await?;
+        words::follow(&mut tx, &asset, &led, now).await?;
         let after = Some(json!({"versions": to_change.len(), "status": change.status}));
         let verb = if change.status == Status::Deprecated { "deprecate" } else { "update-versions" };
         self.commit(tx, Deed { after, ..deed(actor, &asset, verb, now, "") }).await?;

@@ -9,6 +9,7 @@ mod reading;
 mod register;
 mod telling;
 mod versions;
+pub(super) mod words;
 mod workspaces;
 
 pub use approvals::{ApprovalDetail, Decision, DriftReport, Orphan, UnknownOwner, Verdict};

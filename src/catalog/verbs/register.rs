@@ -197,8 +197,7 @@ impl Catalog {
                     true => self.watch_always(&mut *conn, &asset, Some(&stored)).await?,
                     false => self.watch(actor, &mut *conn, &asset, Some(&stored)).await?,
                 };
-                replace_version(&mut *conn, &asset, &stored, &draft.version, now).await?;
-                self.follow_latest(&mut *conn, &asset, draft, now).await?;
+                self.replace(&mut *conn, &asset, &stored, draft, now).await?;
                 let step = Step::Replace { draft: Box::new(draft.clone()) };
                 if self.held_back(actor, &mut *conn, &asset, watch, step).await?.is_some() {
                     return Ok((Outcome::Proposed, asset.registry_name));
@@ -220,62 +219,6 @@ impl Catalog {
         let after = Some(json!({"name": asset.name, "version": draft.version.name}));
         self.note(conn, &Deed { actor, asset: &asset, verb, at: now, before: None, after }).await?;
         Ok((Outcome::Updated, asset.registry_name))
-    }
-
-    /// As [`Catalog::follow_latest`], unless the version waits for approval: its words wait with it, or another version that is
-    /// approved before would be shown with them.
-    pub(in crate::catalog) async fn follow_latest_if_seen(
-        &self,
-        conn: &mut PgConnection,
-        asset: &Asset,
-        draft: &Draft,
-        is_seen: bool,
-        now: OffsetDateTime,
-    ) -> Result<(), Error> {
-        if is_seen {
-            return self.follow_latest(conn, asset, draft, now).await;
-        }
-        asset::touch(conn, asset.asset_id, now).await?;
-        Ok(())
-    }
-
-    /// The asset's own words are those of its latest version.
-    pub(in crate::catalog) async fn follow_latest(
-        &self,
-        conn: &mut PgConnection,
-        asset: &Asset,
-        draft: &Draft,
-        now: OffsetDateTime,
-    ) -> Result<(), Error> {
-        let latest = version::find(&mut *conn, asset.asset_id, None, true).await?;
-        if latest.is_none_or(|latest| latest.name != draft.version.name) {
-            asset::touch(conn, asset.asset_id, now).await?;
-            return Ok(());
-        }
-        let mut asset = asset.clone();
-        asset.title.clone_from(&draft.title);
-        asset.summary.clone_from(&draft.summary);
-        asset.description.clone_from(&draft.description);
-        asset.visibility = draft.visibility.unwrap_or(asset.visibility);
-        if let Some(groups) = &draft.shared_with {
-            asset.shared_with.clone_from(groups);
-        }
-        if !draft.tags.is_empty() {
-            asset.tags.clone_from(&draft.tags);
-        }
-        if !draft.owners.is_empty() {
-            asset.owners.clone_from(&draft.owners);
-        }
-        if !draft.metadata.is_empty() {
-            asset.metadata = Json(draft.metadata.clone());
-        }
-        asset.contacts = Json(draft.contacts.clone());
-        asset.licence = draft.licence.clone().map(Json);
-        asset.external_docs = Json(draft.external_docs.clone());
-        asset.icons = Json(draft.icons.clone());
-        asset.updated_at = now;
-        asset::update(conn, &asset).await?;
-        Ok(())
     }
 }
 

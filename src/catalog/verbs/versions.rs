@@ -64,9 +64,8 @@ impl Catalog {
             .await?
             .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
         let now = self.clock.now();
-        version::set_state(&mut tx, before.version_id, before.stage, Status::Deleted, None, now).await?;
-        version::choose_latest(&mut tx, asset.asset_id, now).await?;
-        asset::touch(&mut tx, asset.asset_id, now).await?;
+        let gone = (Status::Deleted, None, before.source_digest.as_slice());
+        self.move_version(&mut tx, &asset, &before, gone, now).await?;
         let was = Some(json!({"version": before.name, "stage": before.stage}));
         self.commit(tx, Deed { actor, asset: &asset, verb: "delete-version", at: now, before: was, after: None }).await
     }

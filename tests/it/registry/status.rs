@@ -159,3 +159,61 @@ async fn an_asset_that_is_deleted_is_deleted_here_and_comes_back_when_restored()
     let back = app.stranger().list("?updated_since=2026-03-01T12:00:30Z").await.json();
     assert_eq!(back["servers"][0]["_meta"][OFFICIAL]["status"], "active");
 }
+
+/// The words that the asset, the search and the registry have for it.
+async fn words(app: &TestApp) -> (String, String) {
+    app.handles.search.catch_up().await.unwrap();
+    let asset = app.stranger().get("/api/v1/workspaces/default/assets/com.example%2Fa1").await.expect(200).json();
+    let found = app.stranger().get("/api/v1/search?q=com.example%2Fa1").await.expect(200).json();
+    let latest = app.stranger().get("/v0.1/servers/com.example%2Fa1/versions/latest").await.expect(200).json();
+    assert_eq!(found["items"][0]["title"], asset["title"], "{found}");
+    assert_eq!(
+        asset["summary"], latest["server"]["description"],
+        "the server that is served and its asset say the same"
+    );
+    (asset["title"].as_str().unwrap().to_owned(), asset["summary"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn an_asset_has_the_words_of_whichever_version_is_the_latest() {
+    let app = TestApp::start().await;
+    for (version, word) in [("1.0.0", "Amber"), ("2.0.0", "Indigo")] {
+        let mut document = server(NAME, version);
+        document["title"] = word.into();
+        document["description"] = format!("What {word} does").into();
+        app.admin().publish(&document).await.expect(200);
+    }
+    let asset = "/api/v1/workspaces/default/assets/com.example%2Fa1";
+    let said = |word: &str| (word.to_owned(), format!("What {word} does"));
+    let admin = app.admin();
+    assert_eq!(words(&app).await, said("Indigo"));
+
+    // Whichever door the deletion comes by, and however it is undone.
+    admin.set_status(NAME, "2.0.0", json!({"status": "deleted"})).await.expect(200);
+    assert_eq!(words(&app).await, said("Amber"));
+    admin.set_status(NAME, "2.0.0", json!({"status": "deprecated"})).await.expect(200);
+    assert_eq!(words(&app).await, said("Indigo"));
+    admin.delete(&format!("{asset}/versions/2.0.0")).await.expect(204);
+    assert_eq!(words(&app).await, said("Amber"));
+    admin.set_status(NAME, "2.0.0", json!({"status": "active"})).await.expect(200);
+    assert_eq!(words(&app).await, said("Indigo"));
+    let entry = json!({"server": {"$schema": server(NAME, "2.0.0")["$schema"], "name": NAME, "version": "2.0.0",
+        "title": "Crimson", "description": "What Crimson does"}, "_meta": {OFFICIAL: {"status": "deleted"}}});
+    let import = admin.request(reqwest::Method::POST, "/api/v1/import").header("content-type", "application/x-ndjson");
+    let report = admin.send(import.body(entry.to_string())).await.expect(200).json();
+    assert_eq!(report["updated"], 1, "{report}");
+    assert_eq!(words(&app).await, said("Amber"));
+
+    // All gone, and one after the other back.
+    let all = "/v0.1/servers/com.example%2Fa1/status";
+    admin.patch(all, &json!({"status": "deleted"})).await.expect(200);
+    admin.set_status(NAME, "1.0.0", json!({"status": "active"})).await.expect(200);
+    assert_eq!(words(&app).await, said("Amber"));
+    admin.patch(all, &json!({"status": "active"})).await.expect(200);
+    assert_eq!(words(&app).await, said("Crimson"));
+
+    // What people say of it themselves is theirs.
+    admin.patch(asset, &json!({"title": "Our name for it"})).await.expect(200);
+    admin.set_status(NAME, "2.0.0", json!({"status": "deleted"})).await.expect(200);
+    assert_eq!(words(&app).await, ("Our name for it".to_owned(), "What Amber does".to_owned()));
+}

@@ -49,6 +49,7 @@ async fn is_served_as(here: &TestApp, word: &str, other: &str) {
         "/v0.1/servers",
         "/v0.1/servers/com.acme%2Ffiles/versions/latest",
         "/workspaces/default/v0.1/servers",
+        "/workspaces/default/v0.1/servers/com.acme%2Ffiles/versions/latest",
         ASSET,
         "/api/v1/assets",
         "/api/v1/workspaces/default/assets/com.acme%2Ffiles/versions/latest/definitions/server-json/content",
@@ -62,10 +63,15 @@ async fn is_served_as(here: &TestApp, word: &str, other: &str) {
     for answer in told {
         assert!(!answer.text.contains(other), "{other}: {}", answer.text);
     }
-    let latest = stranger.get("/v0.1/servers/com.acme%2Ffiles/versions/latest").await.json();
-    assert_eq!(latest["server"]["description"], format!("Reads {word} files"), "{latest}");
+    for view in ["", "/workspaces/default"] {
+        let latest = stranger.get(&format!("{view}/v0.1/servers/com.acme%2Ffiles/versions/latest")).await.json();
+        assert_eq!(latest["server"]["description"], format!("Reads {word} files"), "{latest}");
+    }
     let asset = stranger.get(ASSET).await.json();
     assert_eq!(asset["title"], format!("Files {word}"));
+    assert_eq!(asset["summary"], format!("Reads {word} files"));
+    let found = stranger.get(&format!("/api/v1/search?q={word}")).await.json();
+    assert_eq!(found["items"][0]["title"], format!("Files {word}"), "{found}");
     assert_eq!(asset["deployments"][0]["url"], format!("https://{word}.example/mcp"));
 }
 
@@ -150,10 +156,27 @@ async fn what_the_upstream_takes_back_waits_no_more_and_new_versions_wait_for_th
     decide(&here, mended[0], "approve").await;
     is_served_as(&here, "ochre", "indigo").await;
 
-    // A deletion there counts at once.
+    // A deletion there counts at once, and everything is again as the version before says; so does a return.
     let path = "/v0.1/servers/com.acme%2Ffiles/versions/1.1.0/status";
     there.admin().patch(path, &json!({"status": "deleted"})).await.expect(200);
     assert_eq!(sync(&here).await["deleted"], 1);
-    let latest = here.stranger().get("/v0.1/servers/com.acme%2Ffiles/versions/latest").await.expect(200).json();
-    assert_eq!(latest["server"]["description"], "Reads amber files");
+    is_served_as(&here, "amber", "ochre").await;
+    assert_eq!(sync_everything(&here).await["deleted"], 0);
+    there.admin().patch(path, &json!({"status": "active"})).await.expect(200);
+    assert_eq!(sync(&here).await["waiting"], 0);
+    is_served_as(&here, "ochre", "indigo").await;
+
+    // What comes back with other contents is asked for, and nothing of it is shown meanwhile.
+    there.admin().patch(path, &json!({"status": "deleted"})).await.expect(200);
+    sync(&here).await;
+    there.admin().patch(path, &json!({"status": "active"})).await.expect(200);
+    edit(&there, "1.1.0", "violet").await;
+    assert_eq!(sync(&here).await["waiting"], 1);
+    is_served_as(&here, "amber", "violet").await;
+    is_served_as(&here, "amber", "ochre").await;
+    let queue = waiting(&here).await;
+    let back: Vec<_> = queue.iter().filter(|request| request["version"] == "1.1.0").collect();
+    assert_eq!(back.len(), 1, "{queue:?}");
+    decide(&here, back[0], "approve").await;
+    is_served_as(&here, "violet", "ochre").await;
 }

@@ -1,5 +1,6 @@
 //! Other registries are taken over whole, whatever they answer and whenever we are stopped.
 
+mod deletions;
 mod edits;
 mod faults;
 mod killed;

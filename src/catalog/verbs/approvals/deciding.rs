@@ -6,7 +6,7 @@ use crate::auth::{Actor, Permission};
 use crate::base::{ApprovalId, AssetId, Problem, VersionId};
 use crate::catalog::approval::request::{self, ApprovalState, Comment, Decided, Opening, Purpose};
 use crate::catalog::approval::settings;
-use crate::catalog::verbs::Deed;
+use crate::catalog::verbs::{Deed, words};
 use crate::catalog::{Asset, Catalog, Error, Kind, asset, version};
 use crate::notify;
 use serde::{Deserialize, Serialize};
@@ -265,6 +265,11 @@ impl Catalog {
         now: OffsetDateTime,
     ) -> Result<(), Error> {
         let settings = settings::find(&mut *conn, asset.workspace_id).await?;
+        // What was seen before and is seen again leads again; a new version brings its own words, or none.
+        let led = match approval.purpose {
+            Purpose::Drift | Purpose::Renewal => Some(words::led(&mut *conn, asset).await?),
+            Purpose::Publication | Purpose::Change => None,
+        };
         if let Some(version) = approval.version_id {
             version::set_approved(&mut *conn, version, (true, settings.ends(now)), now).await?;
             let tools = match approval.purpose {
@@ -291,7 +296,10 @@ impl Catalog {
             version::touch_all(&mut *conn, asset.asset_id, false, now).await?;
         }
         asset::follow_approvals(&mut *conn, asset.asset_id).await?;
-        asset::touch(conn, asset.asset_id, now).await?;
+        match led {
+            Some(led) => words::follow(conn, asset, &led, now).await?,
+            None => drop(asset::touch(conn, asset.asset_id, now).await?),
+        }
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::base::{ApprovalId, HttpClient, VersionId};
 use crate::catalog::approval::content::{self, Difference};
 use crate::catalog::approval::request::{self, Opening, Purpose};
 use crate::catalog::approval::settings;
-use crate::catalog::verbs::Deed;
+use crate::catalog::verbs::{Deed, words};
 use crate::catalog::{Asset, Catalog, Error, asset, version};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -159,6 +159,7 @@ impl Catalog {
                 tx.commit().await?;
                 return Ok(same);
             }
+            let led = words::led(&mut tx, &asset).await?;
             version::set_quarantined(&mut tx, id, None, now).await?;
             if settings.hides_drifted {
                 version::set_approved(&mut tx, id, (true, settings.ends(now)), now).await?;
@@ -166,7 +167,7 @@ impl Catalog {
                 asset::follow_approvals(&mut tx, asset.asset_id).await?;
             }
             request::withdraw_drift(&mut tx, id, now).await?;
-            asset::touch(&mut tx, asset.asset_id, now).await?;
+            words::follow(&mut tx, &asset, &led, now).await?;
             let after = Some(json!({"version": stored.name, "quarantined": false}));
             self.commit(tx, Deed { actor, asset: &asset, verb: "drift", at: now, before: None, after }).await?;
             return Ok(same);
@@ -189,13 +190,14 @@ impl Catalog {
         let told = json!({"version": stored.name, "places": places});
         let approval = self.ask(actor, &mut tx, &asset, opening, told.clone()).await?;
         if stored.quarantined_at.is_none() {
+            let led = words::led(&mut tx, &asset).await?;
             version::set_quarantined(&mut tx, id, Some(now), now).await?;
             if settings.hides_drifted {
                 version::set_approved(&mut tx, id, (false, None), now).await?;
                 version::choose_latest(&mut tx, asset.asset_id, now).await?;
                 asset::follow_approvals(&mut tx, asset.asset_id).await?;
             }
-            asset::touch(&mut tx, asset.asset_id, now).await?;
+            words::follow(&mut tx, &asset, &led, now).await?;
             let after = Some(told);
             self.commit(tx, Deed { actor, asset: &asset, verb: "drift", at: now, before: None, after }).await?;
         } else {

@@ -5,7 +5,7 @@ use crate::auth::Actor;
 use crate::base::VersionId;
 use crate::catalog::approval::request::{self, Opening, Purpose};
 use crate::catalog::approval::settings;
-use crate::catalog::verbs::Deed;
+use crate::catalog::verbs::{Deed, words};
 use crate::catalog::{Catalog, Error, asset, version};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -73,10 +73,11 @@ impl Catalog {
             tx.commit().await?;
             return Ok(());
         }
+        let led = words::led(&mut tx, &asset).await?;
         version::set_approved(&mut tx, id, (false, None), now).await?;
         version::choose_latest(&mut tx, asset.asset_id, now).await?;
         asset::follow_approvals(&mut tx, asset.asset_id).await?;
-        asset::touch(&mut tx, asset.asset_id, now).await?;
+        words::follow(&mut tx, &asset, &led, now).await?;
         let after = Some(json!({"version": stored.name, "approvedUntil": until.unix_timestamp()}));
         self.commit(tx, Deed { actor: &actor, asset: &asset, verb: "expire", at: now, before: None, after }).await
     }

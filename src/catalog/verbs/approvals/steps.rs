@@ -4,7 +4,7 @@ use crate::base::{AssetId, DeploymentId};
 use crate::catalog::approval::step::Step;
 use crate::catalog::draft::{DefinitionDraft, DeploymentDraft, VersionDraft, refuse_errors};
 use crate::catalog::metadata::{self, Carrier};
-use crate::catalog::verbs::register::{environment_of, replace_version, server_of};
+use crate::catalog::verbs::register::{environment_of, server_of};
 use crate::catalog::verbs::{made_servers, register};
 use crate::catalog::{
     Asset, Catalog, Error, Kind, NewDefinition, NewDeployment, Version, asset, definition, deployment, operation,
@@ -56,8 +56,7 @@ impl Catalog {
             }
             Step::Replace { draft } => {
                 let stored = super::gate::version_of(&mut *conn, &asset, Some(&draft.version.name)).await?;
-                replace_version(&mut *conn, &asset, &stored, &draft.version, now).await?;
-                self.follow_latest(conn, &asset, draft, now).await?;
+                self.replace(conn, &asset, &stored, draft, now).await?;
             }
             Step::Words { draft } => self.follow_latest(conn, &asset, draft, now).await?,
         }
