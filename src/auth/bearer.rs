@@ -24,14 +24,16 @@ pub(super) fn digest(token: &str) -> [u8; 32] {
 
 impl Auth {
     /// The actor behind a token; asks as rarely as for a key.
-    pub(super) async fn identify_token(&self, text: &str) -> Result<Actor, Problem> {
+    pub(super) async fn identify_token(&self, text: &str) -> Result<(Actor, Option<OffsetDateTime>), Problem> {
         let now = self.clock.now();
         // Verified again when anything changed, and each minute: keys are taken back too.
         let digest = digest(text);
         let meaning = self.remembered.meaning(digest, now, async || self.meaning_of_token(text).await).await;
         let meaning = meaning.map_err(|problem: Arc<Problem>| (*problem).clone())?;
         match &*meaning {
-            Meaning::Somebody { actor, ends_at, .. } if ends_at.is_none_or(|end| now < end) => Ok(actor.clone()),
+            Meaning::Somebody { actor, ends_at, changes_at } if ends_at.is_none_or(|end| now < end) => {
+                Ok((actor.clone(), [*ends_at, *changes_at].into_iter().flatten().min()))
+            }
             _ => Err(not_believed("The token has expired or its owner may not come in any more.")),
         }
     }

@@ -56,6 +56,22 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+/// How long it may be believed who is behind a credential ([`Auth::holds`]).
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    generation: u64,
+    /// When the credential, or the first of its holder's roles, ends.
+    until: Option<OffsetDateTime>,
+}
+
+impl Standing {
+    /// Whether the credential, or a role of its holder, has ended by itself since.
+    #[must_use]
+    pub fn is_over(self, now: OffsetDateTime) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
 /// Turns credentials into actors, and looks after keys and roles; cheap to clone.
 #[derive(Clone)]
 pub struct Auth {
@@ -83,9 +99,31 @@ impl Auth {
     /// # Errors
     /// 401 when no live key has this text or the token is not believed; 503 when the database does not answer.
     pub async fn identify(&self, credential: &str) -> Result<Actor, Problem> {
-        if bearer::is_token(credential) {
-            return self.identify_token(credential).await;
-        }
+        self.standing(credential).await.map(|(actor, _)| actor)
+    }
+
+    /// As [`Auth::identify`], with how long that may be believed without asking again.
+    ///
+    /// # Errors
+    /// As [`Auth::identify`].
+    pub async fn standing(&self, credential: &str) -> Result<(Actor, Standing), Problem> {
+        // Read before anything is asked: what changes in between makes the answer old, and not wrong.
+        let generation = self.remembered.generation();
+        let (actor, until) = match bearer::is_token(credential) {
+            true => self.identify_token(credential).await?,
+            false => self.identify_key(credential).await?,
+        };
+        Ok((actor, Standing { generation, until }))
+    }
+
+    /// Whether nothing that decides who somebody is changed since this was found out, and no end of it has come. Asks
+    /// nothing.
+    #[must_use]
+    pub fn holds(&self, standing: Standing) -> bool {
+        standing.generation == self.remembered.generation() && !standing.is_over(self.clock.now())
+    }
+
+    async fn identify_key(&self, credential: &str) -> Result<(Actor, Option<OffsetDateTime>), Problem> {
         let digest = key::hash(credential);
         let now = self.clock.now();
         let meaning = self.remembered.meaning(digest, now, || self.meaning_of_key(digest)).await.map_err(
@@ -95,7 +133,9 @@ impl Auth {
             },
         )?;
         match &*meaning {
-            Meaning::Somebody { actor, ends_at, .. } if ends_at.is_none_or(|end| now < end) => Ok(actor.clone()),
+            Meaning::Somebody { actor, ends_at, changes_at } if ends_at.is_none_or(|end| now < end) => {
+                Ok((actor.clone(), [*ends_at, *changes_at].into_iter().flatten().min()))
+            }
             Meaning::Unknown => Err(Problem::unauthenticated("This key is not known here.").with_kind("key-unknown")),
             _ => Err(Problem::unauthenticated("This key has expired or was revoked.").with_kind("key-not-live")),
         }

@@ -1,7 +1,7 @@
 //! Callers by their keys, remembered so that no database stands in the path of a request, nor its outage.
 
-use crate::auth::{Actor, Auth};
-use crate::base::Problem;
+use crate::auth::{Actor, Auth, Standing};
+use crate::base::{Clock, Problem};
 use http::StatusCode;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 
-/// How long a caller is believed without a question.
-const FRESH: Duration = Duration::from_secs(1);
-/// How long a caller is believed while the question is asked: a key that was revoked ends within this.
-const ASKING: Duration = Duration::from_secs(4);
+/// Even unchanged, a caller is asked about again after this time, beside the request: what is noted of the use of keys is
+/// as fresh.
+const LONGEST: Duration = Duration::from_secs(60);
 /// How long a question may take before what is remembered counts, as it does when the database is away.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// What nobody used for so long is forgotten.
@@ -21,58 +20,96 @@ const FORGOTTEN: Duration = Duration::from_secs(12 * 60 * 60);
 
 pub(super) struct Callers {
     auth: Auth,
+    clock: Clock,
     known: Cache<[u8; 32], Arc<Known>>,
     tasks: TaskTracker,
 }
 
 struct Known {
     actor: Arc<Actor>,
+    standing: Standing,
     asked_at: Instant,
     is_asking: AtomicBool,
+    /// The last question was not answered: until one is, no request waits for the next.
+    is_unanswered: AtomicBool,
 }
 
 impl Callers {
-    pub(super) fn new(auth: Auth, tasks: TaskTracker) -> Self {
-        Self { auth, known: Cache::builder().max_capacity(100_000).time_to_idle(FORGOTTEN).build(), tasks }
+    pub(super) fn new(auth: Auth, clock: Clock, tasks: TaskTracker) -> Self {
+        Self { auth, clock, known: Cache::builder().max_capacity(100_000).time_to_idle(FORGOTTEN).build(), tasks }
     }
 
-    /// The actor behind a credential.
+    /// The actor behind a credential: from memory as long as nothing changed of anybody's keys and roles, as the database
+    /// tells every replica at once; while it does not answer, as it was before.
     ///
     /// # Errors
-    /// 401 when it does not hold; 503 when that cannot be found out and it was never seen here.
+    /// 401 when it does not hold; 503 when that cannot be found out and it was never seen here, or has ended since.
     pub(super) async fn identify(self: &Arc<Self>, credential: &str) -> Result<Arc<Actor>, Problem> {
         let hash: [u8; 32] = Sha256::digest(credential.as_bytes()).into();
         let Some(known) = self.known.get(&hash) else {
             return self.ask(hash, credential).await;
         };
-        let age = known.asked_at.elapsed();
-        if age < FRESH {
-            return Ok(known.actor.clone());
-        }
-        if age < ASKING {
-            if !known.is_asking.swap(true, Ordering::Relaxed) {
-                let (callers, credential, asked) = (self.clone(), credential.to_owned(), known.clone());
-                self.tasks.spawn(async move {
-                    // What came of it stands in `known`, or will be asked again.
-                    let outcome = callers.ask(hash, &credential).await;
-                    asked.is_asking.store(false, Ordering::Relaxed);
-                    drop(outcome);
-                });
+        if self.auth.holds(known.standing) {
+            if known.asked_at.elapsed() >= LONGEST {
+                drop(self.ask_beside(hash, credential, &known));
             }
             return Ok(known.actor.clone());
         }
-        match tokio::time::timeout(PATIENCE, self.ask(hash, credential)).await {
-            Ok(Err(problem)) if problem.status == StatusCode::SERVICE_UNAVAILABLE => Ok(known.actor.clone()),
-            Ok(outcome) => outcome,
-            Err(_) => Ok(known.actor.clone()),
+        if known.standing.is_over(self.clock.now()) {
+            return self.ask(hash, credential).await;
+        }
+        // It was another generation that it held in: what changed may be this.
+        let question = self.ask_beside(hash, credential, &known);
+        if known.is_unanswered.load(Ordering::Relaxed) {
+            return Ok(known.actor.clone());
+        }
+        match question {
+            Some(question) => match tokio::time::timeout(PATIENCE, question).await {
+                Ok(Ok(Err(problem))) if problem.status != StatusCode::SERVICE_UNAVAILABLE => Err(problem),
+                Ok(Ok(Ok(actor))) => Ok(actor),
+                _ => {
+                    known.is_unanswered.store(true, Ordering::Relaxed);
+                    Ok(known.actor.clone())
+                }
+            },
+            // Another request of this caller asks already; the answer is the same for both.
+            None => match tokio::time::timeout(PATIENCE, self.ask(hash, credential)).await {
+                Ok(Err(problem)) if problem.status != StatusCode::SERVICE_UNAVAILABLE => Err(problem),
+                Ok(Ok(actor)) => Ok(actor),
+                _ => Ok(known.actor.clone()),
+            },
         }
     }
 
+    /// Asks in a task of its own, whose answer is kept also when nobody waits for it; none where that is under way.
+    fn ask_beside(
+        self: &Arc<Self>,
+        hash: [u8; 32],
+        credential: &str,
+        known: &Arc<Known>,
+    ) -> Option<tokio::task::JoinHandle<Result<Arc<Actor>, Problem>>> {
+        if known.is_asking.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let (callers, credential, known) = (self.clone(), credential.to_owned(), known.clone());
+        Some(self.tasks.spawn(async move {
+            let outcome = callers.ask(hash, &credential).await;
+            known.is_asking.store(false, Ordering::Relaxed);
+            outcome
+        }))
+    }
+
     async fn ask(&self, hash: [u8; 32], credential: &str) -> Result<Arc<Actor>, Problem> {
-        match self.auth.identify(credential).await {
-            Ok(actor) => {
+        match self.auth.standing(credential).await {
+            Ok((actor, standing)) => {
                 let actor = Arc::new(actor);
-                let known = Known { actor: actor.clone(), asked_at: Instant::now(), is_asking: AtomicBool::new(false) };
+                let known = Known {
+                    actor: actor.clone(),
+                    standing,
+                    asked_at: Instant::now(),
+                    is_asking: AtomicBool::new(false),
+                    is_unanswered: AtomicBool::new(false),
+                };
                 self.known.insert(hash, Arc::new(known));
                 Ok(actor)
             }

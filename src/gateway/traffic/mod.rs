@@ -85,8 +85,8 @@ impl Traffic {
             inner: Arc::new(Inner {
                 gateway,
                 config,
+                callers: Arc::new(Callers::new(auth, clock.clone(), tasks.clone())),
                 clock,
-                callers: Arc::new(Callers::new(auth, tasks.clone())),
                 services,
                 refusals,
                 states: States::default(),

@@ -3,6 +3,7 @@
 mod access;
 mod cache_threshold;
 mod cached;
+mod callers;
 mod clients;
 mod crowd;
 mod house;

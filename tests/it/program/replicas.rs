@@ -66,6 +66,23 @@ impl Replica<'_> {
         request.send().await.unwrap().status().as_u16()
     }
 
+    /// The models that the gateway lists for this header.
+    async fn models(&self, (name, value): (&str, &str)) -> Vec<String> {
+        let request = self.program.http.get(format!("{}/llm/v1/models", self.program.url)).header(name, value);
+        let listed: Value = request.send().await.unwrap().json().await.unwrap();
+        listed["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Asks until the gateway lists this many models; gives after how long.
+    async fn until_listed(&self, count: usize, header: (&str, &str)) -> Duration {
+        let begun = Instant::now();
+        while self.models(header).await.len() != count {
+            assert!(begun.elapsed() < Duration::from_secs(10), "the gateway does not hear of it");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        begun.elapsed()
+    }
+
     /// Asks until something else than 200 is answered; gives it, and after how long.
     async fn until_refused(&self, path: &str, header: (&str, &str)) -> (u16, Duration) {
         let begun = Instant::now();
@@ -121,6 +138,22 @@ async fn what_is_taken_back_on_one_replica_is_refused_by_the_other() {
     here.ask(delete.clone(), &format!("/api/v1/role-assignments/{}", given["id"].as_str().unwrap()), Value::Null).await;
     let role_took = there.until_refused(governed, ("authorization", &robot)).await;
 
+    // A role that lets it call, given and taken back.
+    let put = reqwest::Method::PUT;
+    let gateway = "/api/v1/gateway";
+    let backend = json!({"provider": "openai", "url": "https://api.openai.com/v1"});
+    here.ask(put.clone(), &format!("{gateway}/backends/vendor"), backend).await;
+    here.ask(put.clone(), &format!("{gateway}/pools/chat"), json!({"members": [{"backend": "vendor"}]})).await;
+    let route = json!({"serves": {"models": ["fast"]}, "pool": "chat"});
+    here.ask(put, &format!("{gateway}/routes/chat"), route).await;
+    there.until_listed(1, ("authorization", &format!("Bearer {key}"))).await;
+    assert_eq!(there.models(("authorization", &robot)).await.len(), 0);
+    let role = json!({"role": "consumer", "holderKind": "service-account", "holder": "robot", "workspace": "default"});
+    let given = here.ask(post.clone(), "/api/v1/role-assignments", role).await;
+    let may_call_took = there.until_listed(1, ("authorization", &robot)).await;
+    here.ask(delete.clone(), &format!("/api/v1/role-assignments/{}", given["id"].as_str().unwrap()), Value::Null).await;
+    let may_not_took = there.until_listed(0, ("authorization", &robot)).await;
+
     // A session, signed out everywhere.
     let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("key", &key).finish();
     let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -134,8 +167,8 @@ async fn what_is_taken_back_on_one_replica_is_refused_by_the_other() {
     let session_took = there.until_refused(own, cookie).await;
 
     println!(
-        "refused on the other replica: key {key_took:?}, at its gateway {call_took:?}, role {role_took:?}, session \
-         {session_took:?}"
+        "on the other replica: key refused {key_took:?}, at its gateway {call_took:?}, role taken {role_took:?}, session \
+         ended {session_took:?}; right to call given {may_call_took:?}, taken {may_not_took:?}"
     );
     assert_eq!((key_took.0, call_took.0, role_took.0, session_took.0), (401, 401, 403, 401));
     for program in programs {
