@@ -32,7 +32,8 @@ pub struct BackendSettings {
     #[serde(default, skip_serializing_if = "is_default")]
     #[schema(value_type = Option<String>, max_length = 63)]
     pub credential: Option<String>,
-    /// Headers added to every request, such as `OpenAI-Organization`; not for secrets.
+    /// Headers added to every request, such as `OpenAI-Organization`. They are stored and shown as they are: one that looks
+    /// as if it held a secret is refused, for that belongs into a credential.
     #[serde(default, skip_serializing_if = "is_default")]
     pub headers: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "is_default")]

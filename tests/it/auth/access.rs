@@ -114,6 +114,10 @@ async fn a_rotated_key_has_two_texts_until_the_older_one_ends() {
     let newer = app.with_key(rotated["text"].as_str().unwrap());
     older.get("/api/v1/me").await.expect(200);
     newer.get("/api/v1/me").await.expect(200);
+    // As people send it who have nothing to say: without a body, and without a word about its type.
+    let bare = anna.request(reqwest::Method::POST, &format!("{path}/rotate"));
+    let newest = anna.send(bare).await.expect(200).json();
+    app.with_key(newest["text"].as_str().unwrap()).get("/api/v1/me").await.expect(200);
 
     app.clock.advance(std::time::Duration::from_secs(61));
     older.get("/api/v1/me").await.expect(401);

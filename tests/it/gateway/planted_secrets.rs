@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const CLIENT_SECRET: &str = "CANARY-oauth-client-secret-77ab10";
+const HEADER_SECRET: &str = "CANARY-subscription-key-5b0e31";
 const AZURE_KEY: &str = "CANARY-azure-key-19d2c8";
 const WRONG_KEY: &str = "whf_CANARY_a_key_that_holds_nowhere_4242";
 /// Pages that are looked at, at the most.
@@ -221,6 +222,21 @@ impl House {
             let request = http.put(format!("{base}/api/v1/gateway/credentials/wrong")).bearer_auth(ADMIN_KEY);
             self.send(request.json(&body)).await;
         }
+        // Secrets in headers, which would be shown as they are.
+        let (name, value) = ("Ocp-Apim-Subscription-Key", HEADER_SECRET);
+        let backend = json!({"provider": "openai", "url": self.vendor.url("ok") + "/v1", "headers": {name: value}});
+        let policy = json!({"rule": {"headers": {"request": {"set": {name: value}}}}});
+        for (path, body) in [("backends/planted", &backend), ("policies/planted", &policy)] {
+            let request = http.put(format!("{base}/api/v1/gateway/{path}")).bearer_auth(ADMIN_KEY).json(body);
+            let (status, text) = self.send(request).await;
+            assert!(status == 422 && text.contains("put it into a credential"), "{path}: {status} {text}");
+        }
+        let mut named = backend.clone();
+        named["name"] = "planted".into();
+        let file = json!({"file": {"backends": [named]}});
+        let request = http.post(format!("{base}/api/v1/gateway/apply")).bearer_auth(ADMIN_KEY).json(&file);
+        let (status, text) = self.send(request).await;
+        assert!(status == 422 && text.contains("put it into a credential"), "{status} {text}");
     }
 
     /// All pages that lead from one to another, as an administrator sees them.
@@ -389,6 +405,7 @@ async fn no_secret_comes_out_anywhere_and_no_callers_credential_reaches_a_vendor
         ("the vendor's key", VENDOR_KEY.to_owned()),
         ("Azure's key", AZURE_KEY.to_owned()),
         ("the client secret", CLIENT_SECRET.to_owned()),
+        ("a secret in a header", HEADER_SECRET.to_owned()),
         ("the access token", ACCESS_TOKEN.to_owned()),
     ];
     // That nothing is found says something only of a search that finds.

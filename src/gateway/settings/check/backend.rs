@@ -1,6 +1,6 @@
 //! Checks of backends and of their credentials.
 
-use super::{Checker, legal_model, settable_header};
+use super::{Checker, legal_model, plain_header, settable_header};
 use crate::gateway::settings::{BackendSettings, BreakerSettings, CredentialSettings, Provider, Section, Span};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(super) fn check(on: &mut Checker<'_>, settings: &BackendSettings) {
     }
     models(on, settings);
     for (name, value) in &settings.headers {
-        if let Err(message) = settable_header(name) {
+        if let Err(message) = settable_header(name).and_then(|()| plain_header(name, value)) {
             on.wrong(format!("headers.{name}"), message);
         }
         on.refuse(http::HeaderValue::from_str(value).is_err(), &format!("headers.{name}"), "holds what no header can");

@@ -216,3 +216,33 @@ fn settable_header(name: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// Words of names whose header holds a secret: `Ocp-Apim-Subscription-Key`, `X-Auth`.
+const SECRET_WORDS: &[&str] =
+    &["apikey", "auth", "authentication", "authorization", "cookie", "jwt", "key", "signature"];
+/// What within a word says the same: `X-Accesstoken`.
+const SECRET_PARTS: &[&str] = &["credential", "passw", "secret", "token"];
+/// Names that say so and hold none.
+const PLAIN_NAMES: &[&str] = &["cache-key", "idempotency-key", "tokens"];
+/// Beginnings of values that are secrets by their form.
+const SECRET_VALUES: &[&str] =
+    &["bearer ", "basic ", "digest ", "token ", "sk-", "whf_", "ghp_", "xoxb-", "akia", "eyj"];
+
+/// What is set as it is would be stored and shown as it is.
+///
+/// # Errors
+/// Says where a secret belongs, when name or value of a header look like one's.
+fn plain_header(name: &str, value: &str) -> Result<(), String> {
+    let (low, start) = (name.to_ascii_lowercase(), value.trim_start().to_ascii_lowercase());
+    let rest = PLAIN_NAMES.iter().fold(low, |name, plain| name.replace(plain, ""));
+    let is_secret = rest.split(['-', '_', '.']).any(|word| SECRET_WORDS.contains(&word))
+        || SECRET_PARTS.iter().any(|part| rest.contains(part))
+        || SECRET_VALUES.iter().any(|beginning| start.starts_with(beginning));
+    if is_secret {
+        return Err(format!(
+            "{name} looks as if it held a secret, which would be stored and shown as it is; put it into a credential, as \
+             `apiKey` with `header: {name}`, where it is sealed"
+        ));
+    }
+    Ok(())
+}

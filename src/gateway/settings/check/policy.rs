@@ -1,6 +1,6 @@
 //! Checks of policies: one that could never act, or would refuse everything, is no policy.
 
-use super::{Checker, settable_header};
+use super::{Checker, plain_header, settable_header};
 use crate::base::Network;
 use crate::gateway::settings::{
     Budget, Condition, Content, GuardHook, HeaderEdit, Headers, IpFilter, Mask, Owner, PolicySettings, Reach,
@@ -220,8 +220,12 @@ fn headers(on: &mut Checker<'_>, headers: &Headers) {
     let empty = HeaderEdit::default();
     on.refuse(headers.request == empty && headers.response == empty, at, "changes nothing");
     for (edit, name) in [(&headers.request, "request"), (&headers.response, "response")] {
-        for header in edit.set.keys() {
-            if let Err(message) = settable_header(header) {
+        for (header, value) in &edit.set {
+            // What clients are answered is no secret from whoever reads the settings, nor is what a request says of itself.
+            let value = value.to_string();
+            let is_told = name == "response" || value.contains('{');
+            let plain = if is_told { Ok(()) } else { plain_header(header, &value) };
+            if let Err(message) = settable_header(header).and(plain) {
                 on.wrong(format!("{at}.{name}.set.{header}"), message);
             }
             if edit.remove.iter().any(|removed| removed.eq_ignore_ascii_case(header)) {

@@ -75,6 +75,9 @@ fn what_could_never_take_effect_is_refused_by_its_place() {
         (backend(json!({"apiVersion": "2024-10-21"})), "apiVersion"),
         (backend(json!({"prices": {"large": {}}})), "prices.large"),
         (backend(json!({"headers": {"Authorization": "x"}})), "headers.Authorization"),
+        (backend(json!({"headers": {"Ocp-Apim-Subscription-Key": "x"}})), "headers.Ocp-Apim-Subscription-Key"),
+        (backend(json!({"headers": {"x-accesstoken": "x"}})), "headers.x-accesstoken"),
+        (backend(json!({"headers": {"x-team": "Bearer x"}})), "headers.x-team"),
         (backend(json!({"capacity": {"tokensPerMinute": 0}})), "capacity.tokensPerMinute"),
         (backend(json!({"timeouts": {"connect": "0s"}})), "timeouts.connect"),
         (backend(json!({"breaker": {"count": null}})), "breaker.count"),
@@ -110,6 +113,10 @@ fn what_could_never_take_effect_is_refused_by_its_place() {
         (
             policy(json!({"headers": {"request": {"set": {"x-api-key": "{key}"}}}})),
             "rule.headers.request.set.x-api-key",
+        ),
+        (
+            policy(json!({"headers": {"request": {"set": {"x-vendor-secret": "abc"}}}})),
+            "rule.headers.request.set.x-vendor-secret",
         ),
         (policy(json!({"content": {"blocked": ["a*"]}})), "rule.content.blocked[0]"),
         (policy(json!({"content": {"blocked": ["("]}})), "rule.content.blocked[0]"),
@@ -183,4 +190,22 @@ fn a_workspace_uses_its_own_things_and_what_is_shared_and_never_the_credentials_
     }
     book.put(shared);
     assert_eq!(errors(&book), ["own credential"]);
+}
+
+#[test]
+fn headers_that_hold_no_secret_are_set() {
+    for (name, value) in [
+        ("OpenAI-Organization", "org-1"),
+        ("x-idempotency-key", "a"),
+        ("x-max-tokens", "100"),
+        ("x-author", "harbour"),
+        ("x-monkey", "1"),
+    ] {
+        assert_eq!(plain_header(name, value), Ok(()), "{name}");
+    }
+    for (name, value) in [("X-Auth", "a"), ("xi_api_key", "a"), ("x-passwd", "a"), ("x-a", " sk-abc"), ("x-a", "eyJh")]
+    {
+        let message = plain_header(name, value).unwrap_err();
+        assert!(message.contains("credential") && !message.contains("abc"), "{message}");
+    }
 }
