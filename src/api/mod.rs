@@ -31,6 +31,7 @@ mod registries;
 mod reindex;
 mod roles;
 mod search;
+mod similar;
 mod upstreams;
 mod usage;
 mod versions;
@@ -182,6 +183,7 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(operations::find),
         routes!(operations::list_tools),
         routes!(operations::find_tool),
+        routes!(similar::list),
     ];
     let mut described = OpenApiRouter::with_openapi(document::head());
     for (schemas, paths, route) in plain {

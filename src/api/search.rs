@@ -289,16 +289,10 @@ impl MatchedPart {
 /// The marks come as private characters; a program gets the plain text and the words apart.
 impl From<Why> for Reason {
     fn from(why: Why) -> Self {
+        let words = why.words().into_iter().map(str::to_owned).collect();
         match why {
             Why::Meaning { similarity } => Self::Meaning { similarity },
             Why::Words { field, text } => {
-                let mut words = Vec::new();
-                for piece in text.split('\u{e000}').skip(1) {
-                    let word = piece.split('\u{e001}').next().unwrap_or_default().to_owned();
-                    if !words.contains(&word) {
-                        words.push(word);
-                    }
-                }
                 Self::Words { field, text: text.replace(['\u{e000}', '\u{e001}'], ""), words }
             }
         }

@@ -1,7 +1,7 @@
 //! Fetching documents that a body names by their address.
 
 use crate::auth::{Actor, Permission};
-use crate::base::{HttpClient, Problem};
+use crate::base::{Fetched, HttpClient, Problem};
 use crate::catalog::{NewAsset, NewDefinition};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -34,11 +34,19 @@ pub async fn fetch_definition(
     if definition.value.is_some() || definition.base64.is_some() {
         return Ok(());
     }
-    actor.require_somewhere(Permission::WriteCatalog)?;
-    let fetched = http.fetch(&url).await.map_err(|problem| {
-        let message = problem.detail.trim_end_matches('.').to_owned();
-        Problem { help: problem.help, ..Problem::invalid_field(location, message) }
-    })?;
+    let fetched = fetch_document(http, actor, &url, location).await?;
     definition.base64 = Some(STANDARD.encode(&fetched.bytes));
     Ok(())
+}
+
+/// The document at `url`, an address that stands at `location` of what was sent.
+///
+/// # Errors
+/// As [`fetch_definitions`].
+pub async fn fetch_document(http: &HttpClient, actor: &Actor, url: &str, location: &str) -> Result<Fetched, Problem> {
+    actor.require_somewhere(Permission::WriteCatalog)?;
+    http.fetch(url).await.map_err(|problem| {
+        let message = problem.detail.trim_end_matches('.').to_owned();
+        Problem { help: problem.help, ..Problem::invalid_field(location, message) }
+    })
 }

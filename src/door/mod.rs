@@ -24,7 +24,7 @@ pub use body::{BodyFault, problem_of as problem_of_body, read_body};
 pub use caller::{Caller, credential, identify};
 pub use client_address::ClientAddress;
 pub use extract::{Body, Json, OptionalJson, Path, Query, read_json, read_query};
-pub use fetch::{fetch_definition, fetch_definitions};
+pub use fetch::{fetch_definition, fetch_definitions, fetch_document};
 pub use forgery::with_form_token;
 pub use front::{Front, ReadyAnswers};
 pub use handles::{Handles, Liveness, PublicUrl};

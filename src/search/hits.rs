@@ -3,7 +3,7 @@
 use super::{
     lexical::Word,
     rank::Ranked,
-    request::{Hit, Matched, Why},
+    request::{Hit, MARK, Matched, Why},
     words,
 };
 use crate::auth::Sight;
@@ -28,8 +28,6 @@ const EXCERPT: usize = 220;
 const MOST_MATCHED: usize = 3;
 /// From which similarity on the meaning is a reason.
 const LEAST_SIMILAR: f32 = 0.25;
-/// What stands before and after a marked word.
-const MARK: (char, char) = ('\u{E000}', '\u{E001}');
 
 /// Assets with their words, ready for marking.
 pub(super) struct Hits {

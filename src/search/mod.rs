@@ -1,7 +1,8 @@
 //! Finding things: by words, by meaning, by facets, and only what the asker may see.
 //!
 //! [`Search::find`] reads the text ([`query`]), collects the evidence of words ([`lexical`]) and of meaning ([`vector`]),
-//! ranks ([`rank`]) and shows ([`hits`]) what was found. All that is ranked, filtered and counted stands in memory
+//! ranks ([`rank`]) and shows ([`hits`]) what was found; [`Search::similar`] asks the same evidence for what is like an
+//! asset. All that is ranked, filtered and counted stands in memory
 //! ([`roster`]); the database is asked for cards only, through a cache that knows when they change, and its word on who
 //! may see what is the last one. A follower ([`sync`]) keeps the memory equal to the catalog; vectors are made once for
 //! all replicas by the queue ([`passages`]).
@@ -9,6 +10,7 @@
 //! A part that is missing is left out, and the answer says so: without a model, words decide; while the index of words
 //! is being made, the database compares texts.
 
+mod bookmark;
 pub mod document;
 mod fuse;
 mod hits;
@@ -19,6 +21,7 @@ pub mod query;
 pub mod rank;
 mod request;
 pub mod roster;
+mod similar;
 mod status;
 mod suggest;
 mod sync;
@@ -26,19 +29,18 @@ pub mod vector;
 pub mod words;
 
 pub use request::{Degraded, Facet, FacetValue, Filters, Hit, Matched, Request, Results, Sort, Suggestion, Why};
+pub use similar::Similar;
 pub use status::{Readiness, Status};
 
 use crate::auth::{Actor, Permission, Scope};
-use crate::base::{AssetId, Cursor, Problem};
+use crate::base::{AssetId, Problem};
 use crate::catalog::{Catalog, Mark};
 use crate::embed::{Embedder, State};
 use arc_swap::ArcSwapOption;
 use lexical::Snapshot;
 use query::{Filter, Parsed};
-use rank::{Ask, Holdings, Place, Ranking, Words};
-use serde::{Deserialize, Serialize};
+use rank::{Ask, Holdings, Ranking, Words};
 use std::{
-    hash::{DefaultHasher, Hash, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
@@ -86,13 +88,6 @@ struct Inner {
     /// How far it was taken in.
     mark: RwLock<Mark>,
     pending: tokio::sync::Mutex<Option<(Instant, i64)>>,
-}
-
-/// What a cursor carries: the place, and which question it belongs to.
-#[derive(Serialize, Deserialize)]
-struct Bookmark {
-    question: u64,
-    place: Place,
 }
 
 impl Search {
@@ -156,7 +151,7 @@ impl Search {
         }
         let parsed = query::parse(&request.text, |field| inner.holdings().roster.is_field(field));
         let filters = filters(request);
-        let after = bookmark(request)?;
+        let after = bookmark::read(request)?;
         let is_search = !parsed.text.trim().is_empty();
 
         let mut degraded = Vec::new();
@@ -190,14 +185,13 @@ impl Search {
         let asked = hits::Asked::of(&ranking.words);
         let named = |ranked: &rank::Ranked| inner.operation(ranked);
         let items = inner.hits.of(&inner.catalog, &sight, &ranking.page, &asked, named).await?;
-        let bookmark = |place| Cursor::of(&Bookmark { question: question(request), place });
         Ok(Results {
             items,
             facets: facets(&ranking, parsed.filters.iter().chain(&filters)),
             total: ranking.total,
             degraded,
             hints: parsed.hints.into_iter().map(|hint| hint.sentence()).collect(),
-            next: ranking.next.map(bookmark),
+            next: ranking.next.map(|place| bookmark::cursor(request, place)),
         })
     }
 
@@ -304,14 +298,19 @@ impl Inner {
             outcome.unwrap_or_else(|_| Err(lexical::Broken::Damaged("reading it failed".to_owned())))
         };
         rank(ask).or_else(|broken| {
-            tracing::error!(error = %broken, "The index of words failed a search");
-            self.is_broken.store(true, Ordering::Release);
-            self.wake.notify_one();
+            self.note_broken(&broken);
             rank(&Ask { words: Words::Database(compared), ..*ask }).map_err(|broken| {
                 tracing::error!(error = %broken, "A search failed without the index too");
                 Problem::internal()
             })
         })
+    }
+
+    /// Lets the follower make the index anew.
+    fn note_broken(&self, broken: &lexical::Broken) {
+        tracing::error!(error = %broken, "The index of words failed a search");
+        self.is_broken.store(true, Ordering::Release);
+        self.wake.notify_one();
     }
 
     /// The assets that hold every word by plain comparison in the database.
@@ -368,22 +367,6 @@ fn filters(request: &Request) -> Vec<Filter> {
 /// Whether the last word may be the beginning of one: in a short text without a space after it.
 fn is_open(text: &str) -> bool {
     !text.ends_with(char::is_whitespace) && text.split_whitespace().nth(LONGEST_OPEN).is_none()
-}
-
-/// The place to go on from.
-fn bookmark(request: &Request) -> Result<Option<Place>, Problem> {
-    let Some(cursor) = &request.cursor else { return Ok(None) };
-    let read = cursor.place::<Bookmark>().ok().filter(|bookmark| bookmark.question == question(request));
-    let refused =
-        || Problem::invalid_field("query.cursor", "this cursor was not made by this search; start again without one");
-    read.map(|bookmark| Some(bookmark.place)).ok_or_else(refused)
-}
-
-/// What a cursor must agree with: everything of the request but the page.
-fn question(request: &Request) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (&request.text, &request.filters.0, request.sort as u8).hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The counts as the doors show them: values that are set come along even at zero.

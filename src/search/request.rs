@@ -6,6 +6,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
+/// What stands before and after a marked word.
+pub(super) const MARK: (char, char) = ('\u{E000}', '\u{E001}');
+
 /// A question: the text of the search box, and filters set beside it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
@@ -88,6 +91,22 @@ pub enum Why {
     Words { field: String, text: String },
     /// The meaning is near, whatever the words.
     Meaning { similarity: f32 },
+}
+
+impl Why {
+    /// The words of the question that stand there, as they are written there, each once; none where meaning is the reason.
+    #[must_use]
+    pub fn words(&self) -> Vec<&str> {
+        let Self::Words { text, .. } = self else { return Vec::new() };
+        let mut words = Vec::new();
+        for piece in text.split(MARK.0).skip(1) {
+            let word = piece.split(MARK.1).next().unwrap_or_default();
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        words
+    }
 }
 
 /// An operation or tool that fits.

@@ -128,41 +128,79 @@ impl Vectors {
         if query.len() != DIMENSIONS {
             return all;
         }
-        let bytes: Vec<i8> = query.iter().map(|&x| to_byte(x)).collect();
-        let dot = dot_bytes();
+        let cosine = self.quick_cosine(query);
         let mut best: Vec<(f32, u32)> = Vec::new();
         for (slot, rows) in (0..).zip(&self.rows).take(slots) {
             if rows.is_empty() || !wanted(slot) {
                 continue;
             }
-            let cosine = |row: u32| {
-                let start = row as usize * DIMENSIONS;
-                dot(&self.bytes[start..start + DIMENSIONS], &bytes) as f32 / (TO_BYTE * TO_BYTE)
-            };
             let own = cosine(rows.start);
             let operation = (0..).zip(rows.start + 1..rows.end).map(|(at, row)| (at, cosine(row)));
             let near = combine(own, operation.max_by(|a, b| a.1.total_cmp(&b.1)));
             all[slot as usize] = Some(near);
             best.push((near.score, slot));
         }
-        if best.len() > RESCORED {
-            best.select_nth_unstable_by(RESCORED, |a, b| b.0.total_cmp(&a.0));
-            best.truncate(RESCORED);
-        }
+        keep_best(&mut best, RESCORED);
         for (_, slot) in best {
             all[slot as usize] = all[slot as usize].map(|near| self.exact(query, slot, near));
         }
         all
     }
 
+    /// The assets whose own vectors are nearest to that of `slot`, nearest first, at most `most` and [`RESCORED`]; none
+    /// when it has no vectors itself. The score is the cosine of the two; the operation is the other asset's, nearest to
+    /// `slot`. Exact, and `wanted` leaves out what it will.
+    #[must_use]
+    pub fn nearest_to(&self, slot: u32, most: usize, wanted: impl Fn(u32) -> bool) -> Option<Vec<(u32, Near)>> {
+        let own = self.rows.get(slot as usize).filter(|rows| !rows.is_empty())?.start;
+        let query: Vec<f32> = self.row(own).iter().map(|&word| f32::from(word) / TO_WORD).collect();
+        let quick = self.quick_cosine(&query);
+        let others = (0..).zip(&self.rows).filter(|(other, rows)| *other != slot && !rows.is_empty() && wanted(*other));
+        let mut best: Vec<(f32, u32)> = others.map(|(other, rows)| (quick(rows.start), other)).collect();
+        keep_best(&mut best, RESCORED);
+        let mut best: Vec<(f32, u32)> =
+            best.into_iter().map(|(_, other)| (self.cosine(&query, self.rows[other as usize].start), other)).collect();
+        best.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        best.truncate(most);
+        let near = best.into_iter().map(|(score, other)| {
+            let rows = &self.rows[other as usize];
+            let operations = (0..).zip(rows.start + 1..rows.end).map(|(at, row)| (at, self.cosine(&query, row)));
+            (other, Near { score, operation: operations.max_by(|a, b| a.1.total_cmp(&b.1)) })
+        });
+        Some(near.collect())
+    }
+
+    /// The cosine of `query` and a row, to about 0.002.
+    fn quick_cosine(&self, query: &[f32]) -> impl Fn(u32) -> f32 {
+        let bytes: Vec<i8> = query.iter().map(|&x| to_byte(x)).collect();
+        let dot = dot_bytes();
+        move |row| {
+            let start = row as usize * DIMENSIONS;
+            dot(&self.bytes[start..start + DIMENSIONS], &bytes) as f32 / (TO_BYTE * TO_BYTE)
+        }
+    }
+
+    fn row(&self, row: u32) -> &[i16] {
+        let start = row as usize * DIMENSIONS;
+        &self.words[start..start + DIMENSIONS]
+    }
+
+    fn cosine(&self, query: &[f32], row: u32) -> f32 {
+        self.row(row).iter().zip(query).map(|(&x, &y)| f32::from(x) * y).sum::<f32>() / TO_WORD
+    }
+
     fn exact(&self, query: &[f32], slot: u32, near: Near) -> Near {
         let first = self.rows[slot as usize].start;
-        let cosine = |row: u32| {
-            let start = row as usize * DIMENSIONS;
-            let row = &self.words[start..start + DIMENSIONS];
-            row.iter().zip(query).map(|(&x, &y)| f32::from(x) * y).sum::<f32>() / TO_WORD
-        };
-        combine(cosine(first), near.operation.map(|(at, _)| (at, cosine(first + 1 + at))))
+        let operation = near.operation.map(|(at, _)| (at, self.cosine(query, first + 1 + at)));
+        combine(self.cosine(query, first), operation)
+    }
+}
+
+/// Leaves the `most` best, in no order.
+fn keep_best(scored: &mut Vec<(f32, u32)>, most: usize) {
+    if scored.len() > most {
+        scored.select_nth_unstable_by(most, |a, b| b.0.total_cmp(&a.0));
+        scored.truncate(most);
     }
 }
 
@@ -257,6 +295,30 @@ mod tests {
 
         assert_eq!(near.operation.unwrap().0, 1);
         assert!((near.score - 0.5 * (1.0 + cosine(&made[0], &made[2]))).abs() < 1e-3);
+    }
+
+    #[test]
+    fn the_nearest_to_an_asset_are_told_by_their_own_vectors_and_name_their_nearest_operation() {
+        let made = some(6);
+        let between = |a: usize, b: usize| {
+            let sum: Vec<f32> = made[a].iter().zip(&made[b]).map(|(x, y)| x + y).collect();
+            let length = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
+            Packed::of(&sum.iter().map(|x| x / length).collect::<Vec<_>>())
+        };
+        let mut vectors = Vectors::default();
+        vectors.put(0, &[Packed::of(&made[0])]);
+        vectors.put(2, &[between(0, 1), Packed::of(&made[3]), Packed::of(&made[0])]);
+        vectors.put(3, &[Packed::of(&made[4]), Packed::of(&made[0])]);
+        vectors.put(4, &[Packed::of(&made[0])]);
+
+        let near = vectors.nearest_to(0, 2, |slot| slot != 4).unwrap();
+
+        assert_eq!(near.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [2, 3]);
+        let halfway = ((1.0 + cosine(&made[0], &made[1])) / 2.0).sqrt();
+        assert!((near[0].1.score - halfway).abs() < 1e-3, "{near:?}");
+        assert_eq!(near[0].1.operation.map(|(at, _)| at), Some(1));
+        assert_eq!(vectors.nearest_to(1, 2, |_| true), None, "it has none itself");
+        assert_eq!(vectors.nearest_to(9, 2, |_| true), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! that says how it was made, of which installation, and up to where in the change log it reaches.
 
 mod directory;
+mod likeness;
 mod place;
 mod score;
 mod vocabulary;

@@ -44,9 +44,9 @@ impl Scores {
 
 /// A committed state of the index; keeps its files.
 pub struct Snapshot {
-    searcher: Searcher,
-    segments: Vec<Segment>,
-    names: Names,
+    pub(super) searcher: Searcher,
+    pub(super) segments: Vec<Segment>,
+    pub(super) names: Names,
     fields: [Scored; 3],
     documents: u64,
 }
@@ -60,11 +60,11 @@ struct Scored {
     lengths: Box<[f32; 256]>,
 }
 
-struct Segment {
+pub(super) struct Segment {
     fields: [(Arc<InvertedIndexReader>, FieldNormReader); 3],
     plain: Arc<InvertedIndexReader>,
     /// The slot of each document; [`NO_SLOT`] for deleted ones and those the table does not have.
-    slots: Vec<u32>,
+    pub(super) slots: Vec<u32>,
 }
 
 impl Snapshot {

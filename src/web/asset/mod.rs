@@ -13,6 +13,7 @@ mod operations;
 mod overview;
 mod pages;
 mod schema_table;
+mod similar;
 mod versions;
 mod word_diff;
 

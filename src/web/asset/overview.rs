@@ -3,6 +3,7 @@
 use super::frame::Frame;
 use super::lines::{Line, cut, tokens};
 use super::pages::Tab;
+use super::similar::{Like, Reason};
 use super::{Asked, answer};
 use crate::base::Limit;
 use crate::catalog::{Definition, Deployment, Visibility};
@@ -23,6 +24,7 @@ const WEIGHED: usize = 200;
 const DEPLOYMENTS: usize = 6;
 const FINDINGS: usize = 8;
 const FIELDS: usize = 20;
+const SIMILAR: usize = 5;
 
 #[derive(Template)]
 #[template(path = "asset/overview.html")]
@@ -47,6 +49,7 @@ struct Page<'a> {
     playground: Option<String>,
     /// How the reader stands to it, where a route of the gateway leads to it.
     standing: Standing,
+    similar: Vec<Like>,
 }
 
 /// A link away from here, or only its words when it leads nowhere safe.
@@ -127,8 +130,10 @@ pub(super) async fn show(asked: Asked) -> Result<Response, Failure> {
     let playground = crate::web::gateway::playground_path(&asked.handles.traffic, actor, &asked.workspace, &asked.name);
     let place = (asset.workspace.as_str(), asset.name.as_str());
     let standing = asked.handles.gateway.standing(actor, place, asset.asset_id).await?;
+    let similar = asked.handles.search.similar(actor, asset, SIMILAR).await?.items.into_iter().map(Like::of).collect();
     let page = Page {
         playground,
+        similar,
         standing,
         about: if about.trim() == asset.summary.trim() { String::new() } else { markdown::render(about) },
         is_cut,

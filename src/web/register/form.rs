@@ -1,6 +1,6 @@
-//! The register form as it is sent: a document by file or by paste, and what the document cannot say.
+//! The register form as it is sent: a document by file, by address or by paste, and what the document cannot say.
 
-use crate::base::{Name, Problem, Slug};
+use crate::base::{Fetched, Name, Problem, Slug};
 use crate::catalog::{Kind, NewAsset, NewDefinition, NewVersion, Stage, Visibility};
 use crate::door::{Body, Failure};
 use axum::extract::{FromRequest, Request};
@@ -12,6 +12,9 @@ use http::{StatusCode, header};
 const LONGEST_FIELD: usize = 4_000;
 /// A file up to this length, in bytes, goes into the text field, where it can be mended.
 const EDITABLE: usize = 60_000;
+/// Longest document that the page can carry from step to step, in bytes: as base64 it is a third longer, and the form is
+/// a request like any other.
+const LONGEST_KEPT: usize = 6_000_000;
 
 /// What was sent. Everything but the key comes back in the page that answers.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +24,10 @@ pub struct Form {
     /// A file that does not fit the text field byte for byte, as base64.
     pub kept: String,
     pub file_name: String,
+    /// Where the document is to be fetched from.
+    pub url: String,
+    /// Where it was just fetched from; only told.
+    pub fetched_from: String,
     pub workspace: String,
     pub name: String,
     pub kind: String,
@@ -81,6 +88,7 @@ impl Form {
             form.set(&name, &content)?;
         }
         if let Some((file_name, content)) = file {
+            form.url.clear();
             form.take_file(&file_name, &content);
         } else if !form.document.trim().is_empty() {
             form.kept.clear();
@@ -95,6 +103,7 @@ impl Form {
             "document" => (&mut self.document, usize::MAX),
             "kept" => (&mut self.kept, usize::MAX),
             "file_name" => (&mut self.file_name, LONGEST_FIELD),
+            "url" => (&mut self.url, LONGEST_FIELD),
             "workspace" => (&mut self.workspace, LONGEST_FIELD),
             "name" => (&mut self.name, LONGEST_FIELD),
             "kind" => (&mut self.kind, LONGEST_FIELD),
@@ -137,6 +146,32 @@ impl Form {
                 self.kept = STANDARD.encode(content);
             }
         }
+    }
+
+    /// Takes what was fetched as if it had been sent.
+    ///
+    /// # Errors
+    /// 422 for a web page, which is what an address shows that is meant for people, and for what the form cannot carry.
+    pub fn take_fetched(&mut self, fetched: &Fetched) -> Result<(), Problem> {
+        let wrong = |message: String| Problem::invalid_field("body.url", message);
+        let (url, bytes) = (&fetched.url, &fetched.bytes);
+        let head = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).trim_start().to_ascii_lowercase();
+        if head.starts_with("<!doctype html") || head.starts_with("<html") {
+            return Err(wrong(format!("{url} is a web page"))
+                .with_help("Give the address of the document itself, often called raw."));
+        }
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(wrong(format!("{url} is empty")));
+        }
+        if bytes.len() > LONGEST_KEPT {
+            let help = "POST /api/v1/workspaces/{workspace}/assets takes longer ones, by their address too.";
+            return Err(wrong(format!("{url} is longer than {LONGEST_KEPT} bytes")).with_help(help));
+        }
+        let last = url.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
+        self.take_file(last, bytes);
+        self.fetched_from = url.to_string();
+        self.url.clear();
+        Ok(())
     }
 
     /// Whether there is a document at all.
@@ -235,6 +270,24 @@ mod tests {
         let form = read(&[("document", "", b"old"), ("file", "a.yaml", b"a: 1\n")]).await;
 
         assert_eq!((form.document.as_str(), form.kept.as_str()), ("a: 1\n", ""));
+    }
+
+    #[tokio::test]
+    async fn a_chosen_file_wins_over_an_address_and_what_was_fetched_over_what_was_pasted() {
+        let mut form = read(&[("url", "", b" https://x.example/api.yaml "), ("document", "", b"old")]).await;
+        let fetched = |text: &'static str| Fetched {
+            bytes: text.into(),
+            content_type: None,
+            url: "https://y.example/v1/api.yaml?raw=1".parse().unwrap(),
+        };
+
+        assert_eq!(form.url, "https://x.example/api.yaml");
+        form.take_fetched(&fetched("a: 1\n")).unwrap();
+        assert_eq!((form.document.as_str(), form.file_name.as_str(), form.url.as_str()), ("a: 1\n", "api.yaml", ""));
+        let page = form.take_fetched(&fetched("\n<!DOCTYPE html><title>x</title>")).unwrap_err();
+        assert_eq!(page.errors[0].location, "body.url");
+        let file = read(&[("url", "", b"https://x.example/"), ("file", "a.yaml", b"a: 1\n")]).await;
+        assert_eq!((file.url.as_str(), file.document.as_str()), ("", "a: 1\n"));
     }
 
     #[tokio::test]

@@ -6,10 +6,10 @@ mod form;
 
 use super::layout::{Layout, Place, page};
 use super::{asset_path, same_origin, words};
-use crate::auth::{Actor, Auth};
-use crate::base::{FieldError, Limit, Problem};
+use crate::auth::{Actor, Auth, Permission};
+use crate::base::{FieldError, HttpClient, Limit, Problem};
 use crate::catalog::{Card, Catalog, DefinitionDraft, Draft, Kind, Stage, Visibility, Workspace};
-use crate::door::{Failure, PublicUrl};
+use crate::door::{Failure, Handles, fetch_document};
 use crate::search::{Request as Question, Search};
 use crate::wire::{Finding, Severity};
 use askama::Template;
@@ -59,7 +59,8 @@ impl Register {
 
     /// Errors that belong to none of the fields of the page.
     fn elsewhere(&self) -> Vec<&FieldError> {
-        const FIELDS: [&str; 8] = ["workspace", "name", "kind", "version", "owners", "stage", "visibility", "key"];
+        const FIELDS: [&str; 9] =
+            ["url", "workspace", "name", "kind", "version", "owners", "stage", "visibility", "key"];
         let is_field =
             |error: &&FieldError| error.location.strip_prefix("body.").is_some_and(|field| FIELDS.contains(&field));
         let understood = self.understood.iter().flat_map(|understood| &understood.errors);
@@ -74,6 +75,11 @@ impl Register {
             Severity::Warning => ("warn", "warning"),
             Severity::Info => ("ok", "info"),
         }
+    }
+
+    /// Whether the reader may have a document fetched.
+    fn may_fetch(&self) -> bool {
+        self.layout.actor.may_somewhere(Permission::WriteCatalog)
     }
 
     fn kinds(&self) -> [Kind; 10] {
@@ -110,17 +116,17 @@ pub(super) async fn show(
 /// `POST /register`: shows what is understood, or registers and leads to the asset.
 pub(super) async fn submit(
     layout: Layout,
-    State(catalog): State<Catalog>,
-    State(search): State<Search>,
-    State(auth): State<Auth>,
-    State(public_url): State<PublicUrl>,
+    State(handles): State<Handles>,
     headers: HeaderMap,
-    form: Form,
+    mut form: Form,
 ) -> Result<Response, Failure> {
-    same_origin::require(&headers, &public_url)?;
+    same_origin::require(&headers, &handles.public_url)?;
+    let (catalog, auth) = (&handles.catalog, &handles.auth);
     let outcome = match form.step {
+        // What an address gives is shown before it is stored.
+        _ if !form.url.is_empty() => fetch(&layout, auth, &handles.http, &mut form).await.map(|()| None),
         Step::Read => Ok(None),
-        Step::Register => register(&layout, &catalog, &auth, &form).await.map(Some),
+        Step::Register => register(&layout, catalog, auth, &form).await.map(Some),
     };
     let problem = match outcome {
         Ok(Some(asset)) => {
@@ -128,13 +134,25 @@ pub(super) async fn submit(
             return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response());
         }
         Ok(None) if !form.has_document() => {
-            Some(Problem::invalid_field("body.document", "choose a file or paste a document"))
+            Some(Problem::invalid_field("body.document", "choose a file, or give an address, or paste a document"))
         }
         Ok(None) => None,
         Err(problem) if problem.status.is_server_error() => return Err(Failure(problem)),
         Err(problem) => Some(problem),
     };
-    again(layout, &catalog, &search, form, problem).await
+    again(layout, catalog, &handles.search, form, problem).await
+}
+
+/// Fetches the document for somebody who may register: nobody else makes us call others.
+async fn fetch(layout: &Layout, auth: &Auth, http: &HttpClient, form: &mut Form) -> Result<(), Problem> {
+    if form.key.is_empty() && layout.actor.is_anonymous() {
+        return Err(Problem::unauthenticated("A document is fetched by its address for those only who may register.")
+            .with_help("Sign in, or paste the document.")
+            .with_errors(vec![FieldError::new("body.url", "sign in to have it fetched, or paste the document")]));
+    }
+    let actor = actor(layout, auth, form).await?;
+    let fetched = fetch_document(http, &actor, &form.url, "body.url").await?;
+    form.take_fetched(&fetched)
 }
 
 /// Stores it; gives the address of its page.

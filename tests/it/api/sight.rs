@@ -23,8 +23,8 @@ async fn a_private_asset_is_absent_for_others_from_lists_counts_and_error_texts(
         assert!(!names(&workspaces).contains(&"team"));
         let found = person.get("/api/v1/search?q=secret").await.expect(200);
         assert!(found.json()["total"] == 0 && !found.text.contains("hush"), "{}", found.text);
-        for below in ["", "/versions", "/versions/1.0.0", "/operations", "/deployments", "/versions/1.0.0/diff/latest"]
-        {
+        let parts = ["", "/versions", "/versions/1.0.0", "/operations", "/deployments", "/similar"];
+        for below in parts.into_iter().chain(["/versions/1.0.0/diff/latest"]) {
             let hidden = person.get(&format!("/api/v1/workspaces/team/assets/secret{below}")).await.expect(404);
             let missing = person.get(&format!("/api/v1/workspaces/team/assets/absent{below}")).await.expect(404);
             assert_eq!(masked(&hidden.text, "secret"), masked(&missing.text, "absent"));

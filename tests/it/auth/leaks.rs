@@ -7,7 +7,7 @@ use crate::support::{Person, TestApp};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use wharfinger::auth::Actor;
-use wharfinger::base::Slug;
+use wharfinger::base::{AssetId, Slug};
 
 const ROUNDS: u64 = 500;
 const WORKSPACES: [&str; 3] = ["default", "north", "south"];
@@ -131,6 +131,9 @@ async fn harbour(app: &TestApp) -> Vec<Thing> {
             approved: [true, true],
         });
     }
+    // Half of them are compared by their vectors, the others by words.
+    let some: Vec<AssetId> = things.iter().step_by(2).map(|thing| AssetId(thing.id)).collect();
+    app.handles.search.on_assets_changed(&some).await.unwrap();
     things
 }
 
@@ -294,6 +297,15 @@ async fn compare(app: &TestApp, person: &Person<'_>, who: &Who, things: &[Thing]
     }
     let found = get("/api/v1/search?q=quay&limit=50").await.expect(200).json();
     assert!(words(&found["items"], "title").is_subset(&expected), "search by word {round}: {found}");
+    for thing in seen.first().into_iter().chain(seen.last()) {
+        let name = thing.name.replace('/', "%2F");
+        let path = format!("/api/v1/workspaces/{}/assets/{name}/similar?limit=20", thing.workspace);
+        let similar = words(&get(&path).await.expect(200).json()["items"], "title");
+        assert!(similar.is_subset(&expected) && !similar.contains(&thing.word), "similar {round}: {similar:?}");
+        let page = get(&format!("/assets/{}/{name}", thing.workspace)).await.expect(200).text;
+        let hidden = things.iter().find(|one| !expected.contains(&one.word) && page.contains(&one.word));
+        assert!(hidden.is_none(), "page of {} {round}: {hidden:?}", thing.word);
+    }
     let suggested = get("/api/v1/search/suggest?q=quay&limit=20").await.expect(200).text;
     let feed = get("/feed.atom").await.expect(200).text;
     let workspaces = words(&get("/api/v1/workspaces").await.expect(200).json()["items"], "name");

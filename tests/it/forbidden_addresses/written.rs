@@ -124,6 +124,16 @@ async fn no_field_takes_a_spelling_of_a_forbidden_address_and_nobody_is_called()
             assert!((400..500).contains(&answer.status), "{path} took {url:?}: {}", answer.status);
             refused += 1;
         }
+        tried += 1;
+        let form = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"url\"\r\n\r\n{url}\r\n--b\r\n\
+             Content-Disposition: form-data; name=\"step\"\r\n\r\nread\r\n--b--\r\n"
+        );
+        let request = admin.request(Method::POST, "/register").body(form);
+        let answer = admin.send(request.header("content-type", "multipart/form-data; boundary=b")).await;
+        assert_eq!(answer.status, 422, "the register form took {url:?}: {}", answer.text);
+        assert!(answer.text.contains("url-wrong"), "{url:?} was refused for another reason: {}", answer.text);
+        refused += 1;
         // Of a domain a host is made; nothing else of an address gets in there.
         tried += 1;
         let proof = json!({"domain": url, "timestamp": "2026-03-01T12:00:00Z", "signed_timestamp": "00"});

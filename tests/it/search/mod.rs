@@ -4,6 +4,7 @@ mod faults;
 mod finding;
 mod quality;
 mod sight;
+mod similar;
 
 use crate::support::TestApp;
 use serde_json::{Value, json};

@@ -194,7 +194,7 @@ async fn registering_by_hand_works_in_every_browser() {
     let app = TestApp::start().await;
     catalog(&app).await;
 
-    let told = [("WHARFINGER_DOCUMENT", super::pages::DOCUMENT), ("WHARFINGER_ADMIN", app.admin_key.as_str())];
+    let told = [("WHARFINGER_DOCUMENT", super::registering::DOCUMENT), ("WHARFINGER_ADMIN", app.admin_key.as_str())];
     run(&app, &tools, "register.mjs", &told).await;
 }
 

@@ -4,6 +4,7 @@ mod asset_offers;
 mod asset_pages;
 pub mod browser;
 mod pages;
+mod registering;
 mod traffic;
 
 use crate::support::{Answer, TestApp};

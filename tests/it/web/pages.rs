@@ -1,21 +1,9 @@
 //! Home, browse, workspaces, register, feeds and the rest: what a person reads there.
 
 use super::{assert_harmless, register, seen};
-use crate::support::{Answer, TestApp};
+use crate::support::TestApp;
 use serde_json::json;
 use wharfinger::auth::Role;
-
-/// A document as somebody might paste it.
-pub const DOCUMENT: &str = "openapi: 3.0.4
-info: {title: Shipment tracking, version: 1.4.0, description: Where a parcel is.}
-servers: [{url: https://track.example/v1}]
-paths:
-  /parcels/{id}:
-    get:
-      operationId: getParcel
-      parameters: [{name: id, in: path, required: true, schema: {type: string}}]
-      responses: {'200': {description: The parcel}}
-";
 
 /// Two assets everybody sees and one only its workspace does.
 async fn catalog(app: &TestApp) {
@@ -143,67 +131,6 @@ async fn a_workspace_shows_its_assets_and_how_an_editor_gets_at_them() {
         assert!(text.contains(part), "{part:?} is not on {text}");
     }
     assert!(page(&app, "/workspaces").await.contains("1 asset"));
-}
-
-/// Sends the register form as a browser does.
-async fn send(app: &TestApp, fields: &[(&str, &str)], site: &str) -> Answer {
-    let mut body = String::new();
-    for (name, value) in fields {
-        body += &format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
-    }
-    body += "--b--\r\n";
-    let person = app.stranger();
-    let request = person.request(reqwest::Method::POST, "/register").header("accept", "text/html");
-    let request = request.header("content-type", "multipart/form-data; boundary=b").header("sec-fetch-site", site);
-    person.send(request.body(body)).await
-}
-
-#[tokio::test]
-async fn a_document_is_shown_as_understood_before_anything_is_stored() {
-    let app = TestApp::start().await;
-
-    let read = send(&app, &[("document", DOCUMENT), ("step", "read")], "same-origin").await.expect(200);
-
-    let text = seen(&read);
-    for part in ["REST API, OpenAPI 3.0.4", "Shipment tracking", "1.4.0", "getParcel", "https://track.example/v1"] {
-        assert!(text.contains(part), "{part:?} is not on {text}");
-    }
-    assert!(read.text.contains(r#"name="name" value="shipment-tracking""#));
-    assert!(page(&app, "/").await.contains("assets you can see 0"));
-}
-
-#[tokio::test]
-async fn registering_needs_a_key_that_is_never_shown_again() {
-    let app = TestApp::start().await;
-    let key = app.admin_key.clone();
-    let fields = [("document", DOCUMENT), ("workspace", "default"), ("name", "tracking"), ("step", "register")];
-    let with = |key: &'static str| -> Vec<(&str, &str)> { fields.iter().copied().chain([("key", key)]).collect() };
-
-    let without = send(&app, &fields, "same-origin").await.expect(401);
-    let wrong = send(&app, &with("whf_wrong"), "same-origin").await.expect(401);
-    let elsewhere = send(&app, &with("whf_x"), "cross-site").await.expect(403);
-    let right: Vec<_> = fields.iter().copied().chain([("key", key.as_str())]).collect();
-    let stored = send(&app, &right, "same-origin").await.expect(200);
-    let again = send(&app, &right, "same-origin").await.expect(409);
-
-    assert!(seen(&without).contains("Registering needs a key"), "{}", seen(&without));
-    assert!(seen(&wrong).contains("not known here") && !wrong.text.contains("whf_wrong"));
-    assert!(seen(&elsewhere).contains("another site"), "{}", seen(&elsewhere));
-    assert!(stored.text.contains("Shipment tracking"), "the form leads to the asset: {}", stored.text);
-    assert!(seen(&again).contains("already has an asset named tracking") && !again.text.contains(&key));
-}
-
-#[tokio::test]
-async fn a_broken_document_is_answered_with_its_place() {
-    let app = TestApp::start().await;
-
-    let broken = send(&app, &[("document", "openapi: 3.0.4\ninfo: [unclosed"), ("step", "read")], "same-origin").await;
-    let empty = send(&app, &[("document", " "), ("step", "read")], "same-origin").await.expect(422);
-
-    assert_eq!(broken.status, 422);
-    assert!(seen(&broken).contains("line 2"), "{}", seen(&broken));
-    assert!(broken.text.contains("[unclosed"), "what was pasted is still there");
-    assert!(seen(&empty).contains("choose a file or paste a document"), "{}", seen(&empty));
 }
 
 #[tokio::test]

@@ -31,6 +31,18 @@ register
 --x--
 ";
 
+/// The same form with an address in place of a document; one that is never called.
+const REGISTER_BY_ADDRESS: &str = "--x
+Content-Disposition: form-data; name=\"url\"
+
+http://10.0.0.1/openapi.json
+--x
+Content-Disposition: form-data; name=\"step\"
+
+read
+--x--
+";
+
 #[rustfmt::skip]
 pub const ROUTES: &[Row] = &[
     ("get", "/", "", Nothing),
@@ -59,6 +71,7 @@ pub const ROUTES: &[Row] = &[
     ("get", "/search/suggest", "", Nothing),
     ("get", "/search/suggest.json", "", Nothing),
     ("post", "/register", REGISTER, InWorkspace(WriteCatalog)),
+    ("post", "/register", REGISTER_BY_ADDRESS, Somewhere(&[WriteCatalog])),
     ("get", "/workspaces/{workspace}/webhooks", "", InWorkspace(GovernWorkspace)),
     ("post", "/workspaces/{workspace}/webhooks", "step=delete&webhook=NONE", Absent(GovernWorkspace)),
     ("get", "/workspaces/{workspace}/upstreams", "", InWorkspace(GovernWorkspace)),

@@ -66,6 +66,7 @@ pub const ROUTES: &[Row] = &[
     ("get", "/api/v1/workspaces/{workspace}/assets/{name}/operations/{operation}", "", Sight),
     ("get", "/api/v1/workspaces/{workspace}/assets/{name}/tools", "", Sight),
     ("get", "/api/v1/workspaces/{workspace}/assets/{name}/tools/{tool}", "", Sight),
+    ("get", "/api/v1/workspaces/{workspace}/assets/{name}/similar", "", Sight),
     // Webhooks: of those which are not there the allowed are told so, and the others that they may not ask.
     ("get", "/api/v1/workspaces/{workspace}/webhooks", "", InWorkspace(GovernWorkspace)),
     ("post", "/api/v1/workspaces/{workspace}/webhooks", r#"{"name": "w", "url": "https://192.0.2.1/x"}"#, InWorkspace(GovernWorkspace)),
