@@ -10,6 +10,7 @@ mod answer;
 mod approvals;
 mod assets;
 mod audit;
+mod bounded;
 mod definitions;
 mod deployments;
 mod docs;
@@ -163,8 +164,8 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(gateway::file::schema),
         routes!(usage::report),
         routes!(usage::chargeback),
-        routes!(usage::limits),
-        routes!(usage::purge),
+        routes!(gateway::limits::limits),
+        routes!(gateway::cache::purge),
     ];
     let of_assets: Vec<UtoipaMethodRouter<Handles>> = vec![
         routes!(assets::find, assets::update, assets::delete),

@@ -1,11 +1,8 @@
-//! Who used what through the gateway, and what it cost; limits with their current use; the cache of answers.
+//! Who used what through the gateway, and what it cost.
 
-use crate::auth::{Permission, Scope};
+use super::bounded::bounded;
 use crate::base::{Clock, Problem};
-use crate::door::{Caller, Failure, Json, Query};
-use crate::gateway::cache::Purge;
-use crate::gateway::limit::Measure;
-use crate::gateway::policy::Services;
+use crate::door::{Caller, Failure, Query};
 use crate::gateway::usage::{By, Figures, Ledger, Question};
 use axum::Json as Answer;
 use axum::extract::State;
@@ -294,114 +291,6 @@ fn question(query: UsageQuery, now: OffsetDateTime) -> Result<Question, Problem>
     }
     let UsageQuery { workspace, key, model, asset, route, .. } = query;
     Ok(Question { from, to, by, step, workspace, key, model, asset, route, lines: lines as usize })
-}
-
-fn bounded(place: &str, text: Option<&str>, most: usize) -> Result<(), Problem> {
-    match text {
-        Some(text) if text.contains('\0') => Err(Problem::invalid_field(place, "must not hold the character U+0000")),
-        Some(text) if text.chars().count() > most => {
-            Err(Problem::invalid_field(place, format!("must have at most {most} characters")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A limit with its current use on the replica that answers.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LimitInUse {
-    policy: String,
-    /// The value of the counter key.
-    counter_key: String,
-    /// `tokens`, `input tokens`, `output tokens`, `requests` or `cost`.
-    measure: &'static str,
-    /// `a minute`, `a day`, `at once` ...
-    span: String,
-    used: f64,
-    /// By requests under way.
-    reserved: f64,
-    limit: f64,
-    /// Until nothing counts any more.
-    reset_seconds: u64,
-    /// Only tells, and refuses nothing.
-    shadow: bool,
-}
-
-/// All counters that count something.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct LimitsInUse {
-    /// Those with the least room first; at most 1,000.
-    items: Vec<LimitInUse>,
-}
-
-/// Tells how much of each limit is used, on the replica that answers.
-#[utoipa::path(
-    get, path = "/api/v1/gateway/limits", operation_id = "limitsInUse", tag = "gateway",
-    responses((status = 200, description = "Each counter that counts something.", body = LimitsInUse)),
-)]
-pub async fn limits(State(services): State<Services>, caller: Caller) -> Result<Answer<LimitsInUse>, Failure> {
-    caller.require(Permission::ManageGateway, Scope::Instance)?;
-    let items = services.limits.counters().into_iter().take(1_000).map(|view| {
-        let unit = if view.limit.measure == Measure::Cost { 1e9 } else { 1.0 };
-        LimitInUse {
-            policy: view.limit.policy.to_string(),
-            counter_key: view.value.to_string(),
-            measure: view.limit.measure.as_str(),
-            span: view.limit.span.words(),
-            used: view.used as f64 / unit,
-            reserved: view.reserved as f64 / unit,
-            limit: view.limit.most as f64 / unit,
-            reset_seconds: view.reset.as_secs(),
-            shadow: view.limit.shadow,
-        }
-    });
-    Ok(Answer(LimitsInUse { items: items.collect() }))
-}
-
-/// Which answers are to go; what is not said fits all.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PurgeRequest {
-    /// The name of a route.
-    #[schema(max_length = 200)]
-    route: Option<String>,
-    /// `workspace/name`.
-    #[schema(max_length = 300)]
-    asset: Option<String>,
-    /// The name of a key.
-    #[schema(max_length = 200)]
-    key: Option<String>,
-}
-
-/// What went.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Purged {
-    removed: usize,
-}
-
-/// Removes answers from the cache by route, asset, key, or all: of all replicas where they share Redis, else of the one that
-/// answers.
-#[utoipa::path(
-    post, path = "/api/v1/gateway/cache/purge", operation_id = "purgeCache", tag = "gateway", request_body = PurgeRequest,
-    responses((status = 200, description = "How many answers went.", body = Purged)),
-)]
-pub async fn purge(
-    State(services): State<Services>,
-    State(clock): State<Clock>,
-    caller: Caller,
-    Json(request): Json<PurgeRequest>,
-) -> Result<Answer<Purged>, Failure> {
-    caller.require(Permission::ManageGateway, Scope::Instance)?;
-    let PurgeRequest { route, asset, key } = request;
-    for (name, text, most) in [("route", &route, 200), ("asset", &asset, 300), ("key", &key, 200)] {
-        bounded(&format!("body.{name}"), text.as_deref(), most)?;
-    }
-    let removed = services.cache.purge(&Purge { route, asset, key }, clock.monotonic()).await;
-    let removed = removed.ok_or_else(|| {
-        Problem::unavailable("The cache that replicas share cannot be reached; not all may have gone.")
-            .with_help("Try again when Redis answers.")
-    })?;
-    Ok(Answer(Purged { removed }))
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use wharfinger::search::{Degraded, Similar, Why};
 fn harbour() -> Vec<Value> {
     vec![
         json!({"name": "refunds", "kind": "rest", "title": "Refund API",
-               "description": "Gives customers the money of a card payment back, refund by refund.",
+               "description": "Gives customers the money of a card payment back.",
                "operations": [{"name": "createRefund", "summary": "Return a card payment"}]}),
         json!({"name": "com.example/chargeback", "kind": "mcp", "title": "Chargebacks",
-               "description": "Gives customers the money of a card payment back, claim by claim.",
+               "description": "Gives customers the money of a card payment back.",
                "tools": [{"name": "dispute_payment", "description": "Dispute a card payment"},
                          {"name": "list_banks", "description": "Names banks"}]}),
         json!({"name": "weather", "kind": "rest", "title": "Weather", "description": "Wind and waves of every harbour."}),
