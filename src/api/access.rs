@@ -2,6 +2,7 @@
 
 use super::answer;
 use super::keys::NewKeyText;
+use super::narrowing::bounded;
 use super::paging;
 use crate::auth::Auth;
 use crate::base::{AccessRequestId, Page, Problem};
@@ -63,10 +64,7 @@ pub async fn list(
     Query(query): Query<AccessQuery>,
 ) -> Result<axum::Json<Page<AccessRequest>>, Failure> {
     for (name, value) in [("workspace", &query.workspace), ("asset", &query.asset)] {
-        if value.as_ref().is_some_and(|value| value.chars().count() > 200 || value.contains('\0')) {
-            let words = "at most 200 characters, none U+0000";
-            return Err(Failure(Problem::invalid_field(format!("query.{name}"), words)));
-        }
+        bounded(&format!("query.{name}"), value.as_deref(), 200)?;
     }
     let (limit, cursor) = (paging::limit(query.limit)?, paging::cursor(query.cursor.as_deref()));
     let filter = AccessFilter { state: query.state, workspace: query.workspace, asset: query.asset, own: query.own };

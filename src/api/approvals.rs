@@ -1,6 +1,7 @@
 //! Approval: which is asked for, what waits for it, and what is decided; and what belongs to nobody any more.
 
 use super::answer;
+use super::narrowing::bounded;
 use super::paging::{self, Paging};
 use super::place::Place;
 use crate::base::{ApprovalId, HttpClient, Page, Problem};
@@ -135,12 +136,7 @@ pub async fn list(
     Query(query): Query<ApprovalQuery>,
 ) -> Result<axum::Json<Page<Approval>>, Failure> {
     for (name, value) in [("workspace", &query.workspace), ("asset", &query.asset)] {
-        if value.as_ref().is_some_and(|value| value.chars().count() > 200 || value.contains('\0')) {
-            return Err(Failure(Problem::invalid_field(
-                format!("query.{name}"),
-                "at most 200 characters, none U+0000",
-            )));
-        }
+        bounded(&format!("query.{name}"), value.as_deref(), 200)?;
     }
     let (limit, cursor) = (paging::limit(query.limit)?, paging::cursor(query.cursor.as_deref()));
     let filter =
@@ -257,9 +253,7 @@ pub async fn orphans(
     caller: Caller,
     Query(query): Query<OrphanQuery>,
 ) -> Result<axum::Json<Page<Orphan>>, Failure> {
-    if query.workspace.as_ref().is_some_and(|name| name.chars().count() > 200 || name.contains('\0')) {
-        return Err(Failure(Problem::invalid_field("query.workspace", "at most 200 characters, none U+0000")));
-    }
+    bounded("query.workspace", query.workspace.as_deref(), 200)?;
     let (cursor, limit) = Paging { limit: query.limit, cursor: query.cursor }.read()?;
     Ok(axum::Json(catalog.orphans(&caller, query.workspace.as_deref(), cursor.as_ref(), limit).await?))
 }

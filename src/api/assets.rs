@@ -1,11 +1,12 @@
 //! Assets: registering, listing, changing, deleting and restoring them, and their history.
 
 use super::answer;
+use super::narrowing::bounded;
 use super::paging::{self, Paging};
 use super::place::{Place, asset_url};
 use super::registration::{RegisterQuery, Registration};
 use crate::audit::Record;
-use crate::base::{HttpClient, Page, Problem};
+use crate::base::{HttpClient, Page};
 use crate::catalog::{AssetDetail, AssetPatch, Card, CardFilter, Catalog, Kind, NewAsset, Stage};
 use crate::door::{Caller, Failure, Json, Path, PublicUrl, Query, fetch_definitions, if_match};
 use crate::wire::Finding;
@@ -68,9 +69,7 @@ pub async fn list(
     let limit = paging::limit(query.limit)?;
     let cursor = paging::cursor(query.cursor.as_deref());
     for (name, value) in [("workspace", &query.workspace), ("tag", &query.tag), ("owner", &query.owner)] {
-        if value.as_ref().is_some_and(|value| value.chars().count() > 200) {
-            return Err(Failure(Problem::invalid_field(format!("query.{name}"), "at most 200 characters")));
-        }
+        bounded(&format!("query.{name}"), value.as_deref(), 200)?;
     }
     let filter = CardFilter {
         workspace: query.workspace,

@@ -1,5 +1,6 @@
 //! The audit record: reading, exporting and checking it.
 
+use super::narrowing::{bounded, moment};
 use super::paging::{cursor, limit};
 use crate::audit::chain::Verdict;
 use crate::audit::{Filter, Record};
@@ -14,7 +15,6 @@ use futures::stream;
 use http::{HeaderValue, header};
 use serde::Deserialize;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use utoipa::{IntoParams, ToSchema};
 
 /// Which lines are wanted; all of it must hold.
@@ -100,19 +100,12 @@ pub struct AuditExportQuery {
 }
 
 fn time(name: &str, text: Option<String>) -> Result<Option<OffsetDateTime>, Problem> {
-    let Some(text) = text else { return Ok(None) };
-    let read = OffsetDateTime::parse(&text, &Rfc3339)
-        .map_err(|_| Problem::invalid_field(format!("query.{name}"), "must be a time like 2026-01-31T00:00:00Z"))?;
-    Ok(Some(read))
+    moment(&format!("query.{name}"), text.as_deref())
 }
 
 fn text(name: &str, text: Option<String>, most: usize) -> Result<Option<String>, Problem> {
-    match text {
-        Some(text) if text.chars().count() > most => {
-            Err(Problem::invalid_field(format!("query.{name}"), format!("must have at most {most} characters")))
-        }
-        text => Ok(text),
-    }
+    bounded(&format!("query.{name}"), text.as_deref(), most)?;
+    Ok(text)
 }
 
 fn outcome(text: Option<String>) -> Result<Option<String>, Problem> {

@@ -30,12 +30,18 @@ pub fn cursor(text: Option<&str>) -> Option<Cursor> {
 /// # Errors
 /// 422 outside of `1..=100`.
 pub fn limit(asked: Option<u32>) -> Result<Limit, Problem> {
-    let Some(asked) = asked else { return Ok(Limit::default()) };
-    let limit = usize::try_from(asked).unwrap_or(usize::MAX);
-    if (1..=Limit::MAX).contains(&limit) {
-        Ok(Limit(limit))
-    } else {
-        Err(Problem::invalid_field("query.limit", format!("must be between 1 and {}", Limit::MAX)))
+    number(asked, Limit::DEFAULT, Limit::MAX).map(Limit)
+}
+
+/// How many, where a list has bounds of its own: `default` where not said.
+///
+/// # Errors
+/// 422 outside of `1..=most`.
+pub fn number(asked: Option<u32>, default: usize, most: usize) -> Result<usize, Problem> {
+    let number = asked.map_or(default, |asked| usize::try_from(asked).unwrap_or(usize::MAX));
+    match (1..=most).contains(&number) {
+        true => Ok(number),
+        false => Err(Problem::invalid_field("query.limit", format!("must be between 1 and {most}"))),
     }
 }
 

@@ -189,9 +189,7 @@ pub async fn list_users(
     Query(query): Query<UserQuery>,
 ) -> Result<axum::Json<UserPage>, Failure> {
     let limit = super::paging::limit(query.limit)?;
-    if query.after.as_ref().is_some_and(|after| after.chars().count() > 200) {
-        return Err(Failure(Problem::invalid_field("query.after", "must have at most 200 characters")));
-    }
+    super::narrowing::bounded("query.after", query.after.as_deref(), 200)?;
     let mut items = auth.users(&caller, query.after.as_deref(), Limit(limit.0 + 1)).await?;
     let has_more = items.len() > limit.0;
     items.truncate(limit.0);

@@ -1,10 +1,11 @@
 //! Search: what fits the question, why, and how it can be narrowed.
 
+use super::narrowing::bounded;
 use super::paging;
 use crate::base::Problem;
 use crate::catalog::{Kind, Stage, Visibility};
 use crate::door::{Caller, Failure, Query};
-use crate::search::{Degraded, FacetValue, Filters, Hit, Matched, Request, Search, Sort, Why};
+use crate::search::{Degraded, FacetValue, Filters, Hit, Matched, Request, Search, Sort, Why, unmarked};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -187,15 +188,9 @@ pub async fn suggest(
     caller: Caller,
     Query(query): Query<SuggestQuery>,
 ) -> Result<axum::Json<Suggestions>, Failure> {
-    if query.q.chars().count() > LONGEST_TEXT {
-        return Err(Failure(Problem::invalid_field("query.q", "at most 10,000 characters")));
-    }
-    let limit = query.limit.unwrap_or(10);
-    if !(1..=20).contains(&limit) {
-        return Err(Failure(Problem::invalid_field("query.limit", "must be between 1 and 20")));
-    }
-    bounded(&query.q)?;
-    let items = search.suggest(&caller, &query.q, limit as usize).into_iter().map(|one| {
+    let limit = paging::number(query.limit, 10, 20)?;
+    bounded("query.q", Some(&query.q), LONGEST_TEXT)?;
+    let items = search.suggest(&caller, &query.q, limit).into_iter().map(|one| {
         let (workspace, name) = one.asset.unzip();
         SuggestedText { text: one.text, sort: one.sort, workspace, name }
     });
@@ -204,7 +199,7 @@ pub async fn suggest(
 
 fn request(query: SearchQuery) -> Result<Request, Problem> {
     let text = query.q.unwrap_or_default();
-    bounded(&text)?;
+    bounded("query.q", Some(&text), LONGEST_TEXT)?;
     let given = [
         ("kind", query.kind),
         ("tag", query.tag),
@@ -216,9 +211,7 @@ fn request(query: SearchQuery) -> Result<Request, Problem> {
     ];
     let mut filters = Filters::default();
     for (facet, values) in given {
-        if values.as_ref().is_some_and(|values| values.chars().count() > 1_000) {
-            return Err(Problem::invalid_field(format!("query.{facet}"), "at most 1,000 characters"));
-        }
+        bounded(&format!("query.{facet}"), values.as_deref(), 1_000)?;
         for value in values.iter().flat_map(|values| values.split(',')).map(str::trim) {
             known(facet, value)?;
             filters = filters.with(facet, Some(value));
@@ -236,13 +229,6 @@ fn request(query: SearchQuery) -> Result<Request, Problem> {
         limit: paging::limit(query.limit)?,
         cursor: paging::cursor(query.cursor.as_deref()),
     })
-}
-
-fn bounded(text: &str) -> Result<(), Problem> {
-    if text.chars().count() > LONGEST_TEXT {
-        return Err(Problem::invalid_field("query.q", "at most 10,000 characters"));
-    }
-    Ok(())
 }
 
 /// Kinds and stages are few and known: another word is a slip, and no hit at all would not tell.
@@ -282,7 +268,7 @@ impl From<Hit> for SearchHit {
 impl MatchedPart {
     fn of(part: Matched, is_tool: bool) -> Self {
         let (tool, operation) = if is_tool { (Some(part.name), None) } else { (None, Some(part.name)) };
-        Self { tool, operation, title: part.title, description: part.description, score: part.score }
+        Self { tool, operation, title: part.title, description: unmarked(&part.description), score: part.score }
     }
 }
 
@@ -292,9 +278,7 @@ impl From<Why> for Reason {
         let words = why.words().into_iter().map(str::to_owned).collect();
         match why {
             Why::Meaning { similarity } => Self::Meaning { similarity },
-            Why::Words { field, text } => {
-                Self::Words { field, text: text.replace(['\u{e000}', '\u{e001}'], ""), words }
-            }
+            Why::Words { field, text } => Self::Words { field, text: unmarked(&text), words },
         }
     }
 }

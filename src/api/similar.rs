@@ -1,8 +1,8 @@
 //! What is like an asset.
 
+use super::paging;
 use super::place::Place;
 use super::search::SearchHit;
-use crate::base::Problem;
 use crate::catalog::Catalog;
 use crate::door::{Caller, Failure, Query};
 use crate::search::{Degraded, Search};
@@ -45,13 +45,10 @@ pub async fn list(
     place: Place,
     Query(query): Query<SimilarQuery>,
 ) -> Result<axum::Json<SimilarAssets>, Failure> {
-    let limit = query.limit.unwrap_or(5);
-    if !(1..=20).contains(&limit) {
-        return Err(Failure(Problem::invalid_field("query.limit", "must be between 1 and 20")));
-    }
+    let limit = paging::number(query.limit, 5, 20)?;
     let (workspace, name) = place.asset();
     let found = catalog.find(&caller, workspace, name).await?;
-    let similar = search.similar(&caller, &found.asset, limit as usize).await?;
+    let similar = search.similar(&caller, &found.asset, limit).await?;
     Ok(axum::Json(SimilarAssets {
         items: similar.items.into_iter().map(SearchHit::from).collect(),
         degraded: similar.degraded,

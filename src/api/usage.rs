@@ -1,6 +1,7 @@
 //! Who used what through the gateway, and what it cost.
 
-use super::bounded::bounded;
+use super::narrowing::{bounded, moment};
+use super::paging;
 use crate::base::{Clock, Problem};
 use crate::door::{Caller, Failure, Query};
 use crate::gateway::usage::{By, Figures, Ledger, Question};
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
-use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{Duration, OffsetDateTime};
 use utoipa::{IntoParams, ToSchema};
 
 /// Which usage.
@@ -242,18 +243,12 @@ fn cell(text: &str) -> String {
 }
 
 fn question(query: UsageQuery, now: OffsetDateTime) -> Result<Question, Problem> {
-    let time = |name: &str, text: Option<String>| match text {
-        None => Ok(None),
-        Some(text) => OffsetDateTime::parse(&text, &Rfc3339)
-            .map(Some)
-            .map_err(|_| Problem::invalid_field(format!("query.{name}"), "must be a time like 2026-03-01T00:00:00Z")),
-    };
     let hour = |at: OffsetDateTime| {
         at - Duration::seconds(at.unix_timestamp().rem_euclid(3_600))
             - Duration::nanoseconds(i64::from(at.nanosecond()))
     };
-    let to = time("to", query.to)?.unwrap_or_else(|| hour(now) + Duration::HOUR);
-    let from = time("from", query.from)?.unwrap_or(to - Duration::DAY);
+    let to = moment("query.to", query.to.as_deref())?.unwrap_or_else(|| hour(now) + Duration::HOUR);
+    let from = moment("query.from", query.from.as_deref())?.unwrap_or(to - Duration::DAY);
     let wide = to - from;
     if wide <= Duration::ZERO || wide > Duration::days(1_100) {
         return Err(Problem::invalid_field("query.from", "must lie before the end, and at most three years"));
@@ -276,10 +271,7 @@ fn question(query: UsageQuery, now: OffsetDateTime) -> Result<Question, Problem>
             return Err(Problem::invalid_field("query.step", message));
         }
     };
-    let lines = query.limit.unwrap_or(50);
-    if !(1..=1_000).contains(&lines) {
-        return Err(Problem::invalid_field("query.limit", "must be between 1 and 1000"));
-    }
+    let lines = paging::number(query.limit, 50, 1_000)?;
     for (name, text, most) in [
         ("workspace", &query.workspace, 200),
         ("key", &query.key, 200),
@@ -290,7 +282,7 @@ fn question(query: UsageQuery, now: OffsetDateTime) -> Result<Question, Problem>
         bounded(&format!("query.{name}"), text.as_deref(), most)?;
     }
     let UsageQuery { workspace, key, model, asset, route, .. } = query;
-    Ok(Question { from, to, by, step, workspace, key, model, asset, route, lines: lines as usize })
+    Ok(Question { from, to, by, step, workspace, key, model, asset, route, lines })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! therefore keeps the last head it made in its data directory, and [`verify`] compares.
 
 use super::retention::Checkpoint;
+use crate::base::db::oldest_open_transaction;
 use crate::base::{KeyRing, SealError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -106,7 +107,7 @@ struct Last {
 pub async fn seal(db: &PgPool, keys: &KeyRing, now: OffsetDateTime) -> Result<Option<Head>, sqlx::Error> {
     let mut conn = db.acquire().await?;
     // Asked before the transaction, in a snapshot older than the one that reads the lines.
-    let horizon = horizon(&mut conn).await?;
+    let horizon = oldest_open_transaction(&mut conn).await?;
     let mut tx = conn.begin().await?;
     if !sqlx::query_scalar::<_, bool>("select pg_try_advisory_xact_lock($1)").bind(LOCK).fetch_one(&mut *tx).await? {
         return Ok(None);
@@ -176,20 +177,6 @@ async fn last(conn: &mut PgConnection) -> Result<Last, sqlx::Error> {
         transaction: 0,
         sequence: 0,
     })
-}
-
-/// The first transaction whose lines may not be linked yet: as in the catalog's change log, the oldest of this database that
-/// is open, else the next one.
-async fn horizon(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(
-        "with next as (select (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint as number),
-              open as (select (next.number - backend_xid::text::bigint) & 4294967295 as distance
-                       from pg_stat_activity, next
-                       where backend_xid is not null and datname = current_database())
-         select number - coalesce((select max(distance) from open where distance < 2147483648), 0) from next",
-    )
-    .fetch_one(conn)
-    .await
 }
 
 /// Transaction, sequence and digest of the lines that come next.

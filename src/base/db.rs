@@ -97,6 +97,28 @@ pub async fn migrate(options: &PgConnectOptions) -> anyhow::Result<()> {
     outcome
 }
 
+/// The first transaction whose lines may not be read yet by who follows a log in commit order: the oldest of this database
+/// that is open, else the next one.
+///
+/// Asked in a statement of its own, before the lines are read: whichever older transaction ends in between is seen
+/// whole by the reader. The snapshot's own lower end would do too, but it waits for every database of the cluster.
+///
+/// # Errors
+/// The database's.
+pub async fn oldest_open_transaction(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    // Postgres shows transaction numbers of sessions without their upper half; the distance to the snapshot's end has
+    // none.
+    sqlx::query_scalar(
+        "with next as (select (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint as number),
+              open as (select (next.number - backend_xid::text::bigint) & 4294967295 as distance
+                       from pg_stat_activity, next
+                       where backend_xid is not null and datname = current_database())
+         select number - coalesce((select max(distance) from open where distance < 2147483648), 0) from next",
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Gives the failure of a named constraint its meaning, where the statement stands.
 pub trait OnConstraint<T> {
     /// `meaning` when the constraint `name` was broken; every other error as it is.

@@ -2,6 +2,7 @@
 
 use super::Sight;
 use crate::auth::BindSight;
+use crate::base::db::oldest_open_transaction;
 use crate::base::{AssetId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -69,24 +70,6 @@ pub(super) async fn record(
     crate::queue::publish(conn, crate::queue::Event::AssetChanged(asset), at).await
 }
 
-/// The first transaction whose lines may not be read yet: the oldest of this database that is open, else the next one.
-///
-/// Asked in a statement of its own, before the lines are read: whichever older transaction ends in between is seen
-/// whole by the reader. The snapshot's own lower end would do too, but it waits for every database of the cluster.
-async fn horizon(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    // Postgres shows transaction numbers of sessions without their upper half; the distance to the snapshot's end has
-    // none.
-    sqlx::query_scalar(
-        "with next as (select (pg_snapshot_xmax(pg_current_snapshot())::text)::bigint as number),
-              open as (select (next.number - backend_xid::text::bigint) & 4294967295 as distance
-                       from pg_stat_activity, next
-                       where backend_xid is not null and datname = current_database())
-         select number - coalesce((select max(distance) from open where distance < 2147483648), 0) from next",
-    )
-    .fetch_one(conn)
-    .await
-}
-
 /// The lines after `mark` that no open transaction can still come before, oldest first, at most `limit`.
 ///
 /// Rows of transactions at or above the snapshot's end come from a restored dump of another cluster; they are old.
@@ -94,7 +77,7 @@ async fn horizon(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
 /// # Errors
 /// The database's.
 pub async fn after(conn: &mut PgConnection, mark: Mark, limit: i64) -> Result<Vec<Change>, sqlx::Error> {
-    let horizon = horizon(&mut *conn).await?;
+    let horizon = oldest_open_transaction(&mut *conn).await?;
     sqlx::query_as(
         "select transaction, sequence, at, asset_id, verb
          from change
@@ -116,7 +99,7 @@ pub async fn after(conn: &mut PgConnection, mark: Mark, limit: i64) -> Result<Ve
 /// # Errors
 /// The database's.
 pub async fn newest(conn: &mut PgConnection) -> Result<Mark, sqlx::Error> {
-    let horizon = horizon(&mut *conn).await?;
+    let horizon = oldest_open_transaction(&mut *conn).await?;
     let mark = sqlx::query_as(
         "select transaction, sequence
          from change
@@ -156,7 +139,7 @@ pub async fn visible_after(
     mark: Mark,
     limit: i64,
 ) -> Result<Vec<NamedChange>, sqlx::Error> {
-    let horizon = horizon(&mut *conn).await?;
+    let horizon = oldest_open_transaction(&mut *conn).await?;
     sqlx::query_as(
         "select c.transaction, c.sequence, c.at, c.verb, c.asset_id, w.name as workspace, a.name, a.registry_name,
                 a.kind, a.title, a.summary

@@ -54,15 +54,18 @@ pub struct WorkspacePatch {
     pub default_visibility: Option<Visibility>,
 }
 
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select workspace_id, name, title, description, default_visibility, revision, created_at, updated_at
+             from workspace w ",
+            $rest
+        )
+    };
+}
+
 pub(super) async fn find(conn: &mut PgConnection, name: &str) -> Result<Option<Workspace>, sqlx::Error> {
-    sqlx::query_as(
-        "select workspace_id, name, title, description, default_visibility, revision, created_at, updated_at
-         from workspace
-         where name = $1 and deleted_at is null",
-    )
-    .bind(name)
-    .fetch_optional(conn)
-    .await
+    sqlx::query_as(select!("where name = $1 and deleted_at is null")).bind(name).fetch_optional(conn).await
 }
 
 /// The one of this name of which `sight` may see at least one asset, or to which it belongs: one statement, whether there
@@ -72,15 +75,13 @@ pub(super) async fn find_known(
     sight: &Sight,
     name: &str,
 ) -> Result<Option<Workspace>, sqlx::Error> {
-    sqlx::query_as(
-        "select workspace_id, name, title, description, default_visibility, revision, created_at, updated_at
-         from workspace w
-         where name = $6 and deleted_at is null
+    sqlx::query_as(select!(
+        "where name = $6 and deleted_at is null
            and ($1 or workspace_id = any($3) or exists (
                select from asset a
                where a.workspace_id = w.workspace_id and a.deleted_at is null
-                 and asset_visible(a, $1, $2, $3, $4, $5)))",
-    )
+                 and asset_visible(a, $1, $2, $3, $4, $5)))"
+    ))
     .bind_sight(sight)
     .bind(name)
     .fetch_optional(conn)
@@ -88,28 +89,19 @@ pub(super) async fn find_known(
 }
 
 pub(super) async fn find_by_id(conn: &mut PgConnection, id: WorkspaceId) -> Result<Option<Workspace>, sqlx::Error> {
-    sqlx::query_as(
-        "select workspace_id, name, title, description, default_visibility, revision, created_at, updated_at
-         from workspace
-         where workspace_id = $1 and deleted_at is null",
-    )
-    .bind(id)
-    .fetch_optional(conn)
-    .await
+    sqlx::query_as(select!("where workspace_id = $1 and deleted_at is null")).bind(id).fetch_optional(conn).await
 }
 
 /// Those of which `sight` may see at least one asset, or belongs to; by name.
 pub(super) async fn list(conn: &mut PgConnection, sight: &Sight) -> Result<Vec<Workspace>, sqlx::Error> {
-    sqlx::query_as(
-        "select workspace_id, name, title, description, default_visibility, revision, created_at, updated_at
-         from workspace w
-         where deleted_at is null
+    sqlx::query_as(select!(
+        "where deleted_at is null
            and ($1 or workspace_id = any($3) or exists (
                select from asset a
                where a.workspace_id = w.workspace_id and a.deleted_at is null
                  and asset_visible(a, $1, $2, $3, $4, $5)))
-         order by name",
-    )
+         order by name"
+    ))
     .bind_sight(sight)
     .fetch_all(conn)
     .await

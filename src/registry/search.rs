@@ -10,7 +10,7 @@ use crate::{
     auth::Actor,
     base::{AssetId, Cursor, FieldError, Limit, Problem},
     catalog::RegistryEntry,
-    search::{Filters, Hit, Request, Why},
+    search::{Filters, Hit, Request, Why, unmarked},
 };
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -93,14 +93,14 @@ fn reasons(hit: Hit) -> Value {
             Why::Meaning { similarity } => json!({"reason": "meaning", "similarity": similarity}),
             // The marks are for pages; programs get the plain text.
             Why::Words { field, text } => {
-                json!({"reason": "words", "field": field, "text": text.replace(['\u{e000}', '\u{e001}'], "")})
+                json!({"reason": "words", "field": field, "text": unmarked(&text)})
             }
         })
         .collect();
     let tools: Vec<Value> = hit
         .matched
         .into_iter()
-        .map(|tool| json!({"name": tool.name, "description": tool.description, "score": tool.score}))
+        .map(|tool| json!({"name": tool.name, "description": unmarked(&tool.description), "score": tool.score}))
         .collect();
     json!({"score": hit.score, "why": why, "tools": tools})
 }

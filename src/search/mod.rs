@@ -28,7 +28,9 @@ mod sync;
 pub mod vector;
 pub mod words;
 
-pub use request::{Degraded, Facet, FacetValue, Filters, Hit, Matched, Request, Results, Sort, Suggestion, Why};
+pub use request::{
+    Degraded, Facet, FacetValue, Filters, Hit, MARK, Matched, Request, Results, Sort, Suggestion, Why, unmarked,
+};
 pub use similar::Similar;
 pub use status::{Readiness, Status};
 

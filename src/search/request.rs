@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// What stands before and after a marked word.
-pub(super) const MARK: (char, char) = ('\u{E000}', '\u{E001}');
+pub const MARK: (char, char) = ('\u{E000}', '\u{E001}');
 
 /// A question: the text of the search box, and filters set beside it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,6 +91,12 @@ pub enum Why {
     Words { field: String, text: String },
     /// The meaning is near, whatever the words.
     Meaning { similarity: f32 },
+}
+
+/// The text without its marks: for programs.
+#[must_use]
+pub fn unmarked(text: &str) -> String {
+    text.replace([MARK.0, MARK.1], "")
 }
 
 impl Why {

@@ -1,8 +1,8 @@
 //! Access: asking to call an asset, what waits to be decided, the decision, and the key that comes of it.
 
 use super::account::to;
-use super::fields::Fields;
-use super::layout::{Layout, Place, page};
+use super::fields::{Fields, is_input};
+use super::layout::{Layout, Place, answer_to_form, page, status_of, unkept_answer};
 use super::{asset_path, words};
 use crate::auth::{Actor, ApiKey, Auth};
 use crate::base::{AccessRequestId, Limit, Problem};
@@ -12,8 +12,7 @@ use crate::gateway::access::{AccessDecision, AccessFilter, AccessRequest, Access
 use crate::gateway::{Gateway, Traffic};
 use askama::Template;
 use axum::extract::{FromRef, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
@@ -169,10 +168,9 @@ async fn asking(
     let asset = catalog.find(&layout.actor, workspace, asset).await?.asset;
     let place = (asset.workspace.as_str(), asset.name.as_str());
     let standing = gateway.standing(&layout.actor, place, asset.asset_id).await?;
-    let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
-    let mut answer = page(&New { layout: layout.at(Place::Access), asset, standing, purpose, until, problem })?;
-    *answer.status_mut() = status;
-    Ok(answer)
+    let status = status_of(problem.as_ref());
+    let page = New { layout: layout.at(Place::Access), asset, standing, purpose, until, problem };
+    answer_to_form(&page, status)
 }
 
 /// `POST /access/new`: asks, and leads to the request.
@@ -192,7 +190,7 @@ pub(super) async fn ask(
     };
     match made.await {
         Ok(made) => Ok(to(&format!("/access/{}", made.access_request_id))),
-        Err(problem) if matches!(problem.status, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT) => {
+        Err(problem) if is_input(&problem) => {
             asking(layout, &gateway, &catalog, (&workspace, &asset), (purpose, day), Some(problem)).await
         }
         Err(problem) => Err(Failure(problem)),
@@ -240,11 +238,11 @@ async fn shown(
     let is_own = actor.user() == Some(request.user_id);
     let obstacle = parts.gateway.key_obstacle(actor, &request);
     let playground = super::gateway::playground_path(&parts.traffic, actor, &request.workspace, &request.asset);
-    let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    let status = status_of(problem.as_ref());
     let now = parts.catalog.clock().now();
     let layout = layout.at(Place::Access);
-    let answer = page(&One { layout, request, decides, is_own, obstacle, playground, made, problem, note, now })?;
-    Ok((status, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response())
+    let page = One { layout, request, decides, is_own, obstacle, playground, made, problem, note, now };
+    unkept_answer(&page, status)
 }
 
 /// `POST /access/{request}/decision`.
@@ -310,9 +308,7 @@ async fn done_or_told(
 ) -> Result<Response, Failure> {
     match outcome {
         Ok(()) => Ok(to(&format!("/access/{id}"))),
-        Err(problem) if matches!(problem.status, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT) => {
-            shown(layout, parts, id, None, Some(problem), note).await
-        }
+        Err(problem) if is_input(&problem) => shown(layout, parts, id, None, Some(problem), note).await,
         Err(problem) => Err(Failure(problem)),
     }
 }

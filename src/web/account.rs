@@ -1,7 +1,7 @@
 //! The reader's own page: who they are here, what they may do and why, their sessions and their keys.
 
 use super::fields::Fields;
-use super::layout::{Layout, page};
+use super::layout::{Layout, status_of, unkept_answer};
 use super::words;
 use crate::auth::{ApiKey, Auth, KeyHolder, KeyScope, NewKey, ROTATION_OVERLAP, Scope, Session, User};
 use crate::base::{KeyId, Problem, SessionId, WorkspaceId};
@@ -121,10 +121,10 @@ async fn show_with(
         (Some(_), Some(name)) => Some(auth.user(actor, name).await?.0),
         _ => None,
     };
-    let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    let status = status_of(problem.as_ref());
     let groups = actor.groups().to_vec();
-    let answer = page(&Account { layout, user, roles, groups, sessions, keys, made, problem, workspaces })?;
-    Ok((status, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response())
+    let page = Account { layout, user, roles, groups, sessions, keys, made, problem, workspaces };
+    unkept_answer(&page, status)
 }
 
 /// `POST /account/sessions/{id}/end`.

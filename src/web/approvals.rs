@@ -1,6 +1,6 @@
 //! Approval: the queue of what waits, one request with its evidence, and the decision; and the settings of a workspace.
 
-use super::layout::{Layout, Place, page};
+use super::layout::{Layout, Place, answer_to_form, page, status_of};
 use super::{asset_path, same_origin, words};
 use crate::auth::{Permission, Scope};
 use crate::base::{ApprovalId, Limit, Problem};
@@ -118,10 +118,10 @@ async fn shown(
     let hidden_differences = request.differences.len().saturating_sub(DIFFERENCES);
     let differences = request.differences.iter().take(DIFFERENCES).map(line).collect();
     let now = catalog.clock().now();
-    let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    let status = status_of(problem.as_ref());
     let layout = layout.at(Place::Approvals);
-    let page = page(&One { layout, request, waiting, differences, hidden_differences, now, problem, reason })?;
-    Ok((status, page).into_response())
+    let page = One { layout, request, waiting, differences, hidden_differences, now, problem, reason };
+    answer_to_form(&page, status)
 }
 
 fn line(difference: &Difference) -> Line {

@@ -12,6 +12,11 @@ use time::{Date, OffsetDateTime};
 /// Longest value of a field, in bytes; a provider's token is longer than what people type.
 const LONGEST: usize = 16_000;
 
+/// Whether the form's page is the answer, with what is wrong beside its fields.
+pub(super) fn is_input(problem: &Problem) -> bool {
+    matches!(problem.status, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT)
+}
+
 /// The fields of a form, by name; spaces around values are gone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fields(Vec<(String, String)>);

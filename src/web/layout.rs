@@ -9,7 +9,7 @@ use crate::gateway::Gateway;
 use askama::Template;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 
 /// The frame of a page. A page's template has it as its field `layout`.
 #[derive(Clone, Debug)]
@@ -179,6 +179,31 @@ pub fn page(template: &impl Template) -> Result<Response, Failure> {
             Err(Failure(Problem::internal()))
         }
     }
+}
+
+/// The page as the answer to a form: with the status of what was wrong with it, if anything was.
+///
+/// # Errors
+/// As [`page`].
+pub fn answer_to_form(template: &impl Template, status: StatusCode) -> Result<Response, Failure> {
+    let mut answer = page(template)?;
+    *answer.status_mut() = status;
+    Ok(answer)
+}
+
+/// As [`answer_to_form`], of a page that may hold a secret: nobody keeps it.
+///
+/// # Errors
+/// As [`page`].
+pub fn unkept_answer(template: &impl Template, status: StatusCode) -> Result<Response, Failure> {
+    let mut answer = answer_to_form(template, status)?;
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
+}
+
+/// The status of a form's page: that of the problem it tells.
+pub fn status_of(problem: Option<&Problem>) -> StatusCode {
+    problem.map_or(StatusCode::OK, |problem| problem.status)
 }
 
 /// The headers every page carries.

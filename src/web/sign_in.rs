@@ -1,7 +1,7 @@
 //! Signing in and out: the page, the way to an identity provider and back, and invitations.
 
 use super::fields::{Fields, Visitor};
-use super::layout::{Layout, page};
+use super::layout::{Layout, page, status_of};
 use super::theme::is_local;
 use crate::auth::{Actor, Auth, Begun, BrowserSecret, Invitation, ProviderAnswer};
 use crate::base::{Problem, Sealed};
@@ -253,7 +253,7 @@ async fn form(
     let providers = auth.ways_to_sign_in().into_iter();
     let providers = providers.map(|(name, title, issuer)| (name, title, host(&issuer).unwrap_or_default())).collect();
     let all = catalog.list(&layout.actor, &CardFilter::default(), None, crate::base::Limit(1)).await?;
-    let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    let status = status_of(problem.as_ref());
     let wait = problem.as_ref().and_then(|problem| problem.retry_after);
     let mut answer =
         (status, page(&SignIn { layout, providers, next, name, problem, with_key, public_assets: all.total })?)

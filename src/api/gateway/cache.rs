@@ -1,6 +1,6 @@
 //! The cache of answers, as far as people empty it.
 
-use crate::api::bounded::bounded;
+use crate::api::narrowing::bounded;
 use crate::auth::{Permission, Scope};
 use crate::base::{Clock, Problem};
 use crate::door::{Caller, Failure, Json};

@@ -1,7 +1,7 @@
 //! Where versions run.
 
 use super::approvals::{redeploy, run_at};
-use super::{Deed, if_match, made_servers};
+use super::{Deed, if_match, made_servers, version_of};
 use crate::auth::Actor;
 use crate::base::DeploymentId;
 use crate::catalog::approval::step::Step;
@@ -23,10 +23,7 @@ impl Catalog {
         let mut tx = self.begin().await?;
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
         if_match(revision, asset.revision)?;
-        let wanted = Some(version).filter(|name| *name != "latest");
-        let stored = version::find(&mut tx, asset.asset_id, wanted, true)
-            .await?
-            .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
+        let stored = version_of(&mut tx, &asset, version, true).await?;
         let watch = self.watch(actor, &mut tx, &asset, Some(&stored)).await?;
 
         let now = self.clock.now();

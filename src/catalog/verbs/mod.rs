@@ -21,7 +21,7 @@ pub(super) use register::{held, insert_version, replace_version};
 pub use telling::ToldAsset;
 
 use super::namespace::permit_by_key;
-use super::{Asset, Catalog, Error, Workspace, approval, asset, change, workspace};
+use super::{Asset, Catalog, Error, Version, Workspace, approval, asset, change, version, workspace};
 use crate::audit;
 use crate::auth::{Actor, Permission, Scope};
 use crate::notify::{self, Notice};
@@ -166,4 +166,17 @@ pub(super) fn if_match(sent: Option<i64>, current: i64) -> Result<(), Error> {
         Some(sent) if sent != current => Err(Error::Stale { current, sent }),
         _ => Ok(()),
     }
+}
+
+/// The version of this name, `latest` for the latest one; what waits for approval too when seen from `inside`.
+pub(in crate::catalog) async fn version_of(
+    conn: &mut PgConnection,
+    asset: &Asset,
+    name: &str,
+    inside: bool,
+) -> Result<Version, Error> {
+    let wanted = Some(name).filter(|name| *name != "latest");
+    version::find(conn, asset.asset_id, wanted, inside)
+        .await?
+        .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: name.to_owned() })
 }

@@ -1,5 +1,6 @@
 //! Reading: each verb gives what the actor may see, and answers for the rest as if it did not exist.
 
+use super::version_of;
 use crate::audit;
 use crate::auth::{Actor, Permission, Scope};
 use crate::base::{AssetId, Cursor, Limit, Page};
@@ -394,11 +395,8 @@ async fn visible_version(
     (workspace, name, version): (&str, &str, &str),
 ) -> Result<(Asset, Version), Error> {
     let asset = visible(&mut *conn, sight, workspace, name).await?;
-    let wanted = Some(version).filter(|name| *name != "latest");
     let inside = sight.is_inside(asset.workspace_id, asset.asset_id);
-    let found = version::find(conn, asset.asset_id, wanted, inside)
-        .await?
-        .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
+    let found = version_of(conn, &asset, version, inside).await?;
     Ok((asset, found))
 }
 

@@ -1,7 +1,7 @@
 //! Registering: a draft becomes an asset with a version, or a further version, or finds itself there already.
 
 use super::approvals::attach_document;
-use super::{Deed, if_match};
+use super::{Deed, if_match, version_of};
 use crate::auth::{Actor, Permission, unknown_groups};
 use crate::base::{EnvironmentId, Slug, VersionId, WorkspaceId};
 use crate::catalog::approval::step::Step;
@@ -128,9 +128,7 @@ impl Catalog {
         let mut tx = self.begin().await?;
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
         if_match(revision, asset.revision)?;
-        let stored = version::find(&mut tx, asset.asset_id, Some(version).filter(|name| *name != "latest"), true)
-            .await?
-            .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
+        let stored = version_of(&mut tx, &asset, version, true).await?;
         let watch = self.watch(actor, &mut tx, &asset, Some(&stored)).await?;
 
         let now = self.clock.now();

@@ -1,7 +1,7 @@
 //! Moving versions through their life, and taking them away.
 
 use super::approvals::detach_document;
-use super::{Deed, if_match};
+use super::{Deed, if_match, version_of};
 use crate::auth::Actor;
 use crate::catalog::approval::step::Step;
 use crate::catalog::{Catalog, Error, Status, Version, VersionPatch, asset, version};
@@ -22,9 +22,7 @@ impl Catalog {
         let mut tx = self.begin().await?;
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
         if_match(revision, asset.revision)?;
-        let missing = || Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() };
-        let wanted = Some(version).filter(|name| *name != "latest");
-        let before = version::find(&mut tx, asset.asset_id, wanted, true).await?.ok_or_else(missing)?;
+        let before = version_of(&mut tx, &asset, version, true).await?;
         let message = patch.status_message.or(before.status_message.clone());
         if message.as_ref().is_some_and(|message| message.chars().count() > 500 || message.contains('\0')) {
             return Err(Error::invalid_at("body.statusMessage", "at most 500 characters, none of them U+0000"));
@@ -35,7 +33,7 @@ impl Catalog {
         let message = if stage.status() == Status::Active { None } else { message };
         version::set_state(&mut tx, before.version_id, stage, stage.status(), message.as_deref(), now).await?;
         asset::touch(&mut tx, asset.asset_id, now).await?;
-        let after = version::find(&mut tx, asset.asset_id, Some(&before.name), true).await?.ok_or_else(missing)?;
+        let after = version_of(&mut tx, &asset, &before.name, true).await?;
         let (was, is) = (
             json!({"version": before.name, "stage": before.stage}),
             json!({"version": after.name, "stage": after.stage}),
@@ -59,10 +57,7 @@ impl Catalog {
         let mut tx = self.begin().await?;
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
         if_match(revision, asset.revision)?;
-        let wanted = Some(version).filter(|name| *name != "latest");
-        let before = version::find(&mut tx, asset.asset_id, wanted, true)
-            .await?
-            .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
+        let before = version_of(&mut tx, &asset, version, true).await?;
         let now = self.clock.now();
         let gone = (Status::Deleted, None, before.source_digest.as_slice());
         self.move_version(&mut tx, &asset, &before, gone, now).await?;
@@ -84,10 +79,7 @@ impl Catalog {
         let mut tx = self.begin().await?;
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
         if_match(revision, asset.revision)?;
-        let wanted = Some(version).filter(|name| *name != "latest");
-        let stored = version::find(&mut tx, asset.asset_id, wanted, true)
-            .await?
-            .ok_or_else(|| Error::VersionNotFound { asset: asset.name.to_string(), version: version.to_owned() })?;
+        let stored = version_of(&mut tx, &asset, version, true).await?;
         let watch = self.watch(actor, &mut tx, &asset, Some(&stored)).await?;
         let now = self.clock.now();
         detach_document(&mut tx, &stored, document, now).await?;

@@ -1,15 +1,15 @@
 //! Groups: which there are, and who belongs to each.
 
-use super::{NamePath, is_input};
+use super::NamePath;
 use crate::auth::{Auth, Group, LOCAL_GROUPS, Permission, Scope};
 use crate::base::Problem;
 use crate::door::{Failure, Path, segment};
 use crate::web::account::to;
-use crate::web::fields::Fields;
-use crate::web::layout::{Layout, page};
+use crate::web::fields::{Fields, is_input};
+use crate::web::layout::{Layout, answer_to_form, page, status_of};
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -55,7 +55,7 @@ pub(in crate::web) async fn make_group(
         Err(problem) if is_input(&problem) => {
             let groups = auth.groups(&layout.actor).await?;
             let status = problem.status;
-            Ok((status, page(&Groups { layout, groups, problem: Some(problem) })?).into_response())
+            answer_to_form(&Groups { layout, groups, problem: Some(problem) }, status)
         }
         Err(problem) => Err(Failure(problem)),
     }
@@ -72,9 +72,9 @@ pub(in crate::web) async fn group(
 
 async fn group_with(layout: Layout, auth: &Auth, name: &str, problem: Option<Problem>) -> Result<Response, Failure> {
     let (group, members) = auth.group(&layout.actor, name).await?;
-    let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    let status = status_of(problem.as_ref());
     let is_local = group.source == LOCAL_GROUPS;
-    Ok((status, page(&OneGroup { layout, group, members, is_local, problem })?).into_response())
+    answer_to_form(&OneGroup { layout, group, members, is_local, problem }, status)
 }
 
 /// `POST /admin/groups/{name}/members`.

@@ -12,16 +12,9 @@ pub(super) use service_accounts::{
     disable_service_account, enable_service_account, key_of_service_account, make_service_account, service_accounts,
 };
 
-use crate::base::Problem;
-use http::StatusCode;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct NamePath {
     name: String,
-}
-
-/// Whether the page with its form is the answer, with what is wrong.
-fn is_input(problem: &Problem) -> bool {
-    matches!(problem.status, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT)
 }

@@ -1,16 +1,15 @@
 //! People: who there is, who is invited, and whose account is closed.
 
-use super::{NamePath, is_input};
+use super::NamePath;
 use crate::auth::{Auth, Group, Invited, LOCAL_GROUPS, NewUser, User};
 use crate::base::{Limit, Problem};
 use crate::door::{Failure, Path, PublicUrl, segment};
 use crate::web::account::to;
-use crate::web::fields::Fields;
-use crate::web::layout::{Layout, page};
+use crate::web::fields::{Fields, is_input};
+use crate::web::layout::{Layout, status_of, unkept_answer};
 use askama::Template;
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 
 /// How many people a page shows.
 const MOST: usize = 50;
@@ -49,9 +48,8 @@ async fn users_with(
     let next = (users.len() > MOST).then(|| segment(&users[MOST - 1].name).to_string());
     users.truncate(MOST);
     let groups = auth.groups(&layout.actor).await?.into_iter().filter(|group| group.source == LOCAL_GROUPS).collect();
-    let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
-    let answer = page(&Users { layout, users, groups, next, link, problem })?;
-    Ok((status, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response())
+    let status = status_of(problem.as_ref());
+    unkept_answer(&Users { layout, users, groups, next, link, problem }, status)
 }
 
 /// `POST /admin/users`: invites somebody and shows the link.

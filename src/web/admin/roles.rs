@@ -1,17 +1,15 @@
 //! Who holds which role: in a workspace, and everywhere.
 
-use super::is_input;
 use crate::auth::{Auth, HolderName, Permission, Role, RoleAssignment, Scope};
 use crate::base::Problem;
 use crate::catalog::{Catalog, Workspace};
 use crate::door::{Failure, Path};
 use crate::web::account::to;
-use crate::web::fields::Fields;
-use crate::web::layout::{Layout, Place, page};
+use crate::web::fields::{Fields, is_input};
+use crate::web::layout::{Layout, Place, answer_to_form, status_of};
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -84,9 +82,8 @@ async fn members_with(
     problem: Option<Problem>,
 ) -> Result<Response, Failure> {
     let held = auth.roles(&layout.actor, workspace.as_ref().map(|one| one.workspace_id)).await?;
-    let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
-    let answer = page(&Members { layout: layout.at(Place::Workspaces), workspace, held, problem })?;
-    Ok((status, answer).into_response())
+    let status = status_of(problem.as_ref());
+    answer_to_form(&Members { layout: layout.at(Place::Workspaces), workspace, held, problem }, status)
 }
 
 /// `POST /workspaces/{workspace}/members`: gives a role.

@@ -1,16 +1,15 @@
 //! Service accounts: which there are, and their keys.
 
-use super::{NamePath, is_input};
+use super::NamePath;
 use crate::auth::{Auth, KeyHolder, NewKey, NewServiceAccount, ServiceAccount};
 use crate::base::Problem;
 use crate::door::{Failure, Path};
 use crate::web::account::to;
-use crate::web::fields::Fields;
-use crate::web::layout::{Layout, page};
+use crate::web::fields::{Fields, is_input};
+use crate::web::layout::{Layout, status_of, unkept_answer};
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 
 #[derive(Template)]
 #[template(path = "admin/service_accounts.html")]
@@ -36,9 +35,8 @@ async fn service_accounts_with(
 ) -> Result<Response, Failure> {
     let accounts = auth.service_accounts(&layout.actor, None).await?;
     let issuers = auth.issuers();
-    let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
-    let answer = page(&ServiceAccounts { layout, accounts, issuers, made, problem })?;
-    Ok((status, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], answer).into_response())
+    let status = status_of(problem.as_ref());
+    unkept_answer(&ServiceAccounts { layout, accounts, issuers, made, problem }, status)
 }
 
 /// `POST /admin/service-accounts`.

@@ -1,9 +1,10 @@
 //! Text in which the search marked words, as HTML.
 
+use crate::search::{MARK, unmarked};
 use askama::filters::{Html, Safe, escape};
 
-const OPEN: char = '\u{e000}';
-const CLOSE: char = '\u{e001}';
+const OPEN: char = MARK.0;
+const CLOSE: char = MARK.1;
 
 /// The text with its marked words between `<mark>` and `</mark>`, everything else escaped.
 ///
@@ -26,12 +27,6 @@ pub fn html(text: &str) -> Safe<String> {
     }
     push(&mut page, rest);
     Safe(page)
-}
-
-/// The text without its marks.
-#[must_use]
-fn plain(text: &str) -> String {
-    text.replace([OPEN, CLOSE], "")
 }
 
 /// The text around its first marked word, at most `most` characters beside the marks, cut at words.
@@ -57,7 +52,8 @@ pub fn excerpt(text: &str, most: usize) -> String {
 }
 
 fn push(page: &mut String, text: &str) {
-    let clean: std::borrow::Cow<'_, str> = if text.contains([OPEN, CLOSE]) { plain(text).into() } else { text.into() };
+    let clean: std::borrow::Cow<'_, str> =
+        if text.contains([OPEN, CLOSE]) { unmarked(text).into() } else { text.into() };
     match escape(clean, Html) {
         Ok(safe) => page.push_str(&safe.to_string()),
         Err(never) => match never {},

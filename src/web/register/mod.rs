@@ -4,7 +4,7 @@
 
 mod form;
 
-use super::layout::{Layout, Place, page};
+use super::layout::{Layout, Place, answer_to_form, page, status_of};
 use super::{asset_path, same_origin, words};
 use crate::auth::{Actor, Auth, Permission};
 use crate::base::{FieldError, HttpClient, Limit, Problem};
@@ -220,9 +220,9 @@ async fn again(
     };
     let workspaces = catalog.workspaces(&layout.actor).await?;
     let problem = problem.or(refused);
-    let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
-    let answer = page(&Register { layout: layout.at(Place::Register), form, understood, problem, workspaces, alike })?;
-    Ok((status, answer).into_response())
+    let status = status_of(problem.as_ref());
+    let page = Register { layout: layout.at(Place::Register), form, understood, problem, workspaces, alike };
+    answer_to_form(&page, status)
 }
 
 /// Assets the actor may see with the same title or name.

@@ -47,6 +47,23 @@ async fn a_hit_says_why_it_is_there() {
 }
 
 #[tokio::test]
+async fn programs_get_texts_without_the_marks_of_pages() {
+    let app = TestApp::start().await;
+    register(&app, "default", &harbour()).await;
+    let stranger = app.stranger();
+
+    for (path, tool) in [
+        ("/api/v1/search?q=refund+card", "Return a card payment"),
+        ("/v0.1/x/dev.wharfinger/search?q=open+issue", "Open an issue in a repository"),
+    ] {
+        let answer = stranger.get(path).await.expect(200);
+        let told = answer.json().to_string();
+        assert!(told.contains(tool), "{path}: {told}");
+        assert!(!told.contains(['\u{E000}', '\u{E001}']), "{path}: {told}");
+    }
+}
+
+#[tokio::test]
 async fn filters_in_the_text_and_beside_it_narrow_alike() {
     let app = TestApp::start().await;
     register(&app, "default", &harbour()).await;

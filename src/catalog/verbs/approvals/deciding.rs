@@ -1,12 +1,12 @@
 //! Commenting, deciding, withdrawing, and asking again.
 
-use super::gate::{record, tell, version_of, writer_of};
+use super::gate::{record, tell, writer_of};
 use super::reading::{known, reviewed};
 use crate::auth::{Actor, Permission};
 use crate::base::{ApprovalId, AssetId, Problem, VersionId};
 use crate::catalog::approval::request::{self, ApprovalState, Comment, Decided, Opening, Purpose};
 use crate::catalog::approval::settings;
-use crate::catalog::verbs::{Deed, words};
+use crate::catalog::verbs::{Deed, version_of, words};
 use crate::catalog::{Asset, Catalog, Error, Kind, asset, version};
 use crate::notify;
 use serde::{Deserialize, Serialize};
@@ -219,7 +219,7 @@ impl Catalog {
     ) -> Result<ApprovalId, Error> {
         let mut tx = self.begin().await?;
         let asset = self.asset_for_writing(actor, &mut tx, workspace, name, false).await?;
-        let stored = version_of(&mut tx, &asset, version).await?;
+        let stored = version_of(&mut tx, &asset, version.unwrap_or("latest"), true).await?;
         let reason = text("body.reason", reason, 0)?;
         if stored.is_approved {
             let sentence = format!("{} {} is approved already.", asset.name, stored.name);

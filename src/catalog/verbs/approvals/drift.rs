@@ -1,14 +1,14 @@
 //! Drift: whether the running servers still offer the tools that were approved.
 
 use super::examining::remotes;
-use super::gate::{version_of, writer_of};
+use super::gate::writer_of;
 use super::probe;
 use crate::auth::{Actor, Permission};
 use crate::base::{ApprovalId, HttpClient, VersionId};
 use crate::catalog::approval::content::{self, Difference};
 use crate::catalog::approval::request::{self, Opening, Purpose};
 use crate::catalog::approval::settings;
-use crate::catalog::verbs::{Deed, words};
+use crate::catalog::verbs::{Deed, version_of, words};
 use crate::catalog::{Asset, Catalog, Error, asset, version};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ impl Catalog {
         if !actor.may(Permission::ReviewAssets, asset.scope()) {
             actor.require(Permission::WriteCatalog, asset.scope())?;
         }
-        let stored = version_of(&mut *self.db.read.acquire().await?, &asset, wanted).await?;
+        let stored = version_of(&mut *self.db.read.acquire().await?, &asset, wanted.unwrap_or("latest"), true).await?;
         self.compare(actor, http, &asset, stored.version_id).await
     }
 

@@ -7,7 +7,7 @@ use crate::catalog::approval::request::{self, ApprovalState, Opening, Purpose};
 use crate::catalog::approval::settings::{self, ApprovalSettings};
 use crate::catalog::approval::{content, step::Step};
 use crate::catalog::draft::Draft;
-use crate::catalog::{Asset, Catalog, Error, Version, version};
+use crate::catalog::{Asset, Catalog, Error, Version};
 use crate::notify::{self, Notice};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -261,13 +261,4 @@ pub(super) async fn tell(
     let notice = Notice::new(kind, now, &asset.registry_name).of_asset(asset.workspace_id, asset.asset_id).with(data);
     notify::publish(conn, notice).await?;
     Ok(())
-}
-
-/// The version of this name, `latest` for the latest one, seen from within.
-pub(super) async fn version_of(conn: &mut PgConnection, asset: &Asset, name: Option<&str>) -> Result<Version, Error> {
-    let wanted = name.filter(|name| *name != "latest");
-    version::find(conn, asset.asset_id, wanted, true).await?.ok_or_else(|| Error::VersionNotFound {
-        asset: asset.name.to_string(),
-        version: name.unwrap_or("latest").to_owned(),
-    })
 }

@@ -5,7 +5,7 @@ use crate::catalog::approval::step::Step;
 use crate::catalog::draft::{DefinitionDraft, DeploymentDraft, VersionDraft, refuse_errors};
 use crate::catalog::metadata::{self, Carrier};
 use crate::catalog::verbs::register::{environment_of, server_of};
-use crate::catalog::verbs::{made_servers, register};
+use crate::catalog::verbs::{made_servers, register, version_of};
 use crate::catalog::{
     Asset, Catalog, Error, Kind, NewDefinition, NewDeployment, Version, asset, definition, deployment, operation,
     version,
@@ -38,15 +38,15 @@ impl Catalog {
                 version::touch_all(conn, id, false, now).await?;
             }
             Step::Attach { version, definition } => {
-                let stored = super::gate::version_of(&mut *conn, &asset, Some(version)).await?;
+                let stored = version_of(&mut *conn, &asset, version, true).await?;
                 attach_document(conn, &asset, &stored, definition, now).await?;
             }
             Step::Detach { version, document } => {
-                let stored = super::gate::version_of(&mut *conn, &asset, Some(version)).await?;
+                let stored = version_of(&mut *conn, &asset, version, true).await?;
                 detach_document(conn, &stored, document, now).await?;
             }
             Step::Deploy { version, deployment } => {
-                let stored = super::gate::version_of(&mut *conn, &asset, Some(version)).await?;
+                let stored = version_of(&mut *conn, &asset, version, true).await?;
                 run_at(conn, &asset, &stored, deployment.as_ref().clone(), now).await?;
             }
             Step::Redeploy { id, deployment } => redeploy(conn, &asset, *id, deployment.as_ref().clone(), now).await?,
@@ -55,7 +55,7 @@ impl Catalog {
                 made_servers::refresh(conn, &asset, now).await?;
             }
             Step::Replace { draft } => {
-                let stored = super::gate::version_of(&mut *conn, &asset, Some(&draft.version.name)).await?;
+                let stored = version_of(&mut *conn, &asset, &draft.version.name, true).await?;
                 self.replace(conn, &asset, &stored, draft, now).await?;
             }
             Step::Words { draft } => self.follow_latest(conn, &asset, draft, now).await?,

@@ -18,7 +18,7 @@ use crate::gateway::settings::{Book, Owner, RuleKind, Section, Settings, Thing};
 use crate::gateway::{Gateway, Put};
 use crate::web::account::to;
 use crate::web::fields::Fields;
-use crate::web::layout::{Layout, Place, page};
+use crate::web::layout::{Layout, Place, answer_to_form, page, status_of};
 use crate::wire::yaml;
 use askama::Template;
 use axum::extract::State;
@@ -337,7 +337,7 @@ impl Draft {
                 || matches!(error.location.as_str(), "name" | "yaml" | "workspace")
         };
         let elsewhere = errors.iter().filter(|error| !has_place(error)).cloned().collect();
-        let status = problem.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+        let status = status_of(problem.as_ref());
         let editor = Editor {
             places: places(&layout, &book),
             layout: layout.at(Place::Gateway),
@@ -354,9 +354,7 @@ impl Draft {
             problem,
             elsewhere,
         };
-        let mut answer = page(&editor)?;
-        *answer.status_mut() = status;
-        Ok(answer)
+        answer_to_form(&editor, status)
     }
 }
 
