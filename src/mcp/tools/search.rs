@@ -125,7 +125,9 @@ fn shown(hit: search::Hit) -> Hit {
         summary: cut(&card.summary, 300),
         stage: card.stage.map(|stage| stage.to_string()),
         status: card.status.map(|status| status.to_string()),
-        matched: matched.map(|one| Matched { name: one.name, description: cut(&one.description, 160) }).collect(),
+        matched: matched
+            .map(|one| Matched { name: one.name, description: cut(&search::unmarked(&one.description), 160) })
+            .collect(),
         workspace: card.workspace,
         name: card.name,
         title: card.title,

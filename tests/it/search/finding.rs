@@ -61,6 +61,12 @@ async fn programs_get_texts_without_the_marks_of_pages() {
         assert!(told.contains(tool), "{path}: {told}");
         assert!(!told.contains(['\u{E000}', '\u{E001}']), "{path}: {told}");
     }
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "search_catalog", "arguments": {"query": "refund card"}}});
+    let request = stranger.request(reqwest::Method::POST, "/mcp").json(&message);
+    let request = request.header("accept", "application/json, text/event-stream");
+    let told = stranger.send(request.header("mcp-protocol-version", "2025-11-25")).await.json().to_string();
+    assert!(told.contains("Return a card payment") && !told.contains(['\u{E000}', '\u{E001}']), "{told}");
 }
 
 #[tokio::test]
