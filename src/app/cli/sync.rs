@@ -17,6 +17,10 @@ pub(super) struct SyncArgs {
     /// Ask for everything again, and not only for what changed.
     #[arg(long)]
     everything: bool,
+    /// Ask for everything again, and delete up to so many versions that are no longer there, though they are more than a run
+    /// deletes by itself.
+    #[arg(long, value_name = "COUNT")]
+    max_deletions: Option<u32>,
     /// How many seconds to wait for the run's end; 0 does not wait.
     #[arg(long, default_value_t = 600)]
     wait: u64,
@@ -40,7 +44,10 @@ pub(super) async fn run(args: SyncArgs) -> Result<()> {
     let runs = format!("{path}/runs");
     let newest = |listed: &Value| listed["items"][0].clone();
     let before = newest(&client.get(&runs, &[]).await?)["id"].clone();
-    let body = json!({"everything": args.everything});
+    let mut body = json!({"everything": args.everything});
+    if let Some(most) = args.max_deletions {
+        body["maxDeletions"] = most.into();
+    }
     client.send(client.request(Method::POST, &format!("{path}/sync")).json(&body)).await?;
     if args.wait == 0 {
         print("Due now; its runs tell what comes of it.");
@@ -75,6 +82,9 @@ fn tell(run: &Value) -> Result<()> {
     for rejected in run["rejections"].as_array().into_iter().flatten().take(10) {
         let text = |member: &str| rejected[member].as_str().unwrap_or_default();
         print(&format!("rejected {} {}: {}", text("name"), text("version"), text("reason")));
+    }
+    if let Some(note) = run["note"].as_str() {
+        print(note);
     }
     if run["state"] != "succeeded" {
         bail!(

@@ -114,18 +114,25 @@ async fn refusals_are_recorded_and_counted_and_cannot_fill_the_disk() {
 }
 
 #[tokio::test]
-async fn a_caller_of_the_gateway_without_a_key_that_holds_is_a_line_too() {
+async fn a_caller_of_the_gateway_or_over_mcp_without_a_key_that_holds_is_a_line_too() {
     let app = TestApp::start().await;
     for _ in 0..20 {
         app.with_key("whf_none").post("/llm/v1/chat/completions", &json!({"model": "m"})).await.expect(401);
     }
     app.stranger().get("/llm/v1/models").await.expect(401);
+    // Nor does it lead anywhere over MCP, whatever is asked for.
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "search_catalog", "arguments": {"query": "a"}}});
+    let asked = app.with_key("whf_none").request(reqwest::Method::POST, "/mcp").json(&call);
+    let asked = asked.header("accept", "application/json, text/event-stream");
+    app.stranger().send(asked.header("mcp-protocol-version", "2025-11-25")).await.expect(401);
     app.handles.audit_trail.tend(false).await.unwrap();
 
     let found = app.admin().get("/api/v1/audit?outcome=refused").await.expect(200).json();
 
     let lines: Vec<_> = found["items"].as_array().unwrap().iter().map(|line| line["subject"].clone()).collect();
-    assert_eq!(lines.len(), 2, "{found}");
+    assert_eq!(lines.len(), 3, "{found}");
     assert!(lines.contains(&json!("POST /llm/v1/chat/completions")), "{found}");
+    assert!(lines.contains(&json!("POST /mcp")), "{found}");
     assert!(found["items"][0]["address"].as_str().is_some_and(|address| address == "127.0.0.1"), "{found}");
 }

@@ -257,6 +257,34 @@ async fn an_approval_that_runs_out_is_renewed_or_hides_what_it_showed() {
 }
 
 #[tokio::test]
+async fn while_the_latest_version_is_hidden_the_asset_has_the_words_of_the_one_that_is_seen() {
+    let app = TestApp::start().await;
+    let anna = with_role(&app, "anna", Role::Publisher).await;
+    let rita = with_role(&app, "rita", Role::Reviewer).await;
+    require_approval(&app, json!({"validDays": 1, "graceDays": 0})).await;
+    for (version, title) in [("2.0.0", "Indigo"), ("1.0.0", "Amber")] {
+        let document = json!({"name": "com.acme/files", "title": title, "description": "Reads", "version": version,
+            "$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"});
+        anna.post("/workspaces/team/v0.1/publish", &document).await.expect(200);
+        decide(&rita, waiting(&rita).await[0]["id"].as_str().unwrap(), "approve", "").await.expect(200);
+        app.clock.advance(Duration::from_secs(12 * 3600));
+    }
+    let is_called = async |title: &str| {
+        let asset = app.stranger().get("/api/v1/workspaces/team/assets/com.acme%2Ffiles").await.expect(200).json();
+        assert_eq!(asset["title"], title, "{asset}");
+        let latest = app.stranger().get("/v0.1/servers/com.acme%2Ffiles/versions/latest").await.expect(200).json();
+        assert_eq!(latest["server"]["title"], title, "{latest}");
+    };
+    is_called("Indigo").await;
+
+    app.clock.advance(Duration::from_secs(60));
+    assert_eq!(app.handles.catalog.end_approvals().await.unwrap(), 1);
+    is_called("Amber").await;
+    decide(&rita, waiting(&rita).await[0]["id"].as_str().unwrap(), "approve", "").await.expect(200);
+    is_called("Indigo").await;
+}
+
+#[tokio::test]
 async fn what_belongs_to_nobody_any_more_is_reported_to_those_who_look_after_it() {
     let app = TestApp::start().await;
     let anna = with_role(&app, "anna", Role::Publisher).await;
