@@ -1,8 +1,7 @@
 //! Access: asking to call an asset, what waits to be decided, the decision, and the key that comes of it.
 
-use super::account::to;
 use super::fields::{Fields, is_input};
-use super::layout::{Layout, Place, answer_to_form, page, status_of, unkept_answer};
+use super::layout::{Layout, Place, answer_to_form, page, status_of, to, unkept_answer};
 use super::{asset_path, words};
 use crate::auth::{Actor, ApiKey, Auth};
 use crate::base::{AccessRequestId, Limit, Problem};

@@ -1,7 +1,7 @@
 //! The reader's own page: who they are here, what they may do and why, their sessions and their keys.
 
 use super::fields::Fields;
-use super::layout::{Layout, status_of, unkept_answer};
+use super::layout::{Layout, status_of, to, unkept_answer};
 use super::words;
 use crate::auth::{ApiKey, Auth, KeyHolder, KeyScope, NewKey, ROTATION_OVERLAP, Scope, Session, User};
 use crate::base::{KeyId, Problem, SessionId, WorkspaceId};
@@ -9,8 +9,8 @@ use crate::catalog::{Catalog, Workspace};
 use crate::door::{Failure, Path, PublicUrl, cookie};
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
 #[derive(Template)]
@@ -210,9 +210,4 @@ pub(super) async fn revoke_key(
 
 fn key_id(path: &OnePath) -> Result<KeyId, Problem> {
     path.id.parse().map_err(|_| Problem::not_found("There is no live key of this id."))
-}
-
-pub(super) fn to(there: &str) -> Response {
-    let there = HeaderValue::from_str(there).expect("a path of ours is ASCII: its parts are percent-encoded");
-    (StatusCode::SEE_OTHER, [(header::LOCATION, there)]).into_response()
 }

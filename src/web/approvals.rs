@@ -1,6 +1,6 @@
 //! Approval: the queue of what waits, one request with its evidence, and the decision; and the settings of a workspace.
 
-use super::layout::{Layout, Place, answer_to_form, page, status_of};
+use super::layout::{Layout, Place, answer_to_form, page, status_of, to};
 use super::{asset_path, same_origin, words};
 use crate::auth::{Permission, Scope};
 use crate::base::{ApprovalId, Limit, Problem};
@@ -11,8 +11,8 @@ use crate::catalog::{
 use crate::door::{Body, Failure, Path, PublicUrl};
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -165,7 +165,7 @@ pub(super) async fn submit(
         _ => Err(Problem::invalid_field("body.do", "say what is to be done")),
     };
     match outcome {
-        Ok(()) => Ok(see(&format!("/approvals/{id}"))),
+        Ok(()) => Ok(to(&format!("/approvals/{id}"))),
         Err(problem) if matches!(problem.status.as_u16(), 401 | 404) || problem.status.is_server_error() => {
             Err(Failure(problem))
         }
@@ -202,17 +202,12 @@ pub(super) async fn set(
     };
     let revision = form.get("revision").and_then(|text| text.parse().ok());
     catalog.set_approval_settings(&layout.actor, &workspace, patch, revision).await?;
-    Ok(see(&format!("/workspaces/{workspace}#approval")))
+    Ok(to(&format!("/workspaces/{workspace}#approval")))
 }
 
 /// Whether the reader may set which approval is asked for.
 pub(super) fn may_set(layout: &Layout, workspace: crate::base::WorkspaceId) -> bool {
     layout.actor.may(Permission::GovernWorkspace, Scope::Workspace(workspace))
-}
-
-fn see(path: &str) -> Response {
-    let location = HeaderValue::from_str(path).expect("a path of ours is ASCII");
-    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }
 
 fn id(layout: &Layout, named: &Named) -> Result<ApprovalId, Failure> {

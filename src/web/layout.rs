@@ -206,6 +206,12 @@ pub fn status_of(problem: Option<&Problem>) -> StatusCode {
     problem.map_or(StatusCode::OK, |problem| problem.status)
 }
 
+/// Leads on to a path of ours, whose parts are percent-encoded, after something was done.
+pub fn to(path: &str) -> Response {
+    let location = HeaderValue::from_str(path).expect("a path of ours is ASCII");
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
 /// The headers every page carries.
 #[must_use]
 pub fn page_headers() -> HeaderMap {

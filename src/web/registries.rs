@@ -1,6 +1,7 @@
 //! Named registries: which there are, what clients are set to, making and changing them.
 
-use super::layout::{Layout, page};
+use super::fields::is_input;
+use super::layout::{Layout, answer_to_form, status_of, to};
 use super::ways_in;
 use crate::auth::{Permission, Scope};
 use crate::base::{Problem, Slug};
@@ -8,8 +9,7 @@ use crate::catalog::{Catalog, RegistryView, RegistryViewInput, Stage, ViewAccess
 use crate::door::{Body, Failure, Path, PublicUrl};
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -83,7 +83,8 @@ async fn render_list(layout: Layout, catalog: &Catalog, problem: Option<Problem>
     let views = catalog.registry_views(&layout.actor).await?;
     let rows = views.into_iter().map(|view| Row::of(view, &layout.public_url)).collect();
     let may_make = layout.actor.may(Permission::ManageInstance, Scope::Instance);
-    with_status(problem.as_ref(), page(&List { layout, rows, may_make, problem: problem.clone() })?)
+    let status = status_of(problem.as_ref());
+    answer_to_form(&List { layout, rows, may_make, problem }, status)
 }
 
 /// `POST /registries`: makes one.
@@ -94,8 +95,8 @@ pub(super) async fn create(
 ) -> Result<Response, Failure> {
     let made = async { Ok::<_, Problem>(catalog.create_registry_view(&layout.actor, input(&form)?).await?) };
     match made.await {
-        Ok(made) => to(&format!("/registries/{}", made.name)),
-        Err(problem) if is_of_the_form(&problem) => render_list(layout, &catalog, Some(problem)).await,
+        Ok(made) => Ok(to(&format!("/registries/{}", made.name))),
+        Err(problem) if is_input(&problem) => render_list(layout, &catalog, Some(problem)).await,
         Err(problem) => Err(Failure(problem)),
     }
 }
@@ -119,15 +120,15 @@ pub(super) async fn change(
     let wants = |deed: &str| url::form_urlencoded::parse(&form).any(|(name, value)| name == "deed" && value == deed);
     if wants("delete") {
         catalog.delete_registry_view(&layout.actor, &registry).await?;
-        return to("/registries");
+        return Ok(to("/registries"));
     }
     let changed = async {
         let input = RegistryViewInput { name: None, ..input(&form)? };
         Ok::<_, Problem>(catalog.update_registry_view(&layout.actor, &registry, input, None).await?)
     };
     match changed.await {
-        Ok(_) => to(&format!("/registries/{registry}")),
-        Err(problem) if is_of_the_form(&problem) => render(layout, &catalog, &registry, Some(problem)).await,
+        Ok(_) => Ok(to(&format!("/registries/{registry}"))),
+        Err(problem) if is_input(&problem) => render(layout, &catalog, &registry, Some(problem)).await,
         Err(problem) => Err(Failure(problem)),
     }
 }
@@ -140,23 +141,8 @@ async fn render(layout: Layout, catalog: &Catalog, name: &str, problem: Option<P
     };
     let may_change = layout.actor.may(permission, scope);
     let row = Row::of(view, &layout.public_url);
-    with_status(problem.as_ref(), page(&One { layout, row, may_change, problem: problem.clone() })?)
-}
-
-fn is_of_the_form(problem: &Problem) -> bool {
-    [StatusCode::UNPROCESSABLE_ENTITY, StatusCode::CONFLICT].contains(&problem.status)
-}
-
-fn with_status(problem: Option<&Problem>, mut response: Response) -> Result<Response, Failure> {
-    if let Some(problem) = problem {
-        *response.status_mut() = problem.status;
-    }
-    Ok(response)
-}
-
-fn to(path: &str) -> Result<Response, Failure> {
-    let location = HeaderValue::from_str(path).map_err(|_| Problem::internal())?;
-    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
+    let status = status_of(problem.as_ref());
+    answer_to_form(&One { layout, row, may_change, problem }, status)
 }
 
 fn input(form: &[u8]) -> Result<RegistryViewInput, Problem> {

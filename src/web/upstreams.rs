@@ -1,6 +1,7 @@
 //! The upstreams of a workspace: what is taken over from where, how the runs went, and reading one now.
 
-use super::layout::{Layout, Place, page};
+use super::fields::is_input;
+use super::layout::{Layout, Place, answer_to_form, status_of, to};
 use super::words;
 use super::workspace::Named;
 use crate::base::{Limit, Problem, Slug};
@@ -9,8 +10,7 @@ use crate::door::{Body, Failure, Path, segment};
 use crate::upstream::{Filter, Kind, Rule, Run, RunState, SyncRequest, Upstream, UpstreamInput, Upstreams};
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 use serde::Deserialize;
 
 /// Runs that are shown of each upstream.
@@ -95,12 +95,8 @@ pub(super) async fn create(
 ) -> Result<Response, Failure> {
     let made = async { upstreams.create(&layout.actor, &workspace, input(&form)?).await };
     match made.await {
-        Ok(_) => back(&workspace),
-        Err(problem)
-            if problem.status == StatusCode::UNPROCESSABLE_ENTITY || problem.status == StatusCode::CONFLICT =>
-        {
-            render(layout, &catalog, &upstreams, &workspace, Some(problem)).await
-        }
+        Ok(_) => Ok(back(&workspace)),
+        Err(problem) if is_input(&problem) => render(layout, &catalog, &upstreams, &workspace, Some(problem)).await,
         Err(problem) => Err(Failure(problem)),
     }
 }
@@ -137,7 +133,7 @@ pub(super) async fn act(
             )));
         }
     }
-    back(&workspace)
+    Ok(back(&workspace))
 }
 
 async fn render(
@@ -154,18 +150,12 @@ async fn render(
         rows.push(Row { upstream, runs });
     }
     let workspace = catalog.workspace(actor, workspace).await?;
-    let status = problem.as_ref().map(|problem| problem.status);
-    let mut response = page(&Page { layout: layout.at(Place::Workspaces), workspace, rows, problem })?;
-    if let Some(status) = status {
-        *response.status_mut() = status;
-    }
-    Ok(response)
+    let status = status_of(problem.as_ref());
+    answer_to_form(&Page { layout: layout.at(Place::Workspaces), workspace, rows, problem }, status)
 }
 
-fn back(workspace: &str) -> Result<Response, Failure> {
-    let location = HeaderValue::from_str(&format!("/workspaces/{}/upstreams", segment(workspace)));
-    let location = location.map_err(|_| Problem::internal())?;
-    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
+fn back(workspace: &str) -> Response {
+    to(&format!("/workspaces/{}/upstreams", segment(workspace)))
 }
 
 fn input(form: &[u8]) -> Result<UpstreamInput, Problem> {

@@ -1,6 +1,7 @@
 //! The webhooks of a workspace: which there are, what became of their events, and the forms that change them.
 
-use super::layout::{Layout, Place, page};
+use super::fields::is_input;
+use super::layout::{Layout, Place, answer_to_form, status_of, to, unkept_answer};
 use super::same_origin;
 use super::words;
 use super::workspace::Named;
@@ -11,8 +12,8 @@ use crate::notify::Kind;
 use crate::webhook::{Delivery, DeliveryState, NewWebhook, Webhook, WebhookPatch, Webhooks};
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http::HeaderMap;
 
 /// How many deliveries of each webhook the page shows; the REST API lists all.
 const SHOWN: usize = 5;
@@ -98,17 +99,11 @@ pub(super) async fn change(
     match step(&layout, &webhooks, &path.workspace, &form).await {
         Ok(None) => {
             let back = format!("/workspaces/{}/webhooks", segment(&path.workspace));
-            let back = HeaderValue::from_str(&back).map_err(|_| Problem::internal())?;
-            Ok((StatusCode::SEE_OTHER, [(header::LOCATION, back)]).into_response())
+            Ok(to(&back))
         }
         Ok(secret) => shown(layout, &catalog, &webhooks, &path.workspace, (secret, None, Form::default())).await,
-        Err(problem)
-            if problem.status == StatusCode::UNPROCESSABLE_ENTITY || problem.status == StatusCode::CONFLICT =>
-        {
-            let status = problem.status;
-            let mut again = shown(layout, &catalog, &webhooks, &path.workspace, (None, Some(problem), form)).await?;
-            *again.status_mut() = status;
-            Ok(again)
+        Err(problem) if is_input(&problem) => {
+            shown(layout, &catalog, &webhooks, &path.workspace, (None, Some(problem), form)).await
         }
         Err(problem) => Err(Failure(problem)),
     }
@@ -166,11 +161,9 @@ async fn shown(
     }
     let is_secret = secret.is_some();
     let layout = layout.at(Place::Workspaces);
-    let mut answer = page(&Page { layout, workspace, entries, secret, problem, form })?;
-    if is_secret {
-        answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    Ok(answer)
+    let status = status_of(problem.as_ref());
+    let page = Page { layout, workspace, entries, secret, problem, form };
+    if is_secret { unkept_answer(&page, status) } else { answer_to_form(&page, status) }
 }
 
 impl Page {

@@ -7,12 +7,12 @@ use crate::catalog::{Catalog, NewDefinition};
 use crate::door::{Failure, PublicUrl, fetch_definition};
 use crate::gateway::settings::{BackendSettings, BreakerSettings, Owner, Thing};
 use crate::gateway::{Gateway, Import, Source};
-use crate::web::layout::{Layout, Place, page};
+use crate::web::layout::{Layout, Place, answer_to_form, status_of, to};
 use crate::web::same_origin;
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http::HeaderMap;
 
 #[derive(Template)]
 #[template(path = "gateway/backends.html")]
@@ -84,13 +84,9 @@ async fn listed(layout: Layout, gateway: &Gateway, form: Form, problem: Option<P
     let looks_after_all = Gateway::may_manage(&layout.actor, &Owner::Instance);
     let may_import = layout.actor.may_somewhere(crate::auth::Permission::ManageGateway);
     let left_out = if looks_after_all { gateway.left_out() } else { Vec::new() };
-    let status = problem.as_ref().map(|problem| problem.status);
-    let mut answer =
-        page(&Backends { layout: layout.at(Place::Gateway), backends, left_out, may_import, form, problem })?;
-    if let Some(status) = status {
-        *answer.status_mut() = status;
-    }
-    Ok(answer)
+    let status = status_of(problem.as_ref());
+    let layout = layout.at(Place::Gateway);
+    answer_to_form(&Backends { layout, backends, left_out, may_import, form, problem }, status)
 }
 
 fn row(actor: &Actor, thing: &Thing, settings: &BackendSettings) -> Row {
@@ -153,11 +149,7 @@ pub async fn import(
     };
     let done = run(&layout, &gateway, &catalog, &http, &public_url, &form, field("key")).await;
     match done {
-        Ok((workspace, name)) => {
-            let path = crate::web::asset_path(&workspace, &name);
-            let location = HeaderValue::from_str(&path).expect("a path of ours is ASCII");
-            Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
-        }
+        Ok((workspace, name)) => Ok(to(&crate::web::asset_path(&workspace, &name))),
         Err(problem) if layout.actor.is_anonymous() => Err(Failure(problem)),
         Err(problem) => listed(layout, &gateway, form, Some(problem)).await,
     }

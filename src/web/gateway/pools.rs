@@ -5,12 +5,12 @@ use crate::base::{Clock, PoolId, Problem};
 use crate::door::{Failure, PublicUrl};
 use crate::gateway::settings::{Affinity, Book, Owner, PoolSettings, Section, Serves, Settings, Strategy, Thing};
 use crate::gateway::{Gateway, LiveBackend, Traffic};
-use crate::web::layout::{Layout, Place, page};
+use crate::web::layout::{Layout, Place, page, to};
 use crate::web::{same_origin, words};
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use http::HeaderMap;
 use time::OffsetDateTime;
 
 #[derive(Template)]
@@ -230,5 +230,5 @@ pub async fn drain(
     let (owner, backend) = (field("workspace"), field("backend"));
     let owner = Some(owner.as_str()).filter(|owner| !owner.is_empty());
     gateway.drain(&layout.actor, owner, &backend, drained).await?;
-    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, "/gateway/pools")]).into_response())
+    Ok(to("/gateway/pools"))
 }

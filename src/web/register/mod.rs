@@ -4,7 +4,7 @@
 
 mod form;
 
-use super::layout::{Layout, Place, answer_to_form, page, status_of};
+use super::layout::{Layout, Place, answer_to_form, page, status_of, to};
 use super::{asset_path, same_origin, words};
 use crate::auth::{Actor, Auth, Permission};
 use crate::base::{FieldError, HttpClient, Limit, Problem};
@@ -14,9 +14,9 @@ use crate::search::{Request as Question, Search};
 use crate::wire::{Finding, Severity};
 use askama::Template;
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use form::{Form, Step};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::HeaderMap;
 
 /// How many findings and operations the page names; the rest is counted.
 const NAMED: usize = 12;
@@ -129,10 +129,7 @@ pub(super) async fn submit(
         Step::Register => register(&layout, catalog, auth, &form).await.map(Some),
     };
     let problem = match outcome {
-        Ok(Some(asset)) => {
-            let location = HeaderValue::from_str(&asset).map_err(|_| Problem::internal())?;
-            return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response());
-        }
+        Ok(Some(asset)) => return Ok(to(&asset)),
         Ok(None) if !form.has_document() => {
             Some(Problem::invalid_field("body.document", "choose a file, or give an address, or paste a document"))
         }
