@@ -90,15 +90,15 @@ impl HttpClient {
         self.in_time(url, REDIRECTS).await.map_err(|failure| failure.problem)
     }
 
-    /// As [`HttpClient::fetch`]; nothing where the other side does not understand the request (400, 422), so that it can be
-    /// asked in other words.
+    /// As [`HttpClient::fetch`]; nothing where the other side says that it has nothing there, or does not understand the
+    /// request (400, 404, 405, 410, 422), so that it can be asked in other words.
     ///
     /// # Errors
     /// As [`HttpClient::fetch`], but for these statuses.
-    pub async fn fetch_if_understood(&self, url: &str) -> Result<Option<Fetched>, Problem> {
+    pub async fn fetch_if_there(&self, url: &str) -> Result<Option<Fetched>, Problem> {
         match self.in_time(url, REDIRECTS).await {
             Ok(fetched) => Ok(Some(fetched)),
-            Err(Failure { status: Some(400 | 422), .. }) => Ok(None),
+            Err(Failure { status: Some(400 | 404 | 405 | 410 | 422), .. }) => Ok(None),
             Err(failure) => Err(failure.problem),
         }
     }

@@ -29,15 +29,7 @@ pub(super) enum Part {
 
 /// The address of a page.
 pub(super) fn address(base: &str, part: Part, cursor: Option<&str>) -> Result<Url, Problem> {
-    let mut url = Url::parse(base).map_err(|error| Problem::invalid_field("body.url", error.to_string()))?;
-    // People give the address of the registry, of its API, or of the list.
-    let mut path = url.path().trim_end_matches('/');
-    for end in ["/servers", "/v0.1", "/v0"] {
-        path = path.strip_suffix(end).unwrap_or(path);
-    }
-    let path = format!("{path}/v0.1/servers");
-    url.set_path(&path);
-    url.set_query(None);
+    let mut url = list(base)?;
     let mut query = url.query_pairs_mut();
     query.append_pair("limit", LIMIT);
     match part {
@@ -49,6 +41,28 @@ pub(super) fn address(base: &str, part: Part, cursor: Option<&str>) -> Result<Ur
         query.append_pair("cursor", cursor);
     }
     drop(query);
+    Ok(url)
+}
+
+/// The address of a version; nothing is there once it is deleted.
+pub(super) fn of_version(base: &str, name: &str, version: &str) -> Result<Url, Problem> {
+    let mut url = list(base)?;
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.extend([name, "versions", version]);
+    }
+    Ok(url)
+}
+
+fn list(base: &str) -> Result<Url, Problem> {
+    let mut url = Url::parse(base).map_err(|error| Problem::invalid_field("body.url", error.to_string()))?;
+    // People give the address of the registry, of its API, or of the list.
+    let mut path = url.path().trim_end_matches('/');
+    for end in ["/servers", "/v0.1", "/v0"] {
+        path = path.strip_suffix(end).unwrap_or(path);
+    }
+    let path = format!("{path}/v0.1/servers");
+    url.set_path(&path);
+    url.set_query(None);
     Ok(url)
 }
 
@@ -126,6 +140,13 @@ mod tests {
             url.unwrap().as_str(),
             "https://r.example.com/registries/a/v0.1/servers?limit=100&updated_since=2026-01-02T03%3A04%3A00Z&cursor=a%2Fb%3A1%2B2"
         );
+    }
+
+    #[test]
+    fn a_version_has_an_address_whatever_its_name() {
+        let url = of_version("https://r.example.com/v0", "com.acme/files", "1.0.0+a/b").unwrap();
+
+        assert_eq!(url.as_str(), "https://r.example.com/v0.1/servers/com.acme%2Ffiles/versions/1.0.0+a%2Fb");
     }
 
     #[test]

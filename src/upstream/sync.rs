@@ -54,7 +54,7 @@ impl Upstreams {
 
     /// Runs one, unless another replica does; gives whether it ran.
     async fn run_one(&self, id: UpstreamId, stop: &CancellationToken) -> Result<bool, Problem> {
-        let Some(_lock) = self.lock(id).await? else { return Ok(false) };
+        let Some(lock) = self.lock(id).await? else { return Ok(false) };
         let Some((mut upstream, mut run)) = self.begin(id).await? else { return Ok(false) };
         let actor = Actor::system(format!("upstream {}", upstream.name));
         let outcome = match upstream.kind {
@@ -62,6 +62,7 @@ impl Upstreams {
             Kind::File => self.read_file(&actor, &mut upstream, &mut run, stop).await,
         };
         self.end(&mut run, outcome).await?;
+        release(lock, id).await;
         Ok(true)
     }
 
@@ -158,7 +159,7 @@ impl Upstreams {
     async fn fetch_page(&self, upstream: &Upstream, part: &mut Part) -> Result<Fetched, Problem> {
         let address = |part| page::address(&upstream.url, part, upstream.scan_cursor.as_deref());
         if *part == Part::EverythingWithDeleted {
-            if let Some(fetched) = self.http.fetch_if_understood(address(*part)?.as_str()).await? {
+            if let Some(fetched) = self.http.fetch_if_there(address(*part)?.as_str()).await? {
                 return Ok(fetched);
             }
             *part = Part::Everything;
@@ -205,12 +206,19 @@ impl Upstreams {
         let verdict = missing::judge(known, met, upstream.may_delete);
         run.note = verdict.note;
         for paths in verdict.deleted.chunks(BATCH) {
-            if stop.is_cancelled() {
-                return Err(Halt::Interrupted);
+            let mut gone = Vec::with_capacity(paths.len());
+            for (name, version) in paths {
+                if stop.is_cancelled() {
+                    return Err(Halt::Interrupted);
+                }
+                // Where pages are counted off, what is deleted before the place moves the rest past it unseen.
+                if upstream.kind == Kind::File || !self.is_there(upstream, name, version).await? {
+                    gone.push((name, version));
+                }
             }
             let mut counted = run.clone();
             let mut batch = self.begin_batch(actor, upstream, run).await?;
-            for (name, version) in paths {
+            for (name, version) in gone {
                 counted.deleted += i32::from(batch.drop_missing(name, version).await?);
             }
             run::update(batch.connection(), &counted).await?;
@@ -219,6 +227,12 @@ impl Upstreams {
         }
         let mut conn = self.db.write.acquire().await?;
         Ok(source::set_missing(&mut conn, upstream.upstream_id, run.run_id, verdict.kept).await?)
+    }
+
+    /// Whether a registry still has a version when it is asked for that one.
+    async fn is_there(&self, upstream: &Upstream, name: &str, version: &str) -> Result<bool, Problem> {
+        let url = page::of_version(&upstream.url, name, version)?;
+        Ok(self.http.fetch_if_there(url.as_str()).await?.is_some())
     }
 
     /// A batch of the run, unless somebody else runs the upstream by now, or it was changed under our feet.
@@ -315,6 +329,14 @@ impl Upstreams {
         run::update(&mut tx, run).await?;
         tx.commit().await?;
         Ok(())
+    }
+}
+
+/// Lets go of the lock before the next run is looked for: with a connection that is only dropped it ends some time later.
+async fn release(mut lock: PgConnection, id: UpstreamId) {
+    let freed = sqlx::query("select pg_advisory_unlock($1, hashtext($2))").bind(LOCK).bind(id.to_string());
+    if let Err(error) = freed.execute(&mut lock).await {
+        tracing::debug!(error = %error, "The lock of an upstream ends with its connection");
     }
 }
 

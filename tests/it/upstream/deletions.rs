@@ -3,7 +3,7 @@
 
 use super::{downstream, entries, last_run, point_at, run, sync};
 use crate::support::{Browser, TestApp};
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::{Json, Router, routing::get};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ struct Shelf {
     is_strict: bool,
     /// Whether its second page is an error.
     is_broken: bool,
+    /// What it does not list and has all the same.
+    unlisted: Vec<Value>,
     /// What it was asked.
     asked: Vec<String>,
 }
@@ -30,7 +32,8 @@ struct Shelf {
 impl Forgetful {
     async fn start() -> (Self, String) {
         let own = Self::default();
-        let app = Router::new().route("/v0.1/servers", get(list)).route("/file.jsonl", get(file));
+        let one = "/v0.1/servers/{name}/versions/{version}";
+        let app = Router::new().route("/v0.1/servers", get(list)).route(one, get(find)).route("/file.jsonl", get(file));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let app = app.with_state(own.clone());
@@ -75,6 +78,15 @@ async fn list(
     let page: Vec<_> = shelf.entries.iter().skip(from).take(2).cloned().collect();
     let next = Some(from + 2).filter(|next| *next < shelf.entries.len()).map(|next| next.to_string());
     Ok(Json(json!({"servers": page, "metadata": {"count": page.len(), "nextCursor": next}})))
+}
+
+async fn find(
+    State(own): State<Forgetful>,
+    Path((name, _)): Path<(String, String)>,
+) -> Result<Json<Value>, StatusCode> {
+    let shelf = own.0.lock().unwrap();
+    let found = shelf.entries.iter().chain(&shelf.unlisted).find(|entry| entry["server"]["name"] == name.as_str());
+    found.cloned().map(Json).ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn file(State(own): State<Forgetful>) -> String {
@@ -171,6 +183,22 @@ async fn what_a_registry_no_longer_lists_is_deleted_and_comes_back_with_it() {
             );
         });
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_list_passes_over_and_is_there_when_asked_for_is_not_deleted() {
+    let (there, url) = Forgetful::start().await;
+    there.has(0..10);
+    let here = downstream().await;
+    point_at(&here, &url, json!({})).await;
+    run(&here).await;
+
+    there.has(0..8);
+    there.change(|shelf| shelf.unlisted.push(entry(8)));
+    let read = sync_everything(&here).await;
+
+    assert_eq!((&read["state"], &read["deleted"]), (&json!("succeeded"), &json!(1)), "{read}");
+    assert_eq!(served(&here).await, names(0..9));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
