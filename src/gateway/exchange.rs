@@ -1,5 +1,6 @@
 //! `Exchange`: one request through the gateway, from its admission to its settling. One value carries all that follows.
 
+use super::limit::Standing;
 use super::policy::Held;
 use super::settings::OnDisconnect;
 use super::snapshot::{Backend, Route, Snapshot};
@@ -41,6 +42,8 @@ pub struct Exchange {
     pub prompt_tokens: Option<u64>,
     /// What policies do to the head of the request to the backend.
     pub upstream_headers: Vec<HeaderChange>,
+    /// How things stand with the tightest limits; told in the head of the answer.
+    pub standings: Vec<Standing>,
     /// What policies do to the head of the answer.
     pub answer_headers: Vec<HeaderChange>,
     /// What changes the pieces of the answer on their way to the client, in this order.
@@ -239,6 +242,13 @@ impl Exchange {
     #[must_use]
     pub fn is_stream(&self) -> bool {
         self.call().is_some_and(|call| call.stream)
+    }
+
+    /// Writes into the head of an answer what policies want told there.
+    pub fn tell(&self, headers: &mut HeaderMap) {
+        // Limits first: what the settings say of headers holds for these, too.
+        self.standings.iter().for_each(|standing| standing.write_headers(headers));
+        self.answer_headers.iter().for_each(|change| change.apply(headers));
     }
 
     /// Puts another body in the place of the client's.

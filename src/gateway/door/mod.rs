@@ -182,6 +182,7 @@ impl Asking<'_> {
             body,
             prompt_tokens: None,
             upstream_headers: Vec::new(),
+            standings: Vec::new(),
             answer_headers: Vec::new(),
             filters: Vec::new(),
             keep_reply: 0,

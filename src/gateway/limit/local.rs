@@ -11,7 +11,7 @@ pub use reservation::Reservation;
 
 use super::redis::{Shared, Tell, WhenAway};
 use super::refusal::{Refusal, Standing, Why};
-use super::{Ask, CounterKey, Expected, Measure, Now, Span};
+use super::{Ask, CounterKey, Expected, Now, Span};
 use crate::base::Clock;
 use counter::{Room, call_first};
 use lease::tell;
@@ -241,13 +241,7 @@ impl Limits {
                 lease.taken_at = now.monotonic;
             }
             if matches!(ask.limit.span, Span::Sliding(_)) {
-                let standing = Room::of(counter, now).standing(counter, now);
-                let requests = standing.measure == Measure::Requests;
-                match standings.iter_mut().find(|other| (other.measure == Measure::Requests) == requests) {
-                    Some(other) if standing.is_tighter_than(other) => *other = standing,
-                    Some(_) => {}
-                    None => standings.push(standing),
-                }
+                Room::of(counter, now).standing(counter, now).join(&mut standings);
             }
             holds.push(Hold { key: *key, limit: ask.limit.clone(), value: ask.value.clone(), amount });
         }

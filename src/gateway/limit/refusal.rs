@@ -2,7 +2,7 @@
 
 use super::{Limit, Measure, Span};
 use crate::base::Problem;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,11 +110,12 @@ impl Refusal {
         }
     }
 
-    /// Writes the headers of [`Standing`] for the limit that refused.
-    pub fn write_headers(&self, headers: &mut HeaderMap) {
+    /// How things stand with the limit that refused.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
         let remaining = self.limit.most.saturating_sub(self.used).saturating_sub(self.reserved);
         let Limit { measure, most, .. } = *self.limit;
-        Standing { measure, most, remaining, reset: self.reset }.write_headers(headers);
+        Standing { measure, most, remaining, reset: self.reset }
     }
 }
 
@@ -122,12 +123,20 @@ impl Standing {
     /// `x-ratelimit-limit-tokens`, `-remaining-tokens`, `-reset-tokens`, or `-requests`, as OpenAI names and writes them.
     /// Money has no such headers.
     pub fn write_headers(&self, headers: &mut HeaderMap) {
+        const REQUESTS: [HeaderName; 3] = [
+            HeaderName::from_static("x-ratelimit-limit-requests"),
+            HeaderName::from_static("x-ratelimit-remaining-requests"),
+            HeaderName::from_static("x-ratelimit-reset-requests"),
+        ];
+        const TOKENS: [HeaderName; 3] = [
+            HeaderName::from_static("x-ratelimit-limit-tokens"),
+            HeaderName::from_static("x-ratelimit-remaining-tokens"),
+            HeaderName::from_static("x-ratelimit-reset-tokens"),
+        ];
         let [limit, remaining, reset] = match self.measure {
-            Measure::Requests => {
-                ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"]
-            }
+            Measure::Requests => REQUESTS,
             Measure::Cost => return,
-            _ => ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+            _ => TOKENS,
         };
         headers.insert(limit, self.most.into());
         headers.insert(remaining, self.remaining.into());
@@ -135,8 +144,21 @@ impl Standing {
         headers.insert(reset, written);
     }
 
+    /// Adds it to `told`, where of those told in the same headers only the tightest stays; money is told in none.
+    pub fn join(self, told: &mut Vec<Self>) {
+        if self.measure == Measure::Cost {
+            return;
+        }
+        let requests = self.measure == Measure::Requests;
+        match told.iter_mut().find(|other| (other.measure == Measure::Requests) == requests) {
+            Some(other) if self.is_tighter_than(other) => *other = self,
+            Some(_) => {}
+            None => told.push(self),
+        }
+    }
+
     /// Whether less is left than in the other, as a part of the whole.
-    pub(super) fn is_tighter_than(&self, other: &Self) -> bool {
+    fn is_tighter_than(&self, other: &Self) -> bool {
         u128::from(self.remaining) * u128::from(other.most) < u128::from(other.remaining) * u128::from(self.most)
     }
 }
@@ -211,7 +233,7 @@ mod tests {
     #[test]
     fn headers_are_written_as_openai_writes_them() {
         let mut headers = HeaderMap::new();
-        refusal(Measure::Tokens, Span::MINUTE, Why::Spent).write_headers(&mut headers);
+        refusal(Measure::Tokens, Span::MINUTE, Why::Spent).standing().write_headers(&mut headers);
 
         assert_eq!(headers["x-ratelimit-limit-tokens"], "1000");
         assert_eq!(headers["x-ratelimit-remaining-tokens"], "50");

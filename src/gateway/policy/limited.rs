@@ -3,14 +3,13 @@
 use super::facts::CallFacts;
 use super::{Admission, Held, Policy, Services};
 use crate::base::Problem;
-use crate::gateway::exchange::{Asked, Ending, Exchange, HeaderChange, Settlement};
+use crate::gateway::exchange::{Asked, Ending, Exchange, Settlement};
 use crate::gateway::limit::{Ask, Expected, Limit, Measure, Span, Spent, rendered};
 use crate::gateway::settings::{Budget, KeyTemplate, Money, PriceSettings, RequestRate, TokenLimit};
 use crate::gateway::tokens::{Estimate, count_text, estimate_aside};
 use crate::gateway::usage::{Tokens, cost};
 use crate::gateway::{Policy as Settings, limit::Facts};
 use crate::wire::call::Call;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,11 +141,11 @@ impl Policy for Limited {
             self.limits.iter().map(|limit| Ask { limit: limit.clone(), value: value.clone() }).collect();
 
         let reserved = self.services.limits.reserve(expected, asks, self.patience).await;
-        let mut headers = HeaderMap::new();
         match reserved {
-            Ok(reservation) => {
-                reservation.write_headers(&mut headers);
-                set_headers(exchange, headers);
+            Ok(mut reservation) => {
+                for standing in std::mem::take(&mut reservation.standings) {
+                    standing.join(&mut exchange.standings);
+                }
                 if !reservation.shadowed.is_empty() && self.policy.settings.shadow {
                     super::shadowed(exchange, &self.policy.name);
                 }
@@ -154,8 +153,7 @@ impl Policy for Limited {
                 Ok(Admission::Continue)
             }
             Err(refusal) => {
-                refusal.write_headers(&mut headers);
-                set_headers(exchange, headers);
+                refusal.standing().join(&mut exchange.standings);
                 Err(Box::new(refusal.problem()))
             }
         }
@@ -249,31 +247,4 @@ pub fn grow(exchange: &mut Exchange) {
 pub fn count_reply(exchange: &Exchange, text: &str) -> u64 {
     let model = exchange.call().map_or("", |call| vendor_model(exchange, call));
     count_text(if exchange.reply.vendor_model.is_empty() { model } else { &exchange.reply.vendor_model }, text)
-}
-
-/// Where several policies set the same headers, the tightest wins: the one with the least left.
-fn set_headers(exchange: &mut Exchange, headers: HeaderMap) {
-    for what in ["tokens", "requests"] {
-        let name = |part: &str| HeaderName::try_from(format!("x-ratelimit-{part}-{what}")).expect("a legal name");
-        let (limit, remaining, reset) = (name("limit"), name("remaining"), name("reset"));
-        let number = |value: Option<&HeaderValue>| value.and_then(|value| value.to_str().ok()?.parse::<f64>().ok());
-        let part = |limit: Option<f64>, remaining: Option<f64>| Some(remaining? / limit?.max(1.0));
-        let Some(new) = part(number(headers.get(&limit)), number(headers.get(&remaining))) else { continue };
-        let set = |wanted: &HeaderName| {
-            exchange.answer_headers.iter().find_map(|change| match change {
-                HeaderChange::Set(name, value) if name == wanted => Some(value),
-                _ => None,
-            })
-        };
-        let old = part(number(set(&limit)), number(set(&remaining)));
-        if old.is_some_and(|old| old <= new) {
-            continue;
-        }
-        for name in [limit, remaining, reset] {
-            exchange.answer_headers.retain(|change| !matches!(change, HeaderChange::Set(other, _) if *other == name));
-            if let Some(value) = headers.get(&name) {
-                exchange.answer_headers.push(HeaderChange::Set(name, value.clone()));
-            }
-        }
-    }
 }

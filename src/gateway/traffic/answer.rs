@@ -212,6 +212,8 @@ impl Traffic {
         if let (Some(Dialect::Responses), Some(first)) = (outgoing.spoken, &first) {
             self.remember_response(exchange, first);
         }
+        // All who ask for them have done so, and they hold the buffer of the connection over which they came.
+        exchange.headers = HeaderMap::new();
         let mut headers = HeaderMap::with_capacity(16);
         pass_headers(&head.headers, outgoing.spoken.is_some(), &mut headers);
         if outgoing.method == Method::HEAD
@@ -228,7 +230,7 @@ impl Traffic {
             }
         }
         exchange.reply.content_type = headers.get(header::CONTENT_TYPE).cloned();
-        exchange.answer_headers.iter().for_each(|change| change.apply(&mut headers));
+        exchange.tell(&mut headers);
         let backend = exchange.reply.backend.clone();
         let timeouts = backend.map(|backend| backend.settings.timeouts).unwrap_or_default();
         let metered = Metered::new(running, taken, body, first, handling, &timeouts);
@@ -291,7 +293,7 @@ impl Traffic {
         let mut headers = HeaderMap::with_capacity(16);
         pass_headers(&head.headers, true, &mut headers);
         exchange.reply.content_type = headers.get(header::CONTENT_TYPE).cloned();
-        exchange.answer_headers.iter().for_each(|change| change.apply(&mut headers));
+        exchange.tell(&mut headers);
         taken.used(exchange.settlement(Ending::Served).usage.total());
         drop(taken);
         running.finish(Ending::Served);
@@ -347,7 +349,7 @@ fn answered_by_policy(mut running: Running, answer: Answer) -> Response<ReplyBod
     let exchange = running.exchange_mut();
     exchange.reply.status = Some(answer.status);
     let mut headers = answer.headers;
-    exchange.answer_headers.iter().for_each(|change| change.apply(&mut headers));
+    exchange.tell(&mut headers);
     running.finish(Ending::Answered);
     let mut response = Response::new(ReplyBody::Pieces(answer.pieces.into()));
     *response.status_mut() = answer.status;
@@ -360,7 +362,7 @@ fn refused(mut running: Running, problem: Box<Problem>, ending: Ending) -> (Box<
     let exchange = running.exchange_mut();
     exchange.reply.status = Some(problem.status);
     let mut headers = HeaderMap::new();
-    exchange.answer_headers.iter().for_each(|change| change.apply(&mut headers));
+    exchange.tell(&mut headers);
     running.finish(ending);
     (problem, headers)
 }

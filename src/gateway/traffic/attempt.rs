@@ -52,7 +52,7 @@ pub(super) async fn attempt(
     let first_byte = timeouts.first_byte.0.min(left);
     // A connection that closed under our hands may be tried again where a second call does no harm.
     let again = outgoing.spoken.is_some() || is_idempotent(&outgoing.method);
-    let sent = member.origin.send(|| outgoing.request(), again, timeouts.connect.0, first_byte).await;
+    let sent = member.origin.send(outgoing.request(), again, timeouts.connect.0, first_byte).await;
     let mut answered = match sent {
         Ok(answered) => answered,
         Err(error) => return failed(member, exchange, taken, result_of(error)),

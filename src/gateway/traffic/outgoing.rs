@@ -8,11 +8,11 @@ use crate::base::Problem;
 use crate::gateway::exchange::{Asked, Exchange};
 use crate::gateway::provider;
 use crate::gateway::telemetry::TRACEPARENT;
+use crate::gateway::upstream::Request;
 use crate::wire::call::{Dialect, rewritten};
 use crate::wire::translate;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 /// How many gateways of ours a request has passed.
 pub(in crate::gateway) const HOPS: HeaderName = HeaderName::from_static("x-wharfinger-hops");
@@ -156,12 +156,8 @@ impl Outgoing {
         Hidden::all(&self.headers)
     }
 
-    pub(super) fn request(&self) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        request
+    pub(super) fn request(&self) -> Request<'_> {
+        Request { method: &self.method, uri: &self.uri, headers: &self.headers, body: &self.body }
     }
 }
 

@@ -1,11 +1,14 @@
 //! The way to a backend: connections that are kept, requests sent over them, answers read piece by piece.
 //!
-//! A connection is driven by the task that waits for its answer, and by nobody while it is idle. A task of its own for each
-//! connection, as client libraries have, would wake two tasks for every piece of a stream.
+//! Heads are parsed by `httparse`; connections are ours, for what open streams and each request cost with a client library's
+//! ([`link`]).
 
+mod framing;
+mod head;
 mod link;
 mod origin;
 mod stream;
 
+pub use head::Request;
 pub use link::{AnswerBody, BodyError};
 pub use origin::{Answered, Origin, Origins, SendError};

@@ -1,11 +1,10 @@
 //! `Origin`: a host and port, its idle connections, and how a request gets there.
 
-use super::link::{AnswerBody, Link};
+use super::head::Request;
+use super::link::{AnswerBody, Begun, Fault, Link};
 use super::stream::{Stream, Tls};
 use crate::base::{Egress, lane, trust};
-use bytes::Bytes;
-use http::{HeaderValue, Request, response::Parts};
-use http_body_util::Full;
+use http::{HeaderValue, response::Parts};
 use rustls::pki_types::ServerName;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -123,14 +122,14 @@ impl Origins {
 }
 
 impl Origin {
-    /// Sends a request and waits for the head of its answer. `request` is asked for it, and asked again when a kept
-    /// connection turns out to be closed before anything of an answer came, if `again` allows that.
+    /// Sends a request and waits for the head of its answer. Where a kept connection turns out to be closed before anything
+    /// of an answer came, it is sent once more over another, if `again` allows that.
     ///
     /// # Errors
     /// [`SendError`].
     pub async fn send(
         self: &Arc<Self>,
-        request: impl Fn() -> Request<Full<Bytes>>,
+        request: Request<'_>,
         again: bool,
         connect: Duration,
         first_byte: Duration,
@@ -140,12 +139,11 @@ impl Origin {
                 if !link.is_ready().await {
                     continue;
                 }
-                match link.send(request()).await {
-                    Ok(answer) => return Ok(self.answered(answer, link)),
+                match link.send(request).await {
+                    Ok(begun) => return Ok(self.answered(begun, link)),
                     // The other side closed what it, too, held for idle.
-                    Err(error)
-                        if again && (error.is_incomplete_message() || error.is_canceled() || is_reset(&error)) => {}
-                    Err(error) => return Err(broken(&error)),
+                    Err(Fault::Gone(_)) if again => {}
+                    Err(Fault::Gone(why) | Fault::Broken(why)) => return Err(SendError::Broken(why)),
                 }
             }
             let opening = Stream::connect(&self.egress, &self.host, self.port, self.tls.as_ref());
@@ -157,18 +155,20 @@ impl Origin {
                 }
                 Ok(Ok(stream)) => stream,
             };
-            let mut link = Link::open(stream).await.map_err(|error| broken(&error))?;
-            let answer = link.send(request()).await.map_err(|error| broken(&error))?;
-            Ok(self.answered(answer, link))
+            let mut link = Link::new(stream);
+            match link.send(request).await {
+                Ok(begun) => Ok(self.answered(begun, link)),
+                Err(Fault::Gone(why) | Fault::Broken(why)) => Err(SendError::Broken(why)),
+            }
         };
         tokio::time::timeout(first_byte.saturating_add(connect), sending)
             .await
             .unwrap_or(Err(SendError::FirstByteTimedOut))
     }
 
-    fn answered(self: &Arc<Self>, answer: http::Response<hyper::body::Incoming>, link: Link) -> Answered {
-        let (head, body) = answer.into_parts();
-        Answered { head, body: AnswerBody::new(body, link, self.clone()) }
+    fn answered(self: &Arc<Self>, begun: Begun, link: Link) -> Answered {
+        let (head, body) = AnswerBody::of(begun, link, self.clone());
+        Answered { head, body }
     }
 
     /// The connection that was used last: it is the least likely to be closed.
@@ -192,22 +192,6 @@ impl Origin {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Link>> {
         self.idle[lane::here() % LANES].lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn broken(error: &hyper::Error) -> SendError {
-    let mut text = error.to_string();
-    if let Some(cause) = std::error::Error::source(error) {
-        text = format!("{text}: {cause}");
-    }
-    SendError::Broken(text)
-}
-
-fn is_reset(error: &hyper::Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    cause.is_some_and(|cause| {
-        use std::io::ErrorKind as Kind;
-        matches!(cause.kind(), Kind::ConnectionReset | Kind::BrokenPipe | Kind::ConnectionAborted)
-    })
 }
 
 #[cfg(test)]

@@ -4,56 +4,84 @@
 //! whoever collects. Further values are counted together, as `other`.
 
 use super::{CacheUse, Outcome, UsageRecord};
-use metrics::{Label, counter, histogram};
+use metrics::{Counter, Histogram, Label, counter, histogram};
 use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 pub(super) struct Measured {
     seen: Mutex<HashMap<String, HashSet<String>>>,
     most: usize,
+    /// By a hash of what tells them apart: to find a metric by its labels costs more than to count.
+    series: RwLock<HashMap<u64, Arc<Series>>>,
+    hashes: RandomState,
 }
+
+/// Combinations of labels whose metrics are kept at hand; others are looked up each time.
+const AT_HAND: usize = 10_000;
+
+/// The metrics of requests that are alike: each is registered when there is something to count.
+struct Series {
+    of: UsageRecord,
+    labels: Vec<Label>,
+    tokens: [OnceLock<Counter>; KINDS.len()],
+    requests: [OnceLock<Counter>; OUTCOMES.len()],
+    duration: OnceLock<Histogram>,
+    first_token: OnceLock<Histogram>,
+    each_token: OnceLock<Histogram>,
+    cost: OnceLock<Counter>,
+}
+
+/// The values of `gen_ai_token_type`.
+const KINDS: [&str; 5] = ["input", "output", "input_cached", "output_reasoning", "saved"];
+const OUTCOMES: [Outcome; 4] = [Outcome::Served, Outcome::Refused, Outcome::Cancelled, Outcome::Failed];
 
 impl Measured {
     pub(super) fn new(most: usize) -> Self {
-        Self { seen: Mutex::default(), most }
+        Self { seen: Mutex::default(), most, series: RwLock::default(), hashes: RandomState::new() }
     }
 
     pub(super) fn measure(&self, record: &UsageRecord) {
-        let labels = self.labels(record);
-        let by_type = |kind: &'static str, tokens: u64| {
-            if tokens > 0 {
-                let mut labels = labels.clone();
-                labels.push(Label::from_static_parts("gen_ai_token_type", kind));
-                counter!("gen_ai_client_token_usage_total", labels).increment(tokens);
-            }
-        };
+        let series = self.series(record);
         let tokens = &record.tokens;
-        by_type("input", tokens.input);
-        by_type("output", tokens.output);
-        by_type("input_cached", tokens.cached_input);
-        by_type("output_reasoning", tokens.reasoning);
-        by_type("saved", record.saved);
-
-        let mut of_request = labels.clone();
-        of_request.push(Label::from_static_parts("outcome", record.outcome.as_str()));
-        counter!("wharfinger_gateway_requests_total", of_request).increment(1);
+        let amounts = [tokens.input, tokens.output, tokens.cached_input, tokens.reasoning, record.saved];
+        for ((kind, amount), counter) in KINDS.into_iter().zip(amounts).zip(&series.tokens) {
+            if amount > 0 {
+                let made = || {
+                    let labels = series.labels_and(Label::from_static_parts("gen_ai_token_type", kind));
+                    counter!("gen_ai_client_token_usage_total", labels)
+                };
+                counter.get_or_init(made).increment(amount);
+            }
+        }
+        if let Some(place) = OUTCOMES.iter().position(|outcome| *outcome == record.outcome) {
+            let made = || {
+                let labels = series.labels_and(Label::from_static_parts("outcome", record.outcome.as_str()));
+                counter!("wharfinger_gateway_requests_total", labels)
+            };
+            series.requests[place].get_or_init(made).increment(1);
+        }
+        let labels = &series.labels;
         if record.outcome != Outcome::Refused {
-            histogram!("gen_ai_server_request_duration_seconds", labels.clone()).record(record.latency_ms as f64 / 1e3);
+            let made = || histogram!("gen_ai_server_request_duration_seconds", labels.clone());
+            series.duration.get_or_init(made).record(record.latency_ms as f64 / 1e3);
         }
         if let Some(first) = record.first_token_ms {
-            histogram!("gen_ai_server_time_to_first_token_seconds", labels.clone()).record(first as f64 / 1e3);
+            let made = || histogram!("gen_ai_server_time_to_first_token_seconds", labels.clone());
+            series.first_token.get_or_init(made).record(first as f64 / 1e3);
             let rest = record.latency_ms.saturating_sub(first);
             if tokens.output > 1 {
                 let each = rest as f64 / 1e3 / (tokens.output - 1) as f64;
-                histogram!("gen_ai_server_time_per_output_token_seconds", labels.clone()).record(each);
+                let made = || histogram!("gen_ai_server_time_per_output_token_seconds", labels.clone());
+                series.each_token.get_or_init(made).record(each);
             }
         }
         if record.cost > 0 {
-            counter!("wharfinger_gateway_cost_micros_total", labels.clone()).increment(record.cost / 1_000);
+            let made = || counter!("wharfinger_gateway_cost_micros_total", labels.clone());
+            series.cost.get_or_init(made).increment(record.cost / 1_000);
         }
         if record.cache != CacheUse::None {
-            let mut of_cache = labels;
-            of_cache.push(Label::from_static_parts("cache", record.cache.as_str()));
+            let of_cache = series.labels_and(Label::from_static_parts("cache", record.cache.as_str()));
             counter!("wharfinger_gateway_cache_hits_total", of_cache.clone()).increment(1);
             counter!("wharfinger_gateway_cache_saved_cost_micros_total", of_cache).increment(record.saved_cost / 1_000);
         }
@@ -62,6 +90,26 @@ impl Measured {
             let outcome = if record.outcome == Outcome::Refused { "refused" } else { "shadow" };
             counter!("wharfinger_gateway_policy_refusals_total", "policy" => policy, "outcome" => outcome).increment(1);
         }
+    }
+
+    /// The metrics of requests like this one.
+    fn series(&self, record: &UsageRecord) -> Arc<Series> {
+        let mut hash = self.hashes.build_hasher();
+        telling(record).for_each(|text| {
+            hash.write(text.as_bytes());
+            hash.write_u8(0xff);
+        });
+        let hash = hash.finish();
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
+        if let Some(series) = known.filter(|series| telling(&series.of).eq(telling(record))) {
+            return series;
+        }
+        let series = Arc::new(Series::of(record, self.labels(record)));
+        let mut all = self.series.write().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < AT_HAND {
+            all.insert(hash, series.clone());
+        }
+        series
     }
 
     fn labels(&self, record: &UsageRecord) -> Vec<Label> {
@@ -92,6 +140,32 @@ impl Measured {
         values.insert(value.to_owned());
         value.to_owned()
     }
+}
+
+impl Series {
+    fn of(record: &UsageRecord, labels: Vec<Label>) -> Self {
+        let of = UsageRecord {
+            operation: record.operation.clone(),
+            provider: record.provider.clone(),
+            model: record.model.clone(),
+            vendor_model: record.vendor_model.clone(),
+            dimensions: record.dimensions.clone(),
+            ..UsageRecord::new(record.at)
+        };
+        let (tokens, requests) = <(_, _)>::default();
+        let (duration, first_token, each_token, cost) = <(_, _, _, _)>::default();
+        Self { of, labels, tokens, requests, duration, first_token, each_token, cost }
+    }
+
+    fn labels_and(&self, last: Label) -> Vec<Label> {
+        self.labels.iter().cloned().chain([last]).collect()
+    }
+}
+
+/// What tells the metrics of one request from those of another.
+fn telling(record: &UsageRecord) -> impl Iterator<Item = &str> {
+    let named = [&record.operation, &record.provider, &record.model, &record.vendor_model];
+    named.into_iter().chain(record.dimensions.iter().flat_map(|(name, value)| [name, value])).map(String::as_str)
 }
 
 /// Prometheus' rule for label names.

@@ -192,18 +192,18 @@ impl Ledger {
 
     async fn insert(&self, portion: &Portion) -> sqlx::Result<()> {
         // What is no record is the rest of one that a crash cut off.
-        let (good, torn): (Vec<_>, Vec<_>) = portion.lines.iter().cloned().partition(|line| is_whole(line));
+        let (good, torn): (Vec<_>, Vec<_>) = portion.lines().partition(|line| is_whole(line));
         torn.iter().for_each(|line| self.0.spool.set_aside(line));
         match store::insert(&self.0.db.write, &good).await {
             Ok(_) => Ok(()),
             Err(error) if is_refusal(&error) => {
                 // One record that the database will never take must not keep the others.
                 for line in good {
-                    match store::insert(&self.0.db.write, std::slice::from_ref(&line)).await {
+                    match store::insert(&self.0.db.write, &[line]).await {
                         Ok(_) => {}
                         Err(error) if is_refusal(&error) => {
                             tracing::error!(error = %error, "A usage record was laid aside: the database refuses it");
-                            self.0.spool.set_aside(&line);
+                            self.0.spool.set_aside(line);
                         }
                         Err(error) => return Err(error),
                     }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A file grows to this size, then the next is begun.
 const FILE_SIZE: u64 = 4 << 20;
 /// Bytes that are read at once.
-const READ: usize = 512 << 10;
+const READ: u64 = 512 << 10;
 /// What is kept in memory when the disk takes nothing.
 const KEPT: usize = 16 << 20;
 
@@ -36,9 +36,17 @@ struct Writer {
 /// A part of the spool, to be acknowledged with [`Spool::done`].
 #[derive(Debug, PartialEq)]
 pub(super) struct Portion {
-    pub lines: Vec<Vec<u8>>,
+    /// Whole lines.
+    bytes: Vec<u8>,
     number: u64,
     end: u64,
+}
+
+impl Portion {
+    /// The lines, without their line breaks.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.split_inclusive(|byte| *byte == b'\n').map(|line| &line[..line.len() - 1])
+    }
 }
 
 /// How far the reader has come.
@@ -95,24 +103,12 @@ impl Spool {
     fn read_file(&self, number: u64, from: u64, most: usize) -> io::Result<Option<Portion>> {
         let mut file = File::open(self.path(number))?;
         file.seek(SeekFrom::Start(from))?;
-        let mut bytes = vec![0; READ];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match file.read(&mut bytes[filled..])? {
-                0 => break,
-                read => filled += read,
-            }
-        }
-        bytes.truncate(filled);
-        let (mut lines, mut at) = (Vec::new(), 0);
-        while lines.len() < most
-            && let Some(length) = memchr::memchr(b'\n', &bytes[at..])
-        {
-            lines.push(bytes[at..at + length].to_vec());
-            at += length + 1;
-        }
+        let mut bytes = Vec::new();
+        file.take(READ).read_to_end(&mut bytes)?;
         // A torn line ends a file whose writer was killed, or is being written; it is never longer than a portion.
-        Ok((at > 0).then_some(Portion { lines, number, end: from + at as u64 }))
+        let end = memchr::memchr_iter(b'\n', &bytes).take(most).last().map_or(0, |at| at + 1);
+        bytes.truncate(end);
+        Ok((end > 0).then_some(Portion { bytes, number, end: from + end as u64 }))
     }
 
     /// The mark after a portion that is in the database.
@@ -253,7 +249,7 @@ mod tests {
         let mut lines = Vec::new();
         while let Some(portion) = spool.read(*mark, 10).unwrap() {
             *mark = spool.done(&portion);
-            lines.extend(portion.lines.into_iter().map(|line| String::from_utf8(line).unwrap()));
+            lines.extend(portion.lines().map(|line| String::from_utf8(line.to_vec()).unwrap()));
         }
         lines
     }

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 ///
 /// # Errors
 /// What Postgres says; nothing is written then.
-pub(super) async fn insert(db: &PgPool, lines: &[Vec<u8>]) -> sqlx::Result<u64> {
+pub(super) async fn insert(db: &PgPool, lines: &[&[u8]]) -> sqlx::Result<u64> {
     let mut batch = Vec::with_capacity(lines.iter().map(|line| line.len() + 1).sum::<usize>() + 2);
     batch.push(b'[');
     for (at, line) in lines.iter().enumerate() {
@@ -20,7 +20,7 @@ pub(super) async fn insert(db: &PgPool, lines: &[Vec<u8>]) -> sqlx::Result<u64> 
         batch.extend_from_slice(line);
     }
     batch.push(b']');
-    let batch = String::from_utf8_lossy(&batch).into_owned();
+    let batch = String::from_utf8(batch).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     let new: i64 = sqlx::query_scalar(INSERT).bind(batch).fetch_one(db).await?;
     Ok(new.unsigned_abs())
 }

@@ -11,7 +11,7 @@ use time::macros::datetime;
 use tokio_util::sync::CancellationToken;
 use wharfinger::auth::{Actor, Grant, Identity, Role, Scope};
 use wharfinger::base::{KeyId, Problem};
-use wharfinger::gateway::exchange::{Asked, Ending, Exchange, HeaderChange, Reply, Settlement, UsageSource};
+use wharfinger::gateway::exchange::{Asked, Ending, Exchange, Reply, Settlement, UsageSource};
 use wharfinger::gateway::policy::{Admission, Chain, Services};
 use wharfinger::gateway::settings::{
     BackendSettings, Budget, Callers, Content, Mask, MaskKind, Member, ModelAllowList, Money, Period, PolicySettings,
@@ -85,6 +85,7 @@ impl World {
             body,
             prompt_tokens: None,
             upstream_headers: Vec::new(),
+            standings: Vec::new(),
             answer_headers: Vec::new(),
             filters: Vec::new(),
             trace: None,
@@ -164,11 +165,11 @@ fn chat(text: &str) -> Value {
     json!({"model": "gpt-4o", "max_tokens": 200, "messages": [{"role": "user", "content": text}]})
 }
 
+/// What the client is told in the head of its answer.
 fn header(exchange: &Exchange, name: &str) -> Option<String> {
-    exchange.answer_headers.iter().find_map(|change| match change {
-        HeaderChange::Set(set, value) if set == name => Some(value.to_str().unwrap().to_owned()),
-        _ => None,
-    })
+    let mut headers = HeaderMap::new();
+    exchange.tell(&mut headers);
+    headers.get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
 fn token_limit(limit: TokenLimit) -> PolicySettings {

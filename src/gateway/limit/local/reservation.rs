@@ -4,7 +4,6 @@ use super::super::refusal::{Refusal, Standing};
 use super::super::{CounterKey, Expected, Limit, Measure, QuotaSpent, Span, Spent};
 use super::Limits;
 use super::counter::{Used, call_first};
-use http::HeaderMap;
 use std::sync::Arc;
 
 /// What a request has reserved. Ends in [`Reservation::settle`] or [`Reservation::release`]; when it is dropped, all that
@@ -105,11 +104,6 @@ impl Reservation {
                 hold.amount = amount;
             }
         }
-    }
-
-    /// The headers that tell how things stand.
-    pub fn write_headers(&self, headers: &mut HeaderMap) {
-        self.standings.iter().for_each(|standing| standing.write_headers(headers));
     }
 
     /// Each counter it holds: limit, value of the key, amount.
