@@ -1,4 +1,4 @@
-//! One connection, and the body of the answer that comes over it.
+//! One connection, and how a request goes over it.
 //!
 //! It is driven by the task that waits for its answer, and by nobody while it is idle. What comes is read into a buffer that
 //! the connections of a thread share, and what is kept of it is copied out: ten thousand open streams that wait for their
@@ -6,7 +6,6 @@
 
 use super::framing::Framing;
 use super::head::{self, Head, MAX_HEAD, Request};
-use super::origin::Origin;
 use super::stream::Stream;
 use bytes::Bytes;
 use http::Method;
@@ -15,7 +14,6 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -29,7 +27,7 @@ thread_local! {
 
 /// A connection between two requests, or with one under way.
 pub(super) struct Link {
-    stream: Stream,
+    pub(super) stream: Stream,
     /// When its last answer ended; none before the first.
     pub(super) idle_since: Option<Instant>,
 }
@@ -46,12 +44,13 @@ pub(super) enum Fault {
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) head: Parts,
-    framing: Framing,
+    pub(super) framing: Framing,
     /// What came of the body with the head.
-    first: Bytes,
+    pub(super) first: Bytes,
     /// What is still to be sent, where the answer began before.
-    unsent: Option<Box<Sending>>,
-    stays: bool,
+    pub(super) unsent: Option<Box<Sending>>,
+    /// Whether the connection can be used again after it.
+    pub(super) stays: bool,
 }
 
 impl Link {
@@ -120,7 +119,7 @@ impl Link {
     }
 
     /// Gives what came to `take`; nothing came when the connection was closed.
-    fn poll_read<R>(&mut self, cx: &mut Context<'_>, take: impl FnOnce(&[u8]) -> R) -> Poll<io::Result<R>> {
+    pub(super) fn poll_read<R>(&mut self, cx: &mut Context<'_>, take: impl FnOnce(&[u8]) -> R) -> Poll<io::Result<R>> {
         BUFFER.with_borrow_mut(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
@@ -131,7 +130,7 @@ impl Link {
 
 /// A request on its way out.
 #[derive(Debug)]
-struct Sending {
+pub(super) struct Sending {
     head: Vec<u8>,
     body: Bytes,
     written: usize,
@@ -139,7 +138,7 @@ struct Sending {
 }
 
 impl Sending {
-    fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut stream = Pin::new(stream);
         while self.written < self.head.len() + self.body.len() {
             let head = &self.head[self.written.min(self.head.len())..];
@@ -181,95 +180,5 @@ impl Begun {
         // Whatever follows an answer that nobody asked for another of, the connection is not to be trusted any more.
         let stays = stays && taken == rest.len();
         Ok(Some(Self { head: parts, framing, first: first.into(), unsent: None, stays }))
-    }
-}
-
-/// Why an answer broke off.
-#[derive(Debug, thiserror::Error)]
-pub enum BodyError {
-    #[error("the answer broke off: {0}")]
-    Io(#[from] io::Error),
-    #[error("the answer broke off: {0}")]
-    Framing(&'static str),
-}
-
-/// The body of an answer. Read to its end it gives the connection back; dropped before, it closes it, and the backend
-/// sees that nobody waits any more.
-pub struct AnswerBody {
-    framing: Framing,
-    /// What came and was not given out yet.
-    first: Bytes,
-    unsent: Option<Box<Sending>>,
-    stays: bool,
-    link: Option<Link>,
-    origin: Arc<Origin>,
-}
-
-impl AnswerBody {
-    /// The head, and the body that follows it.
-    pub(super) fn of(begun: Begun, link: Link, origin: Arc<Origin>) -> (Parts, Self) {
-        let Begun { head, framing, first, unsent, stays } = begun;
-        let mut body = Self { framing, first, unsent, stays, link: Some(link), origin };
-        body.give_back_at_end();
-        (head, body)
-    }
-
-    /// The next piece; nothing at the end.
-    ///
-    /// # Errors
-    /// When the backend broke off, or its framing is wrong.
-    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        if !self.first.is_empty() {
-            return Poll::Ready(Some(Ok(std::mem::take(&mut self.first))));
-        }
-        while !self.framing.is_end() {
-            let (Some(link), framing) = (&mut self.link, &mut self.framing) else { break };
-            if let Some(Poll::Ready(sent)) = self.unsent.as_mut().map(|sending| sending.poll(&mut link.stream, cx)) {
-                // Who answers need not take the rest of the question.
-                self.stays &= sent.is_ok();
-                self.unsent = None;
-            }
-            let mut piece = Vec::new();
-            let read = link.poll_read(cx, |bytes| match bytes.len() {
-                0 => framing.closed().map(|()| None),
-                length => framing.take(bytes, &mut piece).map(|taken| Some(taken == length)),
-            });
-            match ready!(read) {
-                Ok(Ok(Some(is_all))) => self.stays &= is_all,
-                Ok(Ok(None)) => break,
-                Ok(Err(why)) => return self.broken(BodyError::Framing(why)),
-                Err(error) => return self.broken(error.into()),
-            }
-            self.give_back_at_end();
-            if !piece.is_empty() {
-                return Poll::Ready(Some(Ok(piece.into())));
-            }
-        }
-        self.link = None;
-        Poll::Ready(None)
-    }
-
-    /// How long the body is, where its head said so.
-    #[must_use]
-    pub fn announced(&self) -> Option<u64> {
-        match self.framing {
-            Framing::Length(left) => Some(left + self.first.len() as u64),
-            _ => None,
-        }
-    }
-
-    fn broken(&mut self, error: BodyError) -> Poll<Option<Result<Bytes, BodyError>>> {
-        self.link = None;
-        Poll::Ready(Some(Err(error)))
-    }
-
-    fn give_back_at_end(&mut self) {
-        if !self.framing.is_end() {
-            return;
-        }
-        if let Some(mut link) = self.link.take().filter(|_| self.stays && self.unsent.is_none()) {
-            link.idle_since = Some(Instant::now());
-            self.origin.keep(link);
-        }
     }
 }

@@ -3,12 +3,13 @@
 //! Heads are parsed by `httparse`; connections are ours, for what open streams and each request cost with a client library's
 //! ([`link`]).
 
+mod answer;
 mod framing;
 mod head;
 mod link;
 mod origin;
 mod stream;
 
+pub use answer::{AnswerBody, BodyError};
 pub use head::Request;
-pub use link::{AnswerBody, BodyError};
 pub use origin::{Answered, Origin, Origins, SendError};

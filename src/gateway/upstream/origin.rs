@@ -1,7 +1,8 @@
 //! `Origin`: a host and port, its idle connections, and how a request gets there.
 
+use super::answer::AnswerBody;
 use super::head::Request;
-use super::link::{AnswerBody, Begun, Fault, Link};
+use super::link::{Begun, Fault, Link};
 use super::stream::{Stream, Tls};
 use crate::base::{Egress, lane, trust};
 use http::{HeaderValue, response::Parts};
