@@ -32,6 +32,7 @@ mod registries;
 mod reindex;
 mod roles;
 mod search;
+mod service_accounts;
 mod similar;
 mod upstreams;
 mod usage;
@@ -116,8 +117,8 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(people::list_groups, people::create_group),
         routes!(people::find_group, people::delete_group),
         routes!(people::add_member, people::remove_member),
-        routes!(people::list_service_accounts, people::create_service_account),
-        routes!(people::update_service_account),
+        routes!(service_accounts::list_service_accounts, service_accounts::create_service_account),
+        routes!(service_accounts::update_service_account),
         routes!(roles::list, roles::assign),
         routes!(roles::remove),
         routes!(upstreams::list, upstreams::create),
