@@ -214,7 +214,7 @@ impl Traffic {
         }
         // All who ask for them have done so, and they hold the buffer of the connection over which they came.
         exchange.headers = HeaderMap::new();
-        let mut headers = HeaderMap::with_capacity(16);
+        let mut headers = HeaderMap::with_capacity(12);
         pass_headers(&head.headers, outgoing.spoken.is_some(), &mut headers);
         if outgoing.method == Method::HEAD
             && let Some(length) = head.headers.get(header::CONTENT_LENGTH)
@@ -290,7 +290,7 @@ impl Traffic {
         if exchange.keep_reply >= body.len() {
             exchange.reply.kept.push(body.clone());
         }
-        let mut headers = HeaderMap::with_capacity(16);
+        let mut headers = HeaderMap::with_capacity(12);
         pass_headers(&head.headers, true, &mut headers);
         exchange.reply.content_type = headers.get(header::CONTENT_TYPE).cloned();
         exchange.tell(&mut headers);
