@@ -76,7 +76,7 @@ impl PoolState {
     }
 }
 
-/// A place taken at a backend. Given back by [`Taken::done`], or, dropped, as of a client that left.
+/// A place taken at a backend, until it is dropped: its outcome is judged ([`Taken::judge`]), or its client left.
 #[derive(Debug)]
 pub struct Taken {
     state: Arc<BackendState>,

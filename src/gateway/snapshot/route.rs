@@ -20,7 +20,7 @@ pub struct Route {
     pub(super) asset_scope: Option<Scope>,
 }
 
-/// [`Callers`] with every name followed.
+/// [`Callers`](crate::gateway::settings::Callers) with every name followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Admitted {
     Anywhere,

@@ -90,8 +90,7 @@ async fn find(
 }
 
 async fn file(State(own): State<Forgetful>) -> String {
-    let lines = own.0.lock().unwrap().entries.iter().map(|entry| format!("{entry}\n")).collect();
-    lines
+    own.0.lock().unwrap().entries.iter().map(|entry| format!("{entry}\n")).collect()
 }
 
 async fn sync_everything(here: &TestApp) -> Value {
