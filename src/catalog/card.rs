@@ -6,7 +6,9 @@ use crate::base::{AssetId, WorkspaceId};
 use crate::wire::Icon;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sqlx::{PgConnection, types::Json};
+use sqlx::postgres::PgRow;
+use sqlx::query::QueryAs;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, types::Json};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -141,13 +143,7 @@ pub(super) async fn list(
              order by a.updated_at desc, a.asset_id desc limit $13"
         )
         + ")) order by a.updated_at desc, a.asset_id desc";
-    sqlx::query_as(sqlx::AssertSqlSafe(sql))
-        .bind_sight(sight)
-        .bind(&filter.workspace)
-        .bind(filter.kind)
-        .bind(&filter.tag)
-        .bind(&filter.owner)
-        .bind(filter.stage)
+    asked(sql, sight, filter)
         .bind(before.map(|(at, _)| at))
         .bind(before.map(|(_, id)| id))
         .bind(limit)
@@ -158,15 +154,26 @@ pub(super) async fn list(
 /// How many the filter leaves of what `sight` may see.
 pub(super) async fn count(conn: &mut PgConnection, sight: &Sight, filter: &CardFilter) -> Result<i64, sqlx::Error> {
     let sql = format!("select count(*) from asset a where {}", filter.conditions());
-    sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+    let (count,): (i64,) = asked(sql, sight, filter).fetch_one(conn).await?;
+    Ok(count)
+}
+
+/// Asks with what [`CardFilter::conditions`] speaks of.
+fn asked<'q, O>(
+    sql: String,
+    sight: &'q Sight,
+    filter: &'q CardFilter,
+) -> QueryAs<'q, Postgres, O, <Postgres as sqlx::Database>::Arguments>
+where
+    O: for<'r> FromRow<'r, PgRow>,
+{
+    sqlx::query_as(AssertSqlSafe(sql))
         .bind_sight(sight)
         .bind(&filter.workspace)
         .bind(filter.kind)
         .bind(&filter.tag)
         .bind(&filter.owner)
         .bind(filter.stage)
-        .fetch_one(conn)
-        .await
 }
 
 impl CardFilter {

@@ -29,6 +29,7 @@ impl Met {
     /// Notes entries, whether they can be taken over or not.
     pub fn add(&mut self, entries: &[String]) {
         for text in entries {
+            // What does not read has no name, and is counted as such below.
             let value: Value = serde_json::from_str(text).unwrap_or_default();
             let server = value.get("server").unwrap_or(&value);
             let said = |member: &str| server.get(member).and_then(Value::as_str).map(|text| text.trim().to_owned());

@@ -35,7 +35,10 @@ pub(super) fn address(base: &str, part: Part, cursor: Option<&str>) -> Result<Ur
     match part {
         Part::Everything => {}
         Part::EverythingWithDeleted => drop(query.append_pair("include_deleted", "true")),
-        Part::Since(since) => drop(query.append_pair("updated_since", &since.format(&Rfc3339).unwrap_or_default())),
+        Part::Since(since) => {
+            let since = since.format(&Rfc3339).expect("times of ours lie in years that RFC 3339 can write");
+            query.append_pair("updated_since", &since);
+        }
     }
     if let Some(cursor) = cursor {
         query.append_pair("cursor", cursor);

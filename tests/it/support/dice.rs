@@ -21,4 +21,14 @@ impl Dice {
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
+
+    /// A place in something of so many.
+    pub fn place(&mut self, count: usize) -> usize {
+        self.below(count as u64) as usize
+    }
+
+    /// Each of `all`, once in three times.
+    pub fn some_of(&mut self, all: &[&str]) -> Vec<String> {
+        all.iter().filter(|_| self.once_in(3)).map(|one| (*one).to_owned()).collect()
+    }
 }

@@ -1,9 +1,12 @@
 //! Nothing invisible leaks: for random catalogs and random people, every door gives exactly what the rules say.
 //!
-//! The rules are told once more here, in plain code that shares nothing with the program's. A round gives every asset
+//! The rules are told once more in [`rules`]. A round gives every asset
 //! another visibility, sharing and state of approval, and everybody other roles and groups; then each door is asked.
 
-use crate::support::{Person, TestApp};
+mod rules;
+
+use crate::support::{Dice, Person, TestApp};
+use rules::{Thing, Who};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use wharfinger::auth::Actor;
@@ -14,85 +17,6 @@ const WORKSPACES: [&str; 3] = ["default", "north", "south"];
 const GROUPS: [&str; 3] = ["crew", "mates", "pilots"];
 const ROLES: [&str; 6] = ["reader", "consumer", "publisher", "reviewer", "compliance", "administrator"];
 const ASSETS: usize = 9;
-
-/// Small and the same on every machine (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.roll() % end as u64) as usize
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn some_of(&mut self, all: &[&str]) -> Vec<String> {
-        all.iter().filter(|_| self.one_in(3)).map(|one| (*one).to_owned()).collect()
-    }
-}
-
-/// An asset of a round, as the rules know it.
-#[derive(Clone, Debug)]
-struct Thing {
-    id: uuid::Uuid,
-    workspace: &'static str,
-    name: String,
-    word: String,
-    is_server: bool,
-    visibility: &'static str,
-    shared_with: Vec<String>,
-    /// Whether 1.0.0 and 2.0.0 are approved.
-    approved: [bool; 2],
-}
-
-/// Somebody of a round.
-#[derive(Clone, Debug, Default)]
-struct Who {
-    signed_in: bool,
-    groups: Vec<String>,
-    everything: bool,
-    workspaces: Vec<&'static str>,
-    assets: Vec<uuid::Uuid>,
-}
-
-/// The rules.
-impl Who {
-    fn inside(&self, thing: &Thing) -> bool {
-        self.everything || self.workspaces.contains(&thing.workspace) || self.assets.contains(&thing.id)
-    }
-
-    fn sees(&self, thing: &Thing) -> bool {
-        let offered = match thing.visibility {
-            "public" => true,
-            "internal" => self.signed_in,
-            _ => false,
-        };
-        let shared = thing.shared_with.iter().any(|group| self.groups.contains(group));
-        self.inside(thing) || (thing.approved.contains(&true) && (offered || shared))
-    }
-
-    /// The versions it sees of a thing that it sees.
-    fn versions(&self, thing: &Thing) -> Vec<&'static str> {
-        let all = ["1.0.0", "2.0.0"].into_iter().zip(thing.approved);
-        all.filter(|(_, approved)| *approved || self.inside(thing)).map(|(name, _)| name).collect()
-    }
-}
-
-impl Thing {
-    /// The highest approved version, else the highest.
-    fn latest(&self) -> &'static str {
-        if self.approved[1] || !self.approved[0] { "2.0.0" } else { "1.0.0" }
-    }
-}
 
 async fn harbour(app: &TestApp) -> Vec<Thing> {
     let system = Actor::system("test");
@@ -141,9 +65,9 @@ async fn harbour(app: &TestApp) -> Vec<Thing> {
 async fn shuffle(app: &TestApp, dice: &mut Dice, things: &mut [Thing], people: &mut BTreeMap<&'static str, Who>) {
     let mut tx = app.handles.db.write.begin().await.unwrap();
     for thing in things.iter_mut() {
-        thing.visibility = ["public", "internal", "private"][dice.below(3)];
+        thing.visibility = ["public", "internal", "private"][dice.place(3)];
         thing.shared_with = dice.some_of(&GROUPS);
-        thing.approved = [!dice.one_in(3), !dice.one_in(3)];
+        thing.approved = [!dice.once_in(3), !dice.once_in(3)];
         sqlx::query(
             "with versions as (
                  update version set is_approved = case name when '1.0.0' then $4 else $5 end, is_latest = false
@@ -187,18 +111,18 @@ async fn shuffle(app: &TestApp, dice: &mut Dice, things: &mut [Thing], people: &
             .await
             .unwrap();
         }
-        for _ in 0..dice.below(3) {
-            let role = ROLES[dice.below(ROLES.len())];
-            let (workspace, asset) = match dice.below(12) {
+        for _ in 0..dice.place(3) {
+            let role = ROLES[dice.place(ROLES.len())];
+            let (workspace, asset) = match dice.place(12) {
                 0 => (None, None),
-                1..=6 => (Some(WORKSPACES[dice.below(3)]), None),
+                1..=6 => (Some(WORKSPACES[dice.place(3)]), None),
                 _ => {
-                    let thing = &things[dice.below(things.len())];
+                    let thing = &things[dice.place(things.len())];
                     (Some(thing.workspace), Some(thing.id))
                 }
             };
             // A third of the roles is held through a group.
-            let through = who.groups.first().filter(|_| dice.one_in(3)).cloned();
+            let through = who.groups.first().filter(|_| dice.once_in(3)).cloned();
             match (workspace, asset) {
                 (None, _) => who.everything = true,
                 (Some(workspace), None) => who.workspaces.push(workspace),
@@ -417,7 +341,7 @@ async fn every_door_gives_each_what_the_rules_say_and_nothing_more() {
     }
     app.handles.search.catch_up().await.unwrap();
     let rounds = std::env::var("WHARFINGER_TEST_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
-    let mut dice = Dice(20_260_301);
+    let mut dice = Dice::new(20_260_301);
 
     for round in 0..rounds {
         shuffle(&app, &mut dice, &mut things, &mut people).await;
