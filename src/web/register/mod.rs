@@ -68,6 +68,12 @@ impl Register {
         understood.chain(refused).filter(|error| !is_field(error)).take(NAMED).collect()
     }
 
+    /// The detail without the place in a body that it begins with: people see the field.
+    fn in_words<'p>(&self, problem: &'p Problem) -> &'p str {
+        let at = |error: &FieldError| problem.detail.strip_prefix(error.location.as_str())?.strip_prefix(": ");
+        problem.errors.first().and_then(at).unwrap_or(&problem.detail)
+    }
+
     /// Class and icon of a finding.
     fn severity(&self, finding: &Finding) -> (&'static str, &'static str) {
         match finding.severity {
