@@ -7,10 +7,12 @@ MODEL_DIRECTORY holds `config.json` and `model.safetensors`. The package that ca
 the usual exporter would need a deep learning framework of several gigabytes; an encoder of this family is some twenty
 operators a layer, so the graph is written by hand. Inputs and output bear the names fastembed looks for: `input_ids`,
 `attention_mask`, `token_type_ids`, all of shape (batch, tokens), and `last_hidden_state` (batch, tokens, hidden).
-Only operators of opset 17 are used. Before the file is written, the graph is run and compared with the same encoder
-computed in numpy.
+Only operators of opset 17 are used. The graph is run and compared with the same encoder computed in numpy; then its
+weights are rounded to bytes, which makes it a quarter as large and twice as quick, and the rounded graph is compared with
+the exact one before it is written.
 """
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -19,9 +21,13 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import load_file
 
 OPSET = 17
+# How far the graph may be from its weights, number by number; and how near the vector of a text must stay to the exact
+# one, as a cosine. On sentences it stays above 0.98; the check uses words at random, which the encoder never saw.
+LARGEST_DIFFERENCE, SMALLEST_COSINE = 1e-4, 0.95
 # What the softmax adds at padded places: the lowest number of the type, as in the original implementation.
 MASKED = np.float32(np.finfo(np.float32).min)
 
@@ -182,17 +188,40 @@ def in_numpy(encoder, ids, mask):
     return x
 
 
-def largest_difference(encoder, model):
-    """Between graph and numpy over the tokens that count, for two texts of unequal length."""
-    random = np.random.default_rng(7)
-    ids = random.integers(1, encoder.vocabulary, size=(2, 12))
-    mask = np.ones_like(ids)
-    mask[1, 7:] = 0
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    given = session.run(
-        ["last_hidden_state"], {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-    )[0]
-    return float(np.abs(given - in_numpy(encoder, ids, mask))[mask == 1].max())
+def rounded(model, path):
+    """Writes the graph with weights of 7 bits, each output of a layer with a scale of its own.
+
+    With all 8 bits, processors without VNNI instructions would overflow in the middle of a product and say nothing.
+    """
+    logging.disable(logging.WARNING)  # It advises to simplify the graph first; this one has nothing to simplify.
+    quantize_dynamic(model, path, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+
+
+class Samples:
+    """Texts of unequal length, and what a graph makes of them."""
+
+    def __init__(self, encoder):
+        random = np.random.default_rng(7)
+        self.ids = random.integers(1, encoder.vocabulary, size=(2, 12))
+        self.mask = np.ones_like(self.ids)
+        self.mask[1, 7:] = 0
+
+    def through(self, graph):
+        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        inputs = {"input_ids": self.ids, "attention_mask": self.mask, "token_type_ids": np.zeros_like(self.ids)}
+        return session.run(["last_hidden_state"], inputs)[0]
+
+    def largest_difference(self, given, expected):
+        """Over the tokens that count."""
+        return float(np.abs(given - expected)[self.mask == 1].max())
+
+    def smallest_cosine(self, given, expected):
+        """Of the texts' vectors, the mean of those of their tokens."""
+        def vectors(hidden):
+            mean = (hidden * self.mask[..., None]).sum(1)
+            return mean / np.linalg.norm(mean, axis=-1, keepdims=True)
+
+        return float((vectors(given) * vectors(expected)).sum(-1).min())
 
 
 def main():
@@ -200,14 +229,18 @@ def main():
         raise SystemExit(__doc__.split("\n\n")[1].strip())
     directory, output = Path(sys.argv[1]), Path(sys.argv[2])
     encoder = Encoder(directory)
-    model = to_onnx(encoder)
-    difference = largest_difference(encoder, model)
-    if not difference < 1e-4:
+    model, samples = to_onnx(encoder), Samples(encoder)
+    exact = samples.through(model.SerializeToString())
+    difference = samples.largest_difference(exact, in_numpy(encoder, samples.ids, samples.mask))
+    if not difference < LARGEST_DIFFERENCE:
         raise SystemExit(f"the graph differs from its weights by {difference}: not written")
     unfinished = output.with_name(output.name + ".part")
-    onnx.save(model, unfinished)
+    rounded(model, unfinished)
+    cosine = samples.smallest_cosine(samples.through(unfinished), exact)
+    if not cosine > SMALLEST_COSINE:
+        raise SystemExit(f"rounding turns the vector of a text away to a cosine of {cosine}: not written")
     os.replace(unfinished, output)
-    print(f"{output}: {output.stat().st_size:,} bytes, differs from the weights by {difference:.1e} at most")
+    print(f"{output}: {output.stat().st_size:,} bytes, cosine to the exact vectors at least {cosine:.3f}")
 
 
 if __name__ == "__main__":

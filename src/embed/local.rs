@@ -30,14 +30,17 @@ pub struct Source {
 }
 
 impl Source {
-    /// The name of the vector space: the folder's, since another model may lie there.
+    /// The name of the vector space: the folder's, since another model may lie there, and the length of what lies there,
+    /// since the weights of one model may be exact or rounded, and vectors of the two are alike but not the same.
     pub(super) fn name(&self) -> String {
-        let folder = self.model_dir.as_deref().and_then(Path::file_name);
-        folder.map_or_else(|| NAME.to_owned(), |name| name.to_string_lossy().into_owned())
+        let Some(folder) = &self.model_dir else { return NAME.to_owned() };
+        let name = folder.file_name().map_or(NAME.into(), |name| name.to_string_lossy());
+        let length = std::fs::metadata(folder.join("model.onnx")).map_or(0, |file| file.len());
+        format!("{name}/{length}")
     }
 }
 
-/// Loads the model and tries it; about 0.4 s and 140 MB.
+/// Loads the model and tries it; about 0.3 s and 75 MB with rounded weights, twice that with exact ones.
 ///
 /// # Errors
 /// A sentence that names the file or the step that failed.
@@ -50,7 +53,9 @@ pub(super) fn open(source: &Source) -> Result<Box<Model>, String> {
         }
     };
     let mut run = move |texts: &[String]| -> Result<Vec<Vector>, Unavailable> {
-        let made = model.embed(texts, None).map_err(|error| Unavailable(format!("the model failed: {error}")))?;
+        // One at a time: rounded weights meet activations that are scaled over a whole batch, and a text's vector should
+        // not depend on its neighbours. Nothing is padded either.
+        let made = model.embed(texts, Some(1)).map_err(|error| Unavailable(format!("the model failed: {error}")))?;
         Ok(made.into_iter().map(to_unit).collect())
     };
     let tried = run(&["warm up".to_owned()]).map_err(|error| error.0)?;

@@ -169,7 +169,7 @@ async fn all_of_it_leaves_the_program_as_it_was() {
     let (home, url) = (Home::new("bad-input"), fresh_database_url(true).await);
     let mut settings = SETTINGS.to_vec();
     settings.extend([("WHARFINGER_DATA_DIR", home.text()), ("WHARFINGER_DATABASE_URL", url.as_str())]);
-    // A model that is loaded beside the first rounds would be counted: 90 MB.
+    // A model that is loaded beside the first rounds would be counted.
     settings.push(("WHARFINGER_MODEL_DIR", home.text()));
     let program = Program::serve(&settings).await;
     let key = program.admin_key.clone().unwrap();
