@@ -115,8 +115,8 @@ pub async fn find(State(catalog): State<Catalog>, caller: Caller) -> Result<axum
         sight: Seen {
             everything: sight.everything,
             internal: sight.internal,
-            workspaces: sight.workspaces.into_iter().filter_map(name_of).collect(),
-            groups: sight.groups,
+            workspaces: sight.workspaces.iter().copied().filter_map(name_of).collect(),
+            groups: sight.groups.clone(),
         },
     }))
 }

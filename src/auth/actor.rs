@@ -6,7 +6,7 @@ use super::sight::Sight;
 use crate::base::{KeyId, ServiceAccountId, UserId};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Who is asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Actor {
     pub(super) groups: Arc<[String]>,
     /// What its key may be used for; empty: everything.
     pub(super) scopes: Arc<[KeyScope]>,
+    /// Follows from the three above; clones share it.
+    outlook: Arc<Outlook>,
     /// Of the request in which the actor asks; goes into the audit record.
     pub request_id: Option<Arc<str>>,
     /// Where the request came from, as far as trusted proxies tell.
@@ -52,6 +54,22 @@ pub struct KeyRef {
     pub name: Arc<str>,
 }
 
+/// What an actor may see, worked out when it is first asked for: most actors ask many times, some never.
+#[derive(Debug, Default)]
+struct Outlook {
+    sight: OnceLock<Sight>,
+    mark: OnceLock<String>,
+}
+
+/// Actors who are alike see alike; whether one has looked already is no difference.
+impl PartialEq for Outlook {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Outlook {}
+
 impl Actor {
     /// Somebody without a credential.
     #[must_use]
@@ -74,6 +92,7 @@ impl Actor {
             grants: grants.into(),
             groups: Arc::default(),
             scopes: Arc::default(),
+            outlook: Arc::default(),
             request_id: None,
             address: None,
         }
@@ -83,13 +102,20 @@ impl Actor {
     pub(super) fn in_groups(mut self, mut groups: Vec<String>) -> Self {
         groups.sort_unstable();
         self.groups = groups.into();
+        self.outlook = Arc::default();
         self
     }
 
     #[must_use]
     pub(super) fn with_key(mut self, key: KeyRef, scopes: Vec<KeyScope>) -> Self {
         self.key = Some(key);
+        self.with_scopes(scopes)
+    }
+
+    #[must_use]
+    pub(super) fn with_scopes(mut self, scopes: Vec<KeyScope>) -> Self {
         self.scopes = scopes.into();
+        self.outlook = Arc::default();
         self
     }
 
@@ -145,7 +171,17 @@ impl Actor {
 
     /// What this actor may see.
     #[must_use]
-    pub fn sight(&self) -> Sight {
+    pub fn sight(&self) -> &Sight {
+        self.outlook.sight.get_or_init(|| self.look())
+    }
+
+    /// [`Sight::mark`] of what this actor may see.
+    #[must_use]
+    pub fn sight_mark(&self) -> &str {
+        self.outlook.mark.get_or_init(|| self.sight().mark())
+    }
+
+    fn look(&self) -> Sight {
         let reads = self.scopes.is_empty() || self.scopes.contains(&KeyScope::Read);
         let (mut workspaces, mut assets) = (Vec::new(), Vec::new());
         for grant in self.grants.iter().filter(|grant| grant.role.allows(Permission::ReadCatalog)) {
@@ -244,9 +280,9 @@ mod tests {
         let reader = somebody(Role::Reader, Scope::Workspace(workspace));
         let of_one = somebody(Role::Publisher, Scope::Asset(workspace, asset));
 
-        assert_eq!(Actor::anonymous().sight(), Sight::of_the_public());
-        assert_eq!(reader.sight(), Sight { internal: true, workspaces: vec![workspace], ..Sight::of_the_public() });
-        assert_eq!(of_one.sight(), Sight { internal: true, assets: vec![asset], ..Sight::of_the_public() });
+        assert_eq!(*Actor::anonymous().sight(), Sight::of_the_public());
+        assert_eq!(*reader.sight(), Sight { internal: true, workspaces: vec![workspace], ..Sight::of_the_public() });
+        assert_eq!(*of_one.sight(), Sight { internal: true, assets: vec![asset], ..Sight::of_the_public() });
         assert!(Actor::system("seed").sight().everything);
     }
 
@@ -259,11 +295,11 @@ mod tests {
         let publishing = with_scopes(admin(), vec![KeyScope::Publish(Some(here))]);
         let discovering = with_scopes(admin(), vec![KeyScope::Discover]);
 
-        assert_eq!(calling.sight(), Sight::of_the_public());
-        assert_eq!(publishing.sight(), Sight { workspaces: vec![here], ..Sight::of_the_public() });
+        assert_eq!(*calling.sight(), Sight::of_the_public());
+        assert_eq!(*publishing.sight(), Sight { workspaces: vec![here], ..Sight::of_the_public() });
         assert!(publishing.may(Permission::WriteCatalog, Scope::Workspace(here)));
         assert!(!publishing.may(Permission::WriteCatalog, Scope::Workspace(there)));
-        assert_eq!(discovering.sight(), Sight::of_the_public());
+        assert_eq!(*discovering.sight(), Sight::of_the_public());
         assert!(discovering.for_discovery().sight().everything);
     }
 }

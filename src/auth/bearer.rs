@@ -32,7 +32,7 @@ impl Auth {
         let meaning = meaning.map_err(|problem: Arc<Problem>| (*problem).clone())?;
         match &*meaning {
             Meaning::Somebody { actor, ends_at, changes_at } if ends_at.is_none_or(|end| now < end) => {
-                Ok((actor.clone(), [*ends_at, *changes_at].into_iter().flatten().min()))
+                Ok((Actor::clone(actor), [*ends_at, *changes_at].into_iter().flatten().min()))
             }
             _ => Err(not_believed("The token has expired or its owner may not come in any more.")),
         }
@@ -81,7 +81,7 @@ impl Auth {
             }
         };
         let Some((actor, changes_at)) = found else { return Ok(Meaning::Ended) };
-        Ok(Meaning::Somebody { actor, ends_at, changes_at })
+        Ok(Meaning::Somebody { actor: actor.into(), ends_at, changes_at })
     }
 
     async fn person_behind(

@@ -113,12 +113,12 @@ impl Actor {
 
     /// The actor as the discovery endpoint takes it: there a key for discovery sees what its holder may see.
     #[must_use]
-    pub fn for_discovery(mut self) -> Self {
-        if self.key_scopes().contains(&KeyScope::Discover) {
-            let scopes: Vec<_> = self.key_scopes().iter().cloned().chain([KeyScope::Read]).collect();
-            self.scopes = scopes.into();
+    pub fn for_discovery(self) -> Self {
+        if !self.key_scopes().contains(&KeyScope::Discover) {
+            return self;
         }
-        self
+        let scopes = self.key_scopes().iter().cloned().chain([KeyScope::Read]).collect();
+        self.with_scopes(scopes)
     }
 }
 

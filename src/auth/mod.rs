@@ -134,7 +134,7 @@ impl Auth {
         )?;
         match &*meaning {
             Meaning::Somebody { actor, ends_at, changes_at } if ends_at.is_none_or(|end| now < end) => {
-                Ok((actor.clone(), [*ends_at, *changes_at].into_iter().flatten().min()))
+                Ok((Actor::clone(actor), [*ends_at, *changes_at].into_iter().flatten().min()))
             }
             Meaning::Unknown => Err(Problem::unauthenticated("This key is not known here.").with_kind("key-unknown")),
             _ => Err(Problem::unauthenticated("This key has expired or was revoked.").with_kind("key-not-live")),
@@ -144,7 +144,7 @@ impl Auth {
     /// The actor behind `credential`, where that was found out lately and nothing changed since; never waits. None says
     /// nothing of the credential.
     #[must_use]
-    pub fn recognise(&self, credential: &str) -> Option<Actor> {
+    pub fn recognise(&self, credential: &str) -> Option<Arc<Actor>> {
         let digest = match bearer::is_token(credential) {
             true => bearer::digest(credential),
             false => key::hash(credential),
@@ -168,7 +168,7 @@ impl Auth {
         let Some(key) = key::find(&self.db.read, id).await? else { return Ok(None) };
         Ok(match self.meaning_of(key, None).await? {
             Meaning::Somebody { actor, ends_at, changes_at } => {
-                Some((actor, [ends_at, changes_at].into_iter().flatten().min()))
+                Some((Arc::unwrap_or_clone(actor), [ends_at, changes_at].into_iter().flatten().min()))
             }
             _ => None,
         })
@@ -198,7 +198,7 @@ impl Auth {
         }
         self.note_use(&key, now);
         let key = KeyRef { id: key.key_id, name: key.name.into() };
-        Ok(Meaning::Somebody { actor: actor.with_key(key, scopes), ends_at, changes_at })
+        Ok(Meaning::Somebody { actor: actor.with_key(key, scopes).into(), ends_at, changes_at })
     }
 
     /// The actor that this lasting id means (`user:...`, `service-account:...`, `key:...`), as it is now; none when it is

@@ -28,7 +28,7 @@ const MOST: u64 = 50_000;
 #[derive(Clone, Debug)]
 pub(super) enum Meaning {
     Somebody {
-        actor: Actor,
+        actor: Arc<Actor>,
         /// When the credential ends by itself.
         ends_at: Option<OffsetDateTime>,
         /// When the first of the roles ends, and must be asked for again.

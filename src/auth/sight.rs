@@ -1,6 +1,7 @@
 //! `Sight`: what somebody may see of the catalog, as one value that SQL, the index and caches share.
 
 use crate::base::{AssetId, WorkspaceId};
+use sha2::{Digest, Sha256};
 use sqlx::{
     Postgres, QueryBuilder,
     postgres::PgArguments,
@@ -33,6 +34,23 @@ impl Sight {
     #[must_use]
     pub fn of_everything() -> Self {
         Self { everything: true, internal: true, ..Self::default() }
+    }
+
+    /// A short text that only equal sights have in common.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        let mut digest = Sha256::new();
+        digest.update([u8::from(self.everything), u8::from(self.internal)]);
+        // Lengths first, or what ends one list might begin the next.
+        digest.update(self.workspaces.len().to_le_bytes());
+        self.workspaces.iter().for_each(|id| digest.update(id.0.as_bytes()));
+        digest.update(self.assets.len().to_le_bytes());
+        self.assets.iter().for_each(|id| digest.update(id.0.as_bytes()));
+        for group in &self.groups {
+            digest.update(group.len().to_le_bytes());
+            digest.update(group.as_bytes());
+        }
+        hex::encode(&digest.finalize()[..16])
     }
 
     /// Whether what waits for approval in this workspace, and what is private in it, is seen.
@@ -91,5 +109,27 @@ impl BindSight for Query<'_, Postgres, PgArguments> {
             .bind(sight.workspaces.clone())
             .bind(sight.groups.clone())
             .bind(sight.assets.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_equal_sights_have_the_same_mark() {
+        let id = WorkspaceId::new();
+        let all = Sight::of_everything();
+        let one = Sight { internal: true, workspaces: vec![id], ..Sight::of_the_public() };
+        let none = Sight { internal: true, ..Sight::of_the_public() };
+        let single = Sight { assets: vec![AssetId(id.0)], ..none.clone() };
+        let in_groups =
+            |groups: &[&str]| Sight { groups: groups.iter().map(|&name| name.into()).collect(), ..none.clone() };
+
+        let sights =
+            [Sight::of_the_public(), all, one, none.clone(), single, in_groups(&["ab", "c"]), in_groups(&["a", "bc"])];
+        let marks: std::collections::HashSet<_> = sights.iter().map(Sight::mark).collect();
+        assert_eq!(marks.len(), sights.len());
+        assert_eq!(sights[3].mark(), none.mark());
     }
 }

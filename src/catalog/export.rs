@@ -46,7 +46,7 @@ impl Catalog {
     ) -> Result<ExportPage, Error> {
         let mut conn = self.db.read.acquire().await?;
         let sight = actor.sight();
-        let assets = asset::visible_after(&mut conn, &sight, workspace, after, PAGE).await?;
+        let assets = asset::visible_after(&mut conn, sight, workspace, after, PAGE).await?;
         let last = assets.last().map(|asset| asset.asset_id).filter(|_| assets.len() as i64 == PAGE);
         let ids: Vec<_> = assets.iter().map(|asset| asset.asset_id).collect();
         let mut versions = group(version::of_assets(&mut conn, &ids).await?, |version| version.asset_id);

@@ -91,7 +91,7 @@ impl ReadyDoor {
             None => None,
             Some(text) => Some(self.handles.auth.recognise(text)?),
         };
-        let mut response = self.answers.find(request, asker.as_ref())?;
+        let mut response = self.answers.find(request, asker.as_deref())?;
 
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
         let id = layers::request_id(headers, layers::trusts(&self.handles, peer));

@@ -3,10 +3,7 @@
 //! An answer is built once and then served without the database. It is kept under what the asker may see and the target
 //! of the request, with the catalog's counter from before it was read: when the counter has moved, it is built anew.
 
-use crate::{
-    catalog::{Generations, Sight},
-    door::is_fresh,
-};
+use crate::{catalog::Generations, door::is_fresh};
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
@@ -170,28 +167,6 @@ impl Answers {
     }
 }
 
-/// The key of an answer to those who see `sight`; none for the anonymous, whose key is the target itself.
-pub(super) fn key(sight: Option<&Sight>, target: &str) -> Option<String> {
-    let sight = sight?;
-    // Written in one go: it is made for every request of somebody with a credential.
-    let ids = sight.workspaces.len() + sight.assets.len();
-    let mut key = String::with_capacity(ids * 32 + target.len() + 64);
-    let mut buffer = uuid::Uuid::encode_buffer();
-    key.push(if sight.everything { '1' } else { '0' });
-    key.push(if sight.internal { '1' } else { '0' });
-    sight.workspaces.iter().for_each(|id| key.push_str(id.0.simple().encode_lower(&mut buffer)));
-    key.push('.');
-    sight.assets.iter().for_each(|id| key.push_str(id.0.simple().encode_lower(&mut buffer)));
-    key.push('.');
-    if !sight.groups.is_empty() {
-        // Names of groups are of any characters: as JSON no two lists read alike.
-        key.push_str(&serde_json::json!(sight.groups).to_string());
-    }
-    key.push('|');
-    key.push_str(target);
-    Some(key)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,20 +222,5 @@ mod tests {
 
         generations.changed("a/b");
         assert!(answers.get("/one").is_none());
-    }
-
-    #[test]
-    fn who_sees_other_things_has_other_keys() {
-        let workspace = crate::base::WorkspaceId::new();
-        let all = Sight::of_everything();
-        let one = Sight { internal: true, workspaces: vec![workspace], ..Sight::of_the_public() };
-        let none = Sight { internal: true, ..Sight::of_the_public() };
-        let shared = Sight { groups: vec!["money".into()], ..none.clone() };
-        let single = Sight { assets: vec![crate::base::AssetId(workspace.0)], ..none.clone() };
-
-        let sights = [all, one, none, shared, single];
-        let keys: std::collections::HashSet<_> = sights.iter().map(|sight| key(Some(sight), "/x")).collect();
-        assert_eq!(keys.len(), 5);
-        assert_eq!(key(None, "/x"), None);
     }
 }

@@ -127,10 +127,13 @@ impl ReadyAnswers for Kept {
     }
 }
 
-/// Under what the answer is kept that this asker gets for this target.
+/// Under what the answer is kept that this asker gets for this target: what others may see who come with a credential, and
+/// the target; of anybody the target alone.
 fn key_for<'a>(asker: Option<&Actor>, target: &'a str) -> Cow<'a, str> {
-    let sight = asker.filter(|actor| !actor.is_anonymous()).map(Actor::sight);
-    answer::key(sight.as_ref(), target).map_or(Cow::Borrowed(target), Cow::Owned)
+    match asker.filter(|actor| !actor.is_anonymous()) {
+        None => Cow::Borrowed(target),
+        Some(actor) => Cow::Owned([actor.sight_mark(), target].concat()),
+    }
 }
 
 impl Registry {

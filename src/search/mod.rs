@@ -167,7 +167,7 @@ impl Search {
             Some(_) => Vec::new(),
             None => {
                 degraded.push(Degraded::Lexical);
-                inner.compare_texts(&sight, &parsed).await?
+                inner.compare_texts(sight, &parsed).await?
             }
         };
         let ask = Ask {
@@ -175,7 +175,7 @@ impl Search {
             filters: &filters,
             sort: request.sort,
             is_open: is_open(&request.text),
-            sight: &sight,
+            sight,
             words: index.as_deref().map_or(Words::Database(&compared), Words::Index),
             vector: vector.as_deref(),
             counts: true,
@@ -186,7 +186,7 @@ impl Search {
 
         let asked = hits::Asked::of(&ranking.words);
         let named = |ranked: &rank::Ranked| inner.operation(ranked);
-        let items = inner.hits.of(&inner.catalog, &sight, &ranking.page, &asked, named).await?;
+        let items = inner.hits.of(&inner.catalog, sight, &ranking.page, &asked, named).await?;
         Ok(Results {
             items,
             facets: facets(&ranking, parsed.filters.iter().chain(&filters)),
@@ -200,7 +200,7 @@ impl Search {
     /// At most `limit` completions of a text that is being typed, of what the actor may see, likeliest first.
     #[must_use]
     pub fn suggest(&self, actor: &Actor, text: &str, limit: usize) -> Vec<Suggestion> {
-        suggest::suggest(&self.0.holdings().roster, &actor.sight(), text, limit)
+        suggest::suggest(&self.0.holdings().roster, actor.sight(), text, limit)
     }
 
     /// What follows from assets having changed, once for all replicas: their vectors are made. Twice does no harm.

@@ -17,7 +17,7 @@ const MOST: usize = 1_000;
 /// 422 for a cursor that is none; 503 when the database does not answer.
 pub async fn find(catalog: &Catalog, actor: &Actor, request: &Request) -> Result<Results, Problem> {
     let words: Vec<_> = request.text.split_whitespace().map(|word| word.trim_matches('"').to_owned()).collect();
-    let mut cards = catalog.cards_containing(&actor.sight(), &words, MOST).await?;
+    let mut cards = catalog.cards_containing(actor.sight(), &words, MOST).await?;
     let facets = facets(&cards, &request.filters);
     cards.retain(|card| fits(card, &request.filters));
     match request.sort {

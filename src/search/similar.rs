@@ -39,19 +39,19 @@ impl Search {
     /// 503 when the database does not answer.
     pub async fn similar(&self, actor: &Actor, asset: &Asset, limit: usize) -> Result<Similar, Problem> {
         let (inner, sight, id) = (&self.0, actor.sight(), asset.asset_id);
-        let near = inner.holdings().nearest_to(id, &sight, limit);
+        let near = inner.holdings().nearest_to(id, sight, limit);
         if let Some(ranked) = near {
             let named = |ranked: &Ranked| inner.operation(ranked);
-            let items = inner.hits.of(&inner.catalog, &sight, &ranked, &Asked::of(&[]), named).await?;
+            let items = inner.hits.of(&inner.catalog, sight, &ranked, &Asked::of(&[]), named).await?;
             return Ok(Similar { items, degraded: Vec::new() });
         }
         let Some(index) = inner.index.load_full() else {
             return Ok(Similar { items: Vec::new(), degraded: vec![Degraded::Semantic, Degraded::Lexical] });
         };
         let Some(asset) = inner.catalog.searchable(&[id]).await?.pop() else { return Ok(Similar::default()) };
-        match inner.ranked_by_words(&index, &asset, &sight, limit) {
+        match inner.ranked_by_words(&index, &asset, sight, limit) {
             Ok((ranked, asked)) => {
-                let items = inner.hits.of(&inner.catalog, &sight, &ranked, &asked, |_| None).await?;
+                let items = inner.hits.of(&inner.catalog, sight, &ranked, &asked, |_| None).await?;
                 Ok(Similar { items, degraded: vec![Degraded::Semantic] })
             }
             Err(broken) => {

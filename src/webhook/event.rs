@@ -24,7 +24,7 @@ pub(super) async fn body(
     let mut data = delivery.data.as_object().cloned().unwrap_or_default();
     let mut source = public_url.to_owned();
     if let Some(asset) = delivery.asset_id {
-        let Some(seen) = catalog.told(&actor.sight(), asset).await? else { return Ok(None) };
+        let Some(seen) = catalog.told(actor.sight(), asset).await? else { return Ok(None) };
         source = format!("{public_url}/workspaces/{}", seen.workspace);
         let address =
             format!("{public_url}/api/v1/workspaces/{}/assets/{}", seen.workspace, seen.name.replace('/', "%2F"));

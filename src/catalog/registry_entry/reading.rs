@@ -84,7 +84,7 @@ impl Catalog {
         let filter =
             RegistryFilter { scope: workspace.into(), version: VersionFilter::Latest, ..RegistryFilter::default() };
         let sight = actor.sight();
-        let mut query = selection(&sight, &filter, None);
+        let mut query = selection(sight, &filter, None);
         query.push(" and a.asset_id = any(").push_bind(ids).push(")");
         Ok(query.build_query_as().fetch_all(&self.db.read).await?)
     }
@@ -124,7 +124,7 @@ impl Catalog {
             }
             RegistryScope::View(view) => return Ok(view.sight(actor)?),
         }
-        Ok(actor.sight())
+        Ok(actor.sight().clone())
     }
 
     async fn of_server(

@@ -338,7 +338,7 @@ async fn places(
            and asset_visible(a, $1, $2, $3, $4, $5)
          order by a.deleted_at is not null, w.name <> 'default', w.name, a.asset_id",
     )
-    .bind_sight(&sight)
+    .bind_sight(sight)
     .bind(server)
     .bind(workspace)
     .fetch_all(conn)

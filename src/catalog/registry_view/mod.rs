@@ -108,7 +108,7 @@ impl RegistryView {
         match self.access {
             ViewAccess::Anonymous => Ok(Sight { internal: self.publishes_internal, ..Sight::of_the_public() }),
             ViewAccess::Credentials if actor.is_anonymous() => Err(needs_credential(self.name.as_str())),
-            ViewAccess::Credentials => Ok(actor.sight()),
+            ViewAccess::Credentials => Ok(actor.sight().clone()),
         }
     }
 

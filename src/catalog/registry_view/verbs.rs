@@ -17,7 +17,7 @@ impl Catalog {
     pub async fn registry_views(&self, actor: &Actor) -> Result<Vec<RegistryView>, Error> {
         let mut conn = self.db.read.acquire().await?;
         let views = list(&mut conn).await?;
-        let known = workspace::list(&mut conn, &actor.sight()).await?;
+        let known = workspace::list(&mut conn, actor.sight()).await?;
         let knows = |id: WorkspaceId| known.iter().any(|one| one.workspace_id == id);
         Ok(views.into_iter().filter(|view| may_know(actor, view) && view.is_told(knows)).collect())
     }
@@ -29,7 +29,7 @@ impl Catalog {
     pub async fn registry_view(&self, actor: &Actor, name: &str) -> Result<RegistryView, Error> {
         let mut conn = self.db.read.acquire().await?;
         let found = find(&mut conn, name).await?;
-        let known = workspace::list(&mut conn, &actor.sight()).await?;
+        let known = workspace::list(&mut conn, actor.sight()).await?;
         let knows = |id: WorkspaceId| known.iter().any(|one| one.workspace_id == id);
         found.filter(|view| may_know(actor, view) && view.is_told(knows)).ok_or_else(|| missing(name))
     }
@@ -132,7 +132,7 @@ impl Catalog {
         }
         // Both are asked whatever there is: a view of a workspace that is not known is one that was never made.
         let found = find(&mut *conn, name).await?;
-        let known = workspace::list(&mut *conn, &actor.sight()).await?;
+        let known = workspace::list(&mut *conn, actor.sight()).await?;
         let knows = |id: WorkspaceId| known.iter().any(|one| one.workspace_id == id);
         let found = found.filter(|view| view.workspace_id.is_none_or(knows)).ok_or_else(|| missing(name))?;
         match found.workspace_id {

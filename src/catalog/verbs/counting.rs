@@ -38,9 +38,8 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn counts(&self, actor: &Actor) -> Result<Arc<Counts>, Error> {
-        let sight = actor.sight();
         // Taken before reading: what changes meanwhile makes these counts old, not the next ones.
-        let state = (sight, self.generations.of_all());
+        let state = (actor.sight().clone(), self.generations.of_all());
         if let Some(counts) = self.counted.all.get(&state) {
             return Ok(counts);
         }

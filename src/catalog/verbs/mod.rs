@@ -37,7 +37,7 @@ impl Catalog {
         conn: &mut PgConnection,
         name: &str,
     ) -> Result<Workspace, Error> {
-        let found = workspace::find_known(conn, &actor.sight(), name).await?;
+        let found = workspace::find_known(conn, actor.sight(), name).await?;
         found.ok_or_else(|| Error::WorkspaceNotFound(name.to_owned()))
     }
 
@@ -71,7 +71,7 @@ impl Catalog {
             actor.require(Permission::WriteCatalog, Scope::Instance)?;
         }
         let missing = || Error::AssetNotFound { workspace: workspace.to_owned(), name: name.to_owned() };
-        let seen = asset::find(&mut *conn, &actor.sight(), workspace, name, with_deleted).await?.ok_or_else(missing)?;
+        let seen = asset::find(&mut *conn, actor.sight(), workspace, name, with_deleted).await?.ok_or_else(missing)?;
         actor.require(Permission::WriteCatalog, seen.scope())?;
         permit_by_key(actor, &seen.registry_name)?;
         let held = asset::lock(conn, seen.workspace_id, &seen.name).await?.ok_or_else(missing)?;

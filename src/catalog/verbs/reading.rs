@@ -61,7 +61,7 @@ impl Catalog {
     pub async fn find(&self, actor: &Actor, workspace: &str, name: &str) -> Result<AssetDetail, Error> {
         let mut conn = self.db.read.acquire().await?;
         let sight = actor.sight();
-        let asset = visible(&mut conn, &sight, workspace, name).await?;
+        let asset = visible(&mut conn, sight, workspace, name).await?;
         let inside = sight.is_inside(asset.workspace_id, asset.asset_id);
         let version = version::find(&mut conn, asset.asset_id, None, inside).await?;
         let version_count = version::count(&mut conn, asset.asset_id, inside).await?;
@@ -75,7 +75,7 @@ impl Catalog {
     /// 404 when there is none the actor may see.
     pub async fn version(&self, actor: &Actor, path: (&str, &str, &str)) -> Result<VersionDetail, Error> {
         let mut conn = self.db.read.acquire().await?;
-        let (asset, version) = visible_version(&mut conn, &actor.sight(), path).await?;
+        let (asset, version) = visible_version(&mut conn, actor.sight(), path).await?;
         let (operation_count, definitions, deployments) = hanging_on(&mut conn, &asset, Some(&version)).await?;
         Ok(VersionDetail { asset, version, operation_count, definitions, deployments })
     }
@@ -94,7 +94,7 @@ impl Catalog {
     ) -> Result<(Asset, Page<Version>), Error> {
         let mut conn = self.db.read.acquire().await?;
         let sight = actor.sight();
-        let asset = visible(&mut conn, &sight, workspace, name).await?;
+        let asset = visible(&mut conn, sight, workspace, name).await?;
         let inside = sight.is_inside(asset.workspace_id, asset.asset_id);
         let from = offset(cursor)?;
         let total = version::count(&mut conn, asset.asset_id, inside).await?;
@@ -115,7 +115,7 @@ impl Catalog {
         with_detail: bool,
     ) -> Result<(Asset, Version, Page<Operation>), Error> {
         let mut conn = self.db.read.acquire().await?;
-        let (asset, version) = visible_version(&mut conn, &actor.sight(), path).await?;
+        let (asset, version) = visible_version(&mut conn, actor.sight(), path).await?;
         let from = offset(cursor)?;
         let total = operation::count(&mut conn, version.version_id).await?;
         let items = operation::list(&mut conn, version.version_id, from, to_i64(limit.0), with_detail).await?;
@@ -133,7 +133,7 @@ impl Catalog {
         operation: &str,
     ) -> Result<(Asset, Version, Operation), Error> {
         let mut conn = self.db.read.acquire().await?;
-        let (asset, version) = visible_version(&mut conn, &actor.sight(), path).await?;
+        let (asset, version) = visible_version(&mut conn, actor.sight(), path).await?;
         let found =
             operation::find(&mut conn, version.version_id, operation).await?.ok_or_else(|| Error::PartNotFound {
                 what: if asset.kind == Kind::Mcp { "tool" } else { "operation" },
@@ -153,7 +153,7 @@ impl Catalog {
         document: Option<&str>,
     ) -> Result<DefinitionContent, Error> {
         let mut conn = self.db.read.acquire().await?;
-        let (asset, version) = visible_version(&mut conn, &actor.sight(), path).await?;
+        let (asset, version) = visible_version(&mut conn, actor.sight(), path).await?;
         let all = definition::list(&mut conn, version.version_id).await?;
         let found = all.into_iter().find(|one| document.is_none_or(|name| one.name == name));
         let definition = found.ok_or_else(|| Error::PartNotFound {
@@ -179,10 +179,10 @@ impl Catalog {
         let sight = actor.sight();
         let (asset, version) = match version {
             Some(version) => {
-                let (asset, version) = visible_version(&mut conn, &sight, (workspace, name, version)).await?;
+                let (asset, version) = visible_version(&mut conn, sight, (workspace, name, version)).await?;
                 (asset, Some(version.version_id))
             }
-            None => (visible(&mut conn, &sight, workspace, name).await?, None),
+            None => (visible(&mut conn, sight, workspace, name).await?, None),
         };
         let mut found = deployment::list(&mut conn, asset.asset_id, version).await?;
         if version.is_none() && !sight.is_inside(asset.workspace_id, asset.asset_id) {
@@ -236,7 +236,7 @@ impl Catalog {
         if actor.is_anonymous() {
             actor.require(Permission::WriteCatalog, Scope::Instance)?;
         }
-        let asset = visible(&mut conn, &actor.sight(), workspace, name).await?;
+        let asset = visible(&mut conn, actor.sight(), workspace, name).await?;
         actor.require(Permission::WriteCatalog, asset.scope())?;
         crate::catalog::namespace::permit_by_key(actor, &asset.registry_name)?;
         let before: Option<i64> = match cursor {
@@ -256,7 +256,7 @@ impl Catalog {
     /// 404.
     pub async fn server_document(&self, actor: &Actor, path: (&str, &str, &str)) -> Result<Option<String>, Error> {
         let mut conn = self.db.read.acquire().await?;
-        let (_, version) = visible_version(&mut conn, &actor.sight(), path).await?;
+        let (_, version) = visible_version(&mut conn, actor.sight(), path).await?;
         Ok(version::server(&mut conn, version.version_id).await?)
     }
 
@@ -284,8 +284,8 @@ impl Catalog {
             }
         };
         // Counted first: what changes meanwhile makes the count old, not the next one.
-        let total = self.length(&mut conn, &sight, filter).await?;
-        let mut items = card::list(&mut conn, &sight, filter, before, to_i64(limit.0) + 1).await?;
+        let total = self.length(&mut conn, sight, filter).await?;
+        let mut items = card::list(&mut conn, sight, filter, before, to_i64(limit.0) + 1).await?;
         let more = items.len() > limit.0;
         items.truncate(limit.0);
         let next = items.last().filter(|_| more).map(|last| {
@@ -319,7 +319,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn named(&self, actor: &Actor, name: &str) -> Result<Vec<Card>, Error> {
-        Ok(card::named(&mut *self.db.read.acquire().await?, &actor.sight(), name).await?)
+        Ok(card::named(&mut *self.db.read.acquire().await?, actor.sight(), name).await?)
     }
 
     /// What search indexes of those `ids` that are not deleted, in no order and whoever may see them.
@@ -344,7 +344,7 @@ impl Catalog {
     /// 503 when the database does not answer.
     pub async fn changes(&self, actor: &Actor, mark: Mark, limit: Limit) -> Result<Vec<NamedChange>, Error> {
         let mut conn = self.db.read.acquire().await?;
-        Ok(change::visible_after(&mut conn, &actor.sight(), mark, to_i64(limit.0)).await?)
+        Ok(change::visible_after(&mut conn, actor.sight(), mark, to_i64(limit.0)).await?)
     }
 
     /// The newest change lines of live assets the actor may see, in one workspace or all, newest first.
@@ -358,7 +358,7 @@ impl Catalog {
         limit: Limit,
     ) -> Result<Vec<NamedChange>, Error> {
         let mut conn = self.db.read.acquire().await?;
-        Ok(change::visible_newest(&mut conn, &actor.sight(), workspace, to_i64(limit.0)).await?)
+        Ok(change::visible_newest(&mut conn, actor.sight(), workspace, to_i64(limit.0)).await?)
     }
 
     /// Which assets changed after `mark`, whoever may see them, in commit order: for the replicas' indexes.

@@ -224,7 +224,7 @@ impl Catalog {
 async fn taken(conn: &mut PgConnection, workspace: &Workspace, draft: &Draft, actor: &Actor) -> Result<Error, Error> {
     let sight = actor.sight();
     let name = draft.name.clone();
-    let found = asset::find(conn, &sight, workspace.name.as_str(), name.as_str(), true).await?;
+    let found = asset::find(conn, sight, workspace.name.as_str(), name.as_str(), true).await?;
     Ok(match found {
         Some(found) if found.deleted_at.is_some() => Error::NameOfDeleted { workspace: workspace.name.clone(), name },
         _ => Error::NameTaken { workspace: workspace.name.clone(), name },

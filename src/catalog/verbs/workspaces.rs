@@ -19,7 +19,7 @@ impl Catalog {
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn workspaces(&self, actor: &Actor) -> Result<Vec<Workspace>, Error> {
-        Ok(workspace::list(&mut *self.db.read.acquire().await?, &actor.sight()).await?)
+        Ok(workspace::list(&mut *self.db.read.acquire().await?, actor.sight()).await?)
     }
 
     /// The workspace of this name.

@@ -52,7 +52,7 @@ impl Frame {
         tab: Tab,
     ) -> Result<Self, Error> {
         let found = catalog.find(actor, workspace, name).await?;
-        let cards = catalog.cards(&actor.sight(), &[found.asset.asset_id]).await?;
+        let cards = catalog.cards(actor.sight(), &[found.asset.asset_id]).await?;
         let transports = cards.into_iter().next().map(|card| card.transports).unwrap_or_default();
         let latest = found.version.as_ref().map(|version| version.name.clone());
         let approvals = catalog.approvals_of(actor, &found.asset).await?;

@@ -22,7 +22,7 @@ async fn each_sees_its_own_part_and_no_trace_of_the_rest() {
         assert_eq!(counted, expected as i64, "{actor}");
         assert_eq!(catalog.changes(&actor, Mark::default(), Limit(10)).await.unwrap().len(), expected, "{actor}");
         assert_eq!(
-            catalog.cards_containing(&actor.sight(), &["api".to_owned()], 10).await.unwrap().len(),
+            catalog.cards_containing(actor.sight(), &["api".to_owned()], 10).await.unwrap().len(),
             expected,
             "{actor}"
         );

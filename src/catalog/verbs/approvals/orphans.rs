@@ -54,7 +54,7 @@ impl Catalog {
         let sight = actor.sight();
         let mut found = Vec::new();
         loop {
-            let batch = asset::visible_after(&mut conn, &sight, workspace, after, 500).await?;
+            let batch = asset::visible_after(&mut conn, sight, workspace, after, 500).await?;
             let is_last = batch.len() < 500;
             for asset in batch {
                 if found.len() == limit.0 {

@@ -68,7 +68,7 @@ impl Catalog {
         let from = from.clamp(0, 1_000_000_000);
         let mut conn = self.db.read.acquire().await?;
         let limit = i64::try_from(limit.0).unwrap_or(100);
-        let mut items = request::list(&mut conn, &actor.sight(), filter, from, limit + 1).await?;
+        let mut items = request::list(&mut conn, actor.sight(), filter, from, limit + 1).await?;
         let more = items.len() as i64 > limit;
         items.truncate(usize::try_from(limit).unwrap_or(100));
         Ok(Page { items, total: None, next: more.then(|| Cursor::of(&(from + limit))) })
@@ -141,7 +141,7 @@ impl Catalog {
             ..ApprovalFilter::default()
         };
         let mut conn = self.db.read.acquire().await?;
-        Ok(request::list(&mut conn, &sight, &filter, 0, 10).await?)
+        Ok(request::list(&mut conn, sight, &filter, 0, 10).await?)
     }
 
     /// Why this actor may not decide on the request; none when it may.
@@ -175,7 +175,7 @@ pub(super) async fn known(conn: &mut PgConnection, actor: &Actor, id: ApprovalId
         return Err(Problem::unauthenticated("Requests are shown to those who know a workspace from within.").into());
     }
     let missing = || Error::PartNotFound { what: "request for approval", name: id.to_string() };
-    let approval = request::find_inside(&mut *conn, &actor.sight(), id).await?.ok_or_else(missing)?;
+    let approval = request::find_inside(&mut *conn, actor.sight(), id).await?.ok_or_else(missing)?;
     let asset = asset::by_id(conn, approval.asset_id).await?;
     Ok((approval, asset.ok_or_else(missing)?))
 }
