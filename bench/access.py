@@ -3,7 +3,9 @@ import json, random, time, urllib.parse, urllib.request
 
 from house import ADMIN, WORDS, Service, family_cpu, made_up_servers, say, wrk
 
-PUBLIC, WORKSPACES, PRIVATE = 5_000, 20, 100
+# Of the private ones a reader sees half: few, so that what is compared is what judging costs, not what finding more does.
+PUBLIC, WORKSPACES, PRIVATE = 5_000, 20, 25
+TURNS = 13
 
 
 def access():
@@ -31,17 +33,20 @@ def access():
     postmaster = int((service.data / "postgres/postmaster.pid").read_text().split()[0])
     for what, paths in (("list of assets", ["/api/v1/assets?limit=30"]), ("search", searches),
                         ("registry list", ["/v0.1/servers?limit=30&version=latest"]), ("registry detail", details)):
-        ratios = []
-        for _ in range(5):  # In turn, so that what else the machine does meets both.
+        ratios, askers = [], [("anybody", []), ("a reader", [f"Authorization: Bearer {key}"])]
+        for _ in range(TURNS):  # In turn, and who was first is then second, so that what else the machine does meets both.
             each = {}
-            for who, headers in (("anybody", []), ("a reader", [f"Authorization: Bearer {key}"])):
+            for who, headers in askers:
                 before = service.cpu() + family_cpu(postmaster)
-                rate, _, errors = wrk(service.url, paths, seconds=3, connections=8, headers=headers)
-                each[who] = (service.cpu() + family_cpu(postmaster) - before) / (rate * 3) * 1e6
+                rate, _, errors = wrk(service.url, paths, seconds=2, connections=8, headers=headers)
+                each[who] = (service.cpu() + family_cpu(postmaster) - before) / (rate * 2) * 1e6
                 if errors:
                     raise SystemExit(f"{errors} errors: {what}, {who}")
+            askers.reverse()
             ratios.append(each["a reader"] / each["anybody"])
-        say(f"{what}, CPU of a reader's", f"{sorted(ratios)[2]:.2f} x", f"anybody's, {each['anybody']:.0f} us; {', '.join(f'{r:.2f}' for r in ratios)}; goal: at most 1.10")
+        ratios.sort()
+        say(f"{what}, CPU of a reader's", f"{ratios[TURNS // 2]:.2f} x",
+            f"anybody's, {each['anybody']:.0f} us; {TURNS} turns, half of them between {ratios[TURNS // 4]:.2f} and {ratios[-1 - TURNS // 4]:.2f}; goal: at most 1.10")
     service.stop()
 
 

@@ -27,6 +27,7 @@ pub async fn serve(config: Config) -> Result<()> {
     telemetry::start(&config.logging);
     use_tls();
     raise_descriptors();
+    leave_huge_pages();
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
@@ -248,6 +249,14 @@ async fn watch_signals(stop: server::Stop) {
             _ = interrupt.recv() => {}
         }
         last.cancel();
+    }
+}
+
+/// The allocator asks for huge pages, and of those a few bytes in use keep two megabytes resident: buffers of connections
+/// are mostly empty.
+fn leave_huge_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(error = %error, "Huge pages stay in use");
     }
 }
 

@@ -62,12 +62,17 @@ impl Remembered {
         A: Future<Output = Result<Meaning, E>>,
         E: Send + Sync + 'static,
     {
+        if let Some(found) = self.recall(digest, now) {
+            return Ok(found);
+        }
         let key = (digest, self.generation.load(Ordering::Acquire));
-        let found = self.meanings.try_get_with(key, async { ask().await.map(Arc::new) }).await?;
+        // Boxed: what asks the database is large, and every request would be moved about with room for it.
+        let asking = || Box::pin(self.meanings.try_get_with(key, async { ask().await.map(Arc::new) }));
+        let found = asking().await?;
         match &*found {
             Meaning::Somebody { changes_at: Some(at), .. } if *at <= now => {
                 self.meanings.invalidate(&key).await;
-                self.meanings.try_get_with(key, async { ask().await.map(Arc::new) }).await
+                asking().await
             }
             _ => Ok(found),
         }

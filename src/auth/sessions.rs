@@ -4,6 +4,7 @@ use super::session::{self, Session, SessionHolder, SessionToken};
 use super::sign_in::note;
 use super::{Actor, Auth, Identity, Permission, Scope, user};
 use crate::base::{Problem, SessionId};
+use futures::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -73,7 +74,12 @@ impl Auth {
     }
 
     async fn seen(&self, token: &SessionToken, key: ([u8; 32], u64)) -> Result<Arc<Seen>, Problem> {
-        let found = self.sign_in.sessions.try_get_with(key, async { self.look_up(token).await.map(Arc::new) }).await;
+        let sessions = &self.sign_in.sessions;
+        if let Some(found) = sessions.get(&key).await {
+            return Ok(found);
+        }
+        // Boxed: it is large, and every request would be moved about with room for it.
+        let found = sessions.try_get_with(key, async { self.look_up(token).await.map(Arc::new) }).boxed().await;
         found.map_err(|problem: Arc<Problem>| (*problem).clone())
     }
 

@@ -263,3 +263,19 @@ impl Resource {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{auth::Identity, base::KeyId};
+
+    #[test]
+    fn what_anybody_is_answered_is_not_what_a_key_is_answered_that_sees_no_more() {
+        let key = Actor::of(Identity::Key { id: KeyId::new(), name: "bench".into() }, Vec::new());
+
+        assert_eq!(key_for(None, "/v0/servers"), "/v0/servers");
+        assert_eq!(key_for(Some(&Actor::anonymous()), "/v0/servers"), "/v0/servers");
+        // Views that ask for a credential answer the one and refuse the other.
+        assert_ne!(key_for(Some(&key), "/v0/servers"), "/v0/servers");
+    }
+}

@@ -7,9 +7,15 @@
 use crate::base::lane;
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use std::{io, thread};
 use tokio::runtime::{Builder, Handle};
+use tokio::time::MissedTickBehavior;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+/// How often a lane looks at its clock, needed or not. A timer that is set while a lane expects to sleep for longer wakes the
+/// lane's own poll by a system call, and each request sets timers of seconds: with a nearer one always set, none does.
+const BEAT: Duration = Duration::from_millis(50);
 
 /// The lanes of a process. They end when this is dropped, with all that still runs on them.
 pub struct Lanes {
@@ -34,7 +40,12 @@ impl Lanes {
             let end = end.clone();
             thread::Builder::new().name(format!("lane-{number}")).spawn(move || {
                 lane::enter(number);
-                runtime.block_on(end.cancelled());
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = end.cancelled() => {}
+                        () = beat() => {}
+                    }
+                });
             })?;
         }
         Ok(Self { lanes, common: Handle::current(), next: AtomicUsize::new(0), end })
@@ -59,6 +70,15 @@ impl Lanes {
         F: Future<Output: Send> + Send + 'static,
     {
         AbortOnDropHandle::new(self.common.spawn(future))
+    }
+}
+
+/// Never returns.
+async fn beat() {
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
     }
 }
 

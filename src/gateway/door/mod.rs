@@ -161,14 +161,14 @@ impl Asking<'_> {
         route: Arc<Route>,
         asked: Asked,
         body: Bytes,
-    ) -> Result<Exchange, Problem> {
+    ) -> Result<Box<Exchange>, Problem> {
         if route.settings.disabled {
             let words = format!("The route {} is switched off.", route.name);
             let problem = Problem::unavailable(words).with_kind("route-disabled");
             return Err(problem.with_help("Ask the owner of the route."));
         }
         let trace = self.traffic.trace(&mut headers);
-        Ok(Exchange {
+        Ok(Box::new(Exchange {
             id: self.id.clone(),
             begun: self.begun,
             at: self.traffic.clock().now(),
@@ -191,7 +191,7 @@ impl Asking<'_> {
             held: Vec::new(),
             refused_by: None,
             witness: None,
-        })
+        }))
     }
 
     async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Actor>, Problem> {

@@ -20,6 +20,7 @@ use crate::wire::call::{Call, Dialect, each_text};
 use crate::wire::translate;
 use crate::wire::usage::reported;
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::{Either, select};
 use http::{HeaderMap, Method, Response, StatusCode, header, response::Parts};
 use http_body::{Body, Frame, SizeHint};
@@ -76,7 +77,7 @@ impl Traffic {
     ///
     /// # Errors
     /// The refusal of a policy; 429, 503, 502 or 504 when no backend served, with what was tried.
-    pub async fn answer(&self, exchange: Exchange) -> Result<Response<ReplyBody>, (Box<Problem>, HeaderMap)> {
+    pub async fn answer(&self, exchange: Box<Exchange>) -> Result<Response<ReplyBody>, (Box<Problem>, HeaderMap)> {
         let mut members = exchange.route.pool.members.iter();
         if !members.any(|member| member.backend.settings.on_disconnect == OnDisconnect::Drain) {
             return self.answered(exchange).await;
@@ -87,7 +88,7 @@ impl Traffic {
         answering.await.unwrap_or_else(|_| Err((Box::new(Problem::internal()), HeaderMap::new())))
     }
 
-    async fn answered(&self, exchange: Exchange) -> Result<Response<ReplyBody>, (Box<Problem>, HeaderMap)> {
+    async fn answered(&self, exchange: Box<Exchange>) -> Result<Response<ReplyBody>, (Box<Problem>, HeaderMap)> {
         let Some(route) = self.planned(&exchange.snapshot, &exchange.route) else {
             return Err((Box::new(Problem::unavailable("The gateway's settings are changing.")), HeaderMap::new()));
         };
@@ -134,7 +135,8 @@ impl Traffic {
             let (place, tried) = match pool.settings.hedging.filter(|_| may_hedge(exchange)) {
                 None => (place, attempt(member, exchange, taken, clock_now).await),
                 Some(hedging) => {
-                    let first = pin!(attempt(member, exchange, taken, clock_now));
+                    // Boxed: hedging is rare, and every request would be moved about with room for two more attempts.
+                    let first = attempt(member, exchange, taken, clock_now).boxed();
                     let hedge = pin!(async {
                         tokio::time::sleep(hedging.after.0).await;
                         let second = next.next()?;
@@ -143,7 +145,7 @@ impl Traffic {
                             return None;
                         }
                         let taken = member.state.take(&member.backend, tokens, Instant::now())?;
-                        Some((second, attempt(member, exchange, taken, clock_now).await))
+                        Some((second, attempt(member, exchange, taken, clock_now).boxed().await))
                     });
                     match select(first, hedge).await {
                         Either::Left((tried, _)) => (place, tried),
@@ -214,6 +216,10 @@ impl Traffic {
         }
         // All who ask for them have done so, and they hold the buffer of the connection over which they came.
         exchange.headers = HeaderMap::new();
+        // A prompt that was counted is not needed again, and a stream may be open for long.
+        if exchange.prompt_tokens.is_some() {
+            exchange.body = Bytes::new();
+        }
         let mut headers = HeaderMap::with_capacity(12);
         pass_headers(&head.headers, outgoing.spoken.is_some(), &mut headers);
         if outgoing.method == Method::HEAD

@@ -2,6 +2,7 @@
 
 use crate::auth::{Actor, Auth, Standing};
 use crate::base::{Clock, Problem};
+use futures::FutureExt;
 use http::StatusCode;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
@@ -100,7 +101,8 @@ impl Callers {
     }
 
     async fn ask(&self, hash: [u8; 32], credential: &str) -> Result<Arc<Actor>, Problem> {
-        match self.auth.standing(credential).await {
+        // Boxed: it is large, and every request would be moved about with room for it.
+        match self.auth.standing(credential).boxed().await {
             Ok((actor, standing)) => {
                 let actor = Arc::new(actor);
                 let known = Known {

@@ -14,8 +14,8 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(exchange: Exchange, chain: Chain, traffic: Traffic) -> Self {
-        Self { exchange: Some(Box::new(exchange)), chain, traffic }
+    pub(super) fn new(exchange: Box<Exchange>, chain: Chain, traffic: Traffic) -> Self {
+        Self { exchange: Some(exchange), chain, traffic }
     }
 
     pub(super) fn exchange(&self) -> &Exchange {

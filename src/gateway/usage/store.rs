@@ -29,7 +29,7 @@ pub(super) async fn insert(db: &PgPool, lines: &[&[u8]]) -> sqlx::Result<u64> {
 const INSERT: &str = "
 with incoming as (
     select distinct on (id) *
-    from jsonb_to_recordset($1::jsonb) as r(
+    from json_to_recordset($1::json) as r(
         id uuid, at timestamptz, request_id text, workspace_id uuid, key_id uuid, key_name text, user_name text,
         route text, asset text, operation text, model text, backend text, vendor_model text,
         input bigint, cached_input bigint, cache_write bigint, input_audio bigint, output bigint, reasoning bigint,
