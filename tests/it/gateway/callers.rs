@@ -74,6 +74,8 @@ async fn nothing_is_asked_of_the_database_until_it_tells_of_a_change() {
     let key = app.with_key(&text);
     let (system, anna) = (Actor::system("test"), HolderName::User("anna".into()));
     app.handles.auth.assign_role(&system, Role::Consumer, &anna, Scope::Instance, None).await.unwrap();
+    // What the database told of the key and the role has come by then, also on a busy machine.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(ask(&key).await, 200);
 
     // Revoked where nobody is told: who asked would find it.

@@ -22,6 +22,8 @@ async fn without_descriptors_it_waits_and_recovers() {
     let (home, url) = (Home::new("starved"), fresh_database_url(true).await);
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 96; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_wharfinger")]).kill_on_drop(true);
+    // Of the tests, and no setting of the program.
+    command.env_remove("WHARFINGER_TOOLS");
     command.env("WHARFINGER_DATA_DIR", home.text()).env("WHARFINGER_DATABASE_URL", url);
     command.env("WHARFINGER_LISTEN", "127.0.0.1:0").env("WHARFINGER_DATABASE_CONNECTIONS", "4");
     let program = Program::serve_as(command).await;
