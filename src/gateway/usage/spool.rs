@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A file grows to this size, then the next is begun.
 const FILE_SIZE: u64 = 4 << 20;
-/// Bytes that are read at once.
-const READ: u64 = 256 << 10;
+/// Bytes that are read at once; no line is as long, whatever its caller's headers hold.
+const READ: u64 = 512 << 10;
 /// What is kept in memory when the disk takes nothing.
 const KEPT: usize = 16 << 20;
 
