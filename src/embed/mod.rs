@@ -1,8 +1,8 @@
 //! Texts become unit vectors; near meanings become near vectors.
 //!
 //! The model runs on threads of its own, one session each, so that neither the async runtime nor a request waits for
-//! bulk work: queries go first, and bulk work comes in small portions. Loading happens in the background; until it is
-//! done, and when there is no model at all, callers get an [`Unavailable`] with the reason and go on without.
+//! bulk work: that has its own threads, of the lowest priority. Loading happens in the background; until it is done, and
+//! when there is no model at all, callers get an [`Unavailable`] with the reason and go on without.
 
 mod hashed;
 mod local;
@@ -21,7 +21,7 @@ pub const DIMENSIONS: usize = 384;
 const REMEMBERED: u64 = 2_000;
 /// Longest query text that is looked at, in characters: the model reads 256 word pieces.
 const QUERY_CHARACTERS: usize = 2_000;
-/// Texts in one portion of bulk work: how long a query may have to wait (some 30 ms on one core).
+/// Texts in one portion of bulk work: how long the end of the program may have to wait (some 30 ms on one core).
 const PORTION: usize = 4;
 
 /// [`DIMENSIONS`] numbers whose squares sum to one.
@@ -52,7 +52,8 @@ pub struct Embedder {
 }
 
 impl Embedder {
-    /// Loads the model in the background, on `threads` threads (at least one, each with a copy of the model, 25 MB).
+    /// Loads the model in the background, on `threads` threads for queries and as many for bulk work (at least one
+    /// each, with a copy of the model of some 75 MB).
     #[must_use]
     pub fn start(source: Source, threads: usize) -> Self {
         let model = source.name();
@@ -91,7 +92,7 @@ impl Embedder {
         self.pool.model()
     }
 
-    /// The vector of a search text, before all waiting bulk work; remembered. Cut at 2,000 characters.
+    /// The vector of a search text, made while somebody waits; remembered. Cut at 2,000 characters.
     ///
     /// # Errors
     /// [`Unavailable`] while loading, without a model, or when the model fails.
@@ -106,8 +107,8 @@ impl Embedder {
         Ok(vector)
     }
 
-    /// The vectors of `texts`, in their order; the model reads the first 256 word pieces of each. Runs behind queries.
-    /// Waits for a model that is still loading.
+    /// The vectors of `texts`, in their order; the model reads the first 256 word pieces of each. Gives way to
+    /// everything else. Waits for a model that is still loading.
     ///
     /// # Errors
     /// [`Unavailable`] without a model, or when the model fails.

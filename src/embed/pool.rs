@@ -1,42 +1,43 @@
-//! The threads on which models run, and the two lines before them: queries, and everything else.
+//! The threads on which models run: some for queries, and as many again for everything else, which get the processor only
+//! when nobody else wants it. So neither a search, nor an import, nor traffic waits for the vectors that an import asks for.
 
 use super::{State, Unavailable, Vector};
+use crossbeam_channel::{Receiver, Sender};
 use std::{
-    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
+    time::Duration,
 };
 use tokio::sync::{oneshot, watch};
 
 /// A loaded model: vectors for texts, in their order.
 pub(super) type Model = dyn FnMut(&[String]) -> Result<Vec<Vector>, Unavailable> + Send;
 
-/// Queries go before bulk work.
+type Open = dyn Fn() -> Result<Box<Model>, String> + Send + Sync;
+
+/// The niceness of threads for bulk work, the highest there is (`setpriority(2)`).
+const GIVES_WAY: i32 = 19;
+
+/// Who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Urgency {
+    /// A person or a request.
     Query,
+    /// Nobody.
     Bulk,
 }
 
 pub(super) struct Pool {
-    shared: Arc<Shared>,
+    queries: Sender<Job>,
+    bulk: Sender<Job>,
     threads: Vec<JoinHandle<()>>,
+    is_closed: Arc<AtomicBool>,
     model: String,
     state: watch::Receiver<State>,
-}
-
-#[derive(Default)]
-struct Shared {
-    lines: Mutex<Lines>,
-    work_came: Condvar,
-}
-
-#[derive(Default)]
-struct Lines {
-    queries: VecDeque<Job>,
-    bulk: VecDeque<Job>,
-    is_closed: bool,
 }
 
 struct Job {
@@ -45,33 +46,38 @@ struct Job {
 }
 
 impl Pool {
-    /// Starts `threads` threads; the first loads a model at once, the others when it has succeeded.
+    /// Starts `threads` threads for queries and as many for bulk work; the first loads a model at once, the others when it
+    /// has succeeded.
     pub(super) fn start(
         model: String,
         threads: usize,
         open: impl Fn() -> Result<Box<Model>, String> + Send + Sync + 'static,
     ) -> Self {
-        let shared = Arc::new(Shared::default());
         let (tell, state) = watch::channel(State::Loading);
-        let (open, tell) = (Arc::new(open), Arc::new(tell));
-        let spawn = |number: usize| {
-            let (shared, open, tell) = (shared.clone(), open.clone(), tell.clone());
+        let (queries, queried) = crossbeam_channel::unbounded();
+        let (bulk, bulked) = crossbeam_channel::unbounded();
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let thread = Thread { open: Arc::new(open), tell: Arc::new(tell), is_closed: is_closed.clone() };
+        let spawn = |(number, urgency): (usize, Urgency)| {
+            let thread = thread.clone();
+            let jobs = if urgency == Urgency::Query { queried.clone() } else { bulked.clone() };
             std::thread::Builder::new()
                 .name(format!("embed-{number}"))
-                .spawn(move || shared.work(number == 0, &*open, &tell))
+                .spawn(move || thread.work(number == 0, urgency, &jobs))
         };
-        let threads: Vec<_> = (0..threads).map_while(|number| spawn(number).ok()).collect();
-        if threads.is_empty() {
-            return Self::absent("no thread could be started".to_owned());
+        let kinds = [Urgency::Query, Urgency::Bulk].into_iter().flat_map(|urgency| vec![urgency; threads]);
+        let started: Vec<_> = kinds.enumerate().map_while(|kind| spawn(kind).ok()).collect();
+        if started.len() <= threads {
+            return Self::absent("not enough threads could be started".to_owned());
         }
-        Self { shared, threads, model, state }
+        Self { queries, bulk, threads: started, is_closed, model, state }
     }
 
     pub(super) fn absent(reason: String) -> Self {
-        let shared = Arc::new(Shared::default());
-        shared.lock().is_closed = true;
+        let (nobody, _) = crossbeam_channel::unbounded();
         let state = watch::channel(State::Absent { reason }).1;
-        Self { shared, threads: Vec::new(), model: "none".to_owned(), state }
+        let (queries, bulk, is_closed) = (nobody.clone(), nobody, Arc::default());
+        Self { queries, bulk, threads: Vec::new(), is_closed, model: "none".to_owned(), state }
     }
 
     pub(super) fn state(&self) -> State {
@@ -89,7 +95,7 @@ impl Pool {
         &self.model
     }
 
-    /// Queues the texts; a caller that stops waiting takes them out of the line again.
+    /// Queues the texts; those of a caller that stops waiting are passed over.
     pub(super) async fn run(&self, texts: Vec<String>, urgency: Urgency) -> Result<Vec<Vector>, Unavailable> {
         match self.state() {
             State::Ready => {}
@@ -97,27 +103,18 @@ impl Pool {
             State::Absent { reason } => return Err(Unavailable(reason)),
         }
         let (reply, answer) = oneshot::channel();
-        {
-            let mut lines = self.shared.lock();
-            match urgency {
-                Urgency::Query => lines.queries.push_back(Job { texts, reply }),
-                Urgency::Bulk => lines.bulk.push_back(Job { texts, reply }),
-            }
-        }
-        self.shared.work_came.notify_one();
+        let line = if urgency == Urgency::Query { &self.queries } else { &self.bulk };
+        // Without a thread the job comes back and its `reply` ends, which is answered below.
+        let _nobody_there = line.send(Job { texts, reply });
         answer.await.unwrap_or_else(|_| Err(Unavailable("the embedder stopped".to_owned())))
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        {
-            let mut lines = self.shared.lock();
-            lines.is_closed = true;
-            lines.queries.clear();
-            lines.bulk.clear();
-        }
-        self.shared.work_came.notify_all();
+        self.is_closed.store(true, Ordering::Release);
+        let nobody = crossbeam_channel::unbounded().0;
+        (self.queries, self.bulk) = (nobody.clone(), nobody);
         // The runtime's library must not be in use while the process ends; one portion at most is waited for.
         for thread in self.threads.drain(..) {
             let _ended = thread.join();
@@ -125,23 +122,31 @@ impl Drop for Pool {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What a thread knows.
+#[derive(Clone)]
+struct Thread {
+    open: Arc<Open>,
+    tell: Arc<watch::Sender<State>>,
+    is_closed: Arc<AtomicBool>,
+}
 
+impl Thread {
     /// A thread's life: load, then serve until closed.
-    fn work(&self, is_first: bool, open: &dyn Fn() -> Result<Box<Model>, String>, tell: &watch::Sender<State>) {
-        if !is_first && !self.wait_for_the_first(tell) {
+    fn work(&self, is_first: bool, urgency: Urgency, jobs: &Receiver<Job>) {
+        if urgency == Urgency::Bulk {
+            let given = rustix::process::setpriority_process(None, GIVES_WAY);
+            given.unwrap_or_else(|error| tracing::warn!(%error, "Embeddings in bulk run with the usual priority"));
+        }
+        if !is_first && !self.wait_for_the_first() {
             return;
         }
         let opened =
-            catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| Err("loading the model failed".to_owned()));
+            catch_unwind(AssertUnwindSafe(&*self.open)).unwrap_or_else(|_| Err("loading the model failed".to_owned()));
         let mut model = match opened {
             Ok(model) => model,
             Err(reason) if is_first => {
                 tracing::warn!(reason, "Search by meaning is off");
-                tell.send_replace(State::Absent { reason });
+                self.tell.send_replace(State::Absent { reason });
                 return;
             }
             Err(reason) => {
@@ -150,9 +155,12 @@ impl Shared {
             }
         };
         if is_first {
-            tell.send_replace(State::Ready);
+            self.tell.send_replace(State::Ready);
         }
-        while let Some(job) = self.next() {
+        for job in jobs {
+            if self.is_closed() {
+                return;
+            }
             if job.reply.is_closed() {
                 continue;
             }
@@ -163,77 +171,90 @@ impl Shared {
     }
 
     /// Whether the first thread has loaded the model; false when it could not or everything is over.
-    fn wait_for_the_first(&self, tell: &watch::Sender<State>) -> bool {
+    fn wait_for_the_first(&self) -> bool {
         loop {
-            match &*tell.borrow() {
+            match &*self.tell.borrow() {
                 State::Ready => return true,
                 State::Absent { .. } => return false,
                 State::Loading => {}
             }
-            if self.lock().is_closed {
+            if self.is_closed() {
                 return false;
             }
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
-    fn next(&self) -> Option<Job> {
-        let mut lines = self.lock();
-        loop {
-            if lines.is_closed {
-                return None;
-            }
-            if let Some(job) = lines.queries.pop_front() {
-                return Some(job);
-            }
-            if let Some(job) = lines.bulk.pop_front() {
-                return Some(job);
-            }
-            lines = self.work_came.wait(lines).unwrap_or_else(PoisonError::into_inner);
-        }
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
+    use tokio::sync::mpsc;
 
-    #[tokio::test]
-    async fn a_query_overtakes_bulk_work() {
-        let (entered_tx, mut entered) = tokio::sync::mpsc::unbounded_channel();
+    /// A pool whose model tells what it begins, and goes on when it is let.
+    fn held_up() -> (Arc<Pool>, mpsc::UnboundedReceiver<(String, i32)>, std::sync::mpsc::Sender<()>) {
+        let (begun_tx, begun) = mpsc::unbounded_channel();
         let (go, wait) = std::sync::mpsc::channel::<()>();
-        let wait = Mutex::new(Some(wait));
-        let pool = Arc::new(Pool::start("test".to_owned(), 1, move || {
-            let (wait, entered) = (wait.lock().unwrap().take().unwrap(), entered_tx.clone());
+        let wait = Arc::new(Mutex::new(wait));
+        let pool = Pool::start("test".to_owned(), 1, move || {
+            let (wait, begun) = (wait.clone(), begun_tx.clone());
             Ok(Box::new(move |texts: &[String]| {
-                entered.send(texts[0].clone()).unwrap();
-                wait.recv().unwrap();
+                let niceness = rustix::process::getpriority_process(None).unwrap();
+                begun.send((texts[0].clone(), niceness)).unwrap();
+                if texts[0].starts_with("held") {
+                    wait.lock().unwrap().recv().unwrap();
+                }
                 Ok(vec![Vector::from(vec![1.0]); texts.len()])
             }))
-        }));
+        });
+        (Arc::new(pool), begun, go)
+    }
+
+    #[tokio::test]
+    async fn a_query_waits_for_no_bulk_work_and_bulk_work_gives_way_to_everybody() {
+        let (pool, mut begun, go) = held_up();
         pool.loaded().await;
-        let ask = |text: &str, urgency| {
+        let usual = rustix::process::getpriority_process(None).unwrap();
+
+        let bulk = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.run(vec!["held bulk".to_owned()], Urgency::Bulk).await }
+        });
+        assert_eq!(begun.recv().await.unwrap(), ("held bulk".to_owned(), GIVES_WAY));
+        pool.run(vec!["query".to_owned()], Urgency::Query).await.unwrap();
+        assert_eq!(begun.recv().await.unwrap(), ("query".to_owned(), usual));
+
+        go.send(()).unwrap();
+        bulk.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_passed_over() {
+        let (pool, mut begun, go) = held_up();
+        pool.loaded().await;
+        let ask = |text: &str| {
             let (pool, texts) = (pool.clone(), vec![text.to_owned()]);
-            tokio::spawn(async move { pool.run(texts, urgency).await })
+            tokio::spawn(async move { pool.run(texts, Urgency::Bulk).await })
         };
-
-        let first = ask("bulk 1", Urgency::Bulk);
-        assert_eq!(entered.recv().await.unwrap(), "bulk 1");
-        let second = ask("bulk 2", Urgency::Bulk);
-        while pool.shared.lock().bulk.is_empty() {
+        let first = ask("held 1");
+        assert_eq!(begun.recv().await.unwrap().0, "held 1");
+        let second = ask("2");
+        while pool.bulk.is_empty() {
             tokio::task::yield_now().await;
         }
-        let query = ask("query", Urgency::Query);
-        while pool.shared.lock().queries.is_empty() {
-            tokio::task::yield_now().await;
-        }
-        (0..3).for_each(|_| go.send(()).unwrap());
+        second.abort();
+        assert!(second.await.unwrap_err().is_cancelled());
+        let third = ask("3");
+        go.send(()).unwrap();
 
-        assert_eq!(entered.recv().await.unwrap(), "query");
-        assert_eq!(entered.recv().await.unwrap(), "bulk 2");
-        for task in [first, second, query] {
-            task.await.unwrap().unwrap();
-        }
+        assert_eq!(begun.recv().await.unwrap().0, "3");
+        first.await.unwrap().unwrap();
+        third.await.unwrap().unwrap();
     }
 
     #[tokio::test]

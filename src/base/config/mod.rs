@@ -192,7 +192,8 @@ settings! {
         model_runtime: Option<PathBuf> = "";
         /// Whether a missing model may be downloaded from the model hub (`HF_ENDPOINT` names another hub).
         model_hub: bool = "false";
-        /// Threads that turn text into vectors.
+        /// Threads that turn what is searched for into vectors; as many more, of lowest priority, do so with what is
+        /// registered.
         embedding_threads: u32 = "1";
     }
 
