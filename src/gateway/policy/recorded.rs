@@ -92,11 +92,11 @@ pub(super) fn record(exchange: &mut Exchange, settlement: &Settlement, services:
     if let Some(telemetry) = &services.telemetry {
         telemetry.ended(exchange, settlement, &record);
     }
-    if let Some(ledger) = &services.ledger {
-        ledger.record(&record);
-    }
     if let Some(witness) = witness {
-        witness.tell(exchange, record, &services.limits);
+        witness.tell(exchange, record.clone(), &services.limits);
+    }
+    if let Some(ledger) = &services.ledger {
+        ledger.record(record);
     }
 }
 

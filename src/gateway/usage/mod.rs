@@ -13,6 +13,7 @@ mod record;
 mod report;
 mod spool;
 mod store;
+mod sums;
 
 pub use budget::{BudgetNotices, Budgets, PassedBudget};
 pub use price::cost;
@@ -36,11 +37,13 @@ use tokio_util::sync::CancellationToken;
 
 /// Records that are written in one statement. A larger one costs less in all, and holds a processor for longer: where the
 /// database shares it, requests wait for so long.
-const BATCH: usize = 100;
-/// How often the spool is looked at when nothing wakes it.
+const BATCH: usize = 200;
+/// How often the spool is read when nothing wakes it.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long after a failure.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is told how much waits.
+const LOOKING: Duration = Duration::from_secs(1);
 /// How often old records are removed.
 const CLEANING: Duration = Duration::from_secs(3_600);
 
@@ -51,7 +54,7 @@ pub struct Ledger(Arc<Inner>);
 struct Inner {
     db: Database,
     clock: Clock,
-    spool: Spool,
+    spool: Spool<UsageRecord>,
     measured: Measured,
     settings: LedgerSettings,
     wake: Notify,
@@ -88,13 +91,13 @@ impl Ledger {
     }
 
     /// Takes a record; it will be in the database within a moment after that answers.
-    pub fn record(&self, record: &UsageRecord) {
+    pub fn record(&self, record: UsageRecord) {
         let ledger = &self.0;
-        ledger.measured.measure(record);
+        ledger.measured.measure(&record);
         if ledger.settings.access_log {
-            log(record);
+            log(&record);
         }
-        if !ledger.spool.append(&record.line()) {
+        if !ledger.spool.append(&record.line(), record) {
             metrics::counter!("wharfinger_usage_spool_errors_total").increment(1);
         }
         let appended = ledger.appended.fetch_add(1, Ordering::Relaxed) + 1;
@@ -125,7 +128,7 @@ impl Ledger {
     /// When the database does not answer.
     pub async fn recover(&self, limits: &Limits) -> sqlx::Result<()> {
         let mut mark = Mark::default();
-        while let Some(next) = self.move_on(mark).await? {
+        while let Some((next, _)) = self.move_on(mark).await? {
             mark = next;
         }
         for (key, start, used) in store::counters(&self.0.db.read, self.0.clock.now()).await? {
@@ -138,13 +141,17 @@ impl Ledger {
     pub async fn run(self, stop: CancellationToken) {
         let forcing = tokio::spawn(self.clone().force(stop.clone()));
         let prompts = tokio::spawn(self.clone().store_prompts(stop.clone()));
-        let (mut mark, mut cleaned) = (Mark::default(), None::<tokio::time::Instant>);
+        let (mut mark, mut housekeeping) = (Mark::default(), Housekeeping::default());
         loop {
             let stopping = stop.is_cancelled();
             let pause = match self.move_on(mark).await {
-                Ok(Some(next)) => {
+                Ok(Some((next, is_full))) => {
                     mark = next;
-                    continue;
+                    if is_full || stopping {
+                        continue;
+                    }
+                    // Small batches cost as much as large ones: others gather meanwhile.
+                    PAUSE
                 }
                 Ok(None) if stopping => break,
                 Ok(None) => PAUSE,
@@ -156,9 +163,10 @@ impl Ledger {
                     PATIENCE
                 }
             };
-            metrics::gauge!("wharfinger_usage_spool_bytes").set(self.0.spool.waiting(mark) as f64);
-            if cleaned.is_none_or(|at| at.elapsed() > CLEANING) {
-                cleaned = Some(tokio::time::Instant::now());
+            if housekeeping.look.is_due(LOOKING) {
+                metrics::gauge!("wharfinger_usage_spool_bytes").set(self.0.spool.waiting(mark) as f64);
+            }
+            if housekeeping.clean.is_due(CLEANING) {
                 self.clean().await;
             }
             tokio::select! {
@@ -173,46 +181,53 @@ impl Ledger {
         let _ = tokio::task::spawn_blocking(move || ledger.spool.sync()).await;
     }
 
-    /// One portion from the spool into the database; none when all of it is there.
-    async fn move_on(&self, mark: Mark) -> sqlx::Result<Option<Mark>> {
+    /// Some records from the spool into the database, and whether as many as may be; none when all of them are there.
+    async fn move_on(&self, mark: Mark) -> sqlx::Result<Option<(Mark, bool)>> {
+        let next = match self.0.spool.at_hand(mark, BATCH) {
+            Some(next) => Some(next),
+            None => self.read(mark).await.map_err(sqlx::Error::Io)?,
+        };
+        let Some((records, mark)) = next else { return Ok(None) };
+        let is_full = records.len() == BATCH;
+        self.insert(records).await?;
+        Ok(Some((mark, is_full)))
+    }
+
+    /// The next records that are not at hand any more, from their lines.
+    async fn read(&self, mark: Mark) -> io::Result<Option<(Vec<UsageRecord>, Mark)>> {
         let ledger = self.0.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let portion = ledger.spool.read(mark, BATCH);
-            if matches!(portion, Ok(None)) {
+            let portion = ledger.spool.read(mark, BATCH)?;
+            if portion.is_none() {
                 // Nothing waits: the next file begins, and this one goes.
                 ledger.spool.rotate();
             }
-            portion
+            Ok(portion.map(|portion| (ledger.records_of(&portion), ledger.spool.done(&portion))))
         });
-        let Some(portion) = read.await.map_err(io::Error::other).and_then(|read| read).map_err(sqlx::Error::Io)? else {
-            return Ok(None);
-        };
-        self.insert(&portion).await?;
-        Ok(Some(self.0.spool.done(&portion)))
+        read.await.map_err(io::Error::other)?
     }
 
-    async fn insert(&self, portion: &Portion) -> sqlx::Result<()> {
-        // What is no record is the rest of one that a crash cut off.
-        let (good, torn): (Vec<_>, Vec<_>) = portion.lines().partition(|line| is_whole(line));
-        torn.iter().for_each(|line| self.0.spool.set_aside(line));
-        match store::insert(&self.0.db.write, &good).await {
-            Ok(_) => Ok(()),
-            Err(error) if is_refusal(&error) => {
-                // One record that the database will never take must not keep the others.
-                for line in good {
-                    match store::insert(&self.0.db.write, &[line]).await {
-                        Ok(_) => {}
-                        Err(error) if is_refusal(&error) => {
-                            tracing::error!(error = %error, "A usage record was laid aside: the database refuses it");
-                            self.0.spool.set_aside(line);
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok(())
-            }
-            Err(error) => Err(error),
+    async fn insert(&self, mut records: Vec<UsageRecord>) -> sqlx::Result<()> {
+        records.retain(|record| record.is_storable() || self.set_aside(record, "a number is too large"));
+        match store::insert(&self.0.db.write, &records).await {
+            Err(error) if is_refusal(&error) => {}
+            done => return done,
         }
+        // One record that the database will never take must not keep the others.
+        for record in &records {
+            match store::insert(&self.0.db.write, std::slice::from_ref(record)).await {
+                Err(error) if is_refusal(&error) => _ = self.set_aside(record, &error.to_string()),
+                done => done?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Lays a record aside that the database will never take; gives false.
+    fn set_aside(&self, record: &UsageRecord, reason: &str) -> bool {
+        tracing::error!(reason, "A usage record was laid aside");
+        self.0.spool.set_aside(&record.line());
+        false
     }
 
     async fn force(self, stop: CancellationToken) {
@@ -259,9 +274,33 @@ impl Ledger {
     }
 }
 
-/// Whether a line is an object to its end; what else is wrong with it the database finds.
-fn is_whole(line: &[u8]) -> bool {
-    line.starts_with(b"{") && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
+impl Inner {
+    /// The records of a portion. What is none is the rest of one that a crash cut off, and laid aside.
+    fn records_of(&self, portion: &Portion) -> Vec<UsageRecord> {
+        let read = |line| serde_json::from_slice(line).map_err(|_| self.spool.set_aside(line)).ok();
+        portion.lines().filter_map(read).collect()
+    }
+}
+
+/// What is done beside the moving, each in its own time.
+#[derive(Default)]
+struct Housekeeping {
+    look: Due,
+    clean: Due,
+}
+
+#[derive(Default)]
+struct Due(Option<tokio::time::Instant>);
+
+impl Due {
+    /// Whether it was never done, or so long ago; then it counts as done now.
+    fn is_due(&mut self, every: Duration) -> bool {
+        let is_due = self.0.is_none_or(|last| last.elapsed() >= every);
+        if is_due {
+            self.0 = Some(tokio::time::Instant::now());
+        }
+        is_due
+    }
 }
 
 /// SQLSTATE classes 22 and 23: the data is at fault, and trying again helps nothing.

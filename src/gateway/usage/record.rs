@@ -165,6 +165,15 @@ impl UsageRecord {
         self.quotas.extend(lines);
     }
 
+    /// Whether its numbers are ones that the database has room for, `bigint` and `integer`.
+    pub(super) fn is_storable(&self) -> bool {
+        let Tokens { input, cached_input, cache_write, input_audio, output, reasoning, output_audio } = self.tokens;
+        let tokens = [input, cached_input, cache_write, input_audio, output, reasoning, output_audio];
+        let others = [self.cost, self.saved, self.saved_cost, self.latency_ms, self.first_token_ms.unwrap_or(0)];
+        tokens.into_iter().chain(others).all(|number| i64::try_from(number).is_ok())
+            && i32::try_from(self.attempts).is_ok()
+    }
+
     /// The line of the spool, with its end. Characters that Postgres keeps no text with are left out.
     pub(super) fn line(&self) -> Vec<u8> {
         let mut line = Vec::with_capacity(700);

@@ -1,14 +1,16 @@
 //! The spool: usage records as lines of files below the data directory, from the end of a request until Postgres has them.
+//! The last of them are also at hand in memory, so that while the database keeps up no line is read back.
 //!
 //! A line is handed to the operating system before the request is over, so that a killed process loses nothing; the
 //! files are forced to the disk every second or so, which is what a power cut may cost. A file is removed when all
 //! its lines are in the database. What is read twice is harmless there.
 
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 /// A file grows to this size, then the next is begun.
 const FILE_SIZE: u64 = 4 << 20;
@@ -16,21 +18,31 @@ const FILE_SIZE: u64 = 4 << 20;
 const READ: u64 = 512 << 10;
 /// What is kept in memory when the disk takes nothing.
 const KEPT: usize = 16 << 20;
+/// Records at hand, of a kilobyte or so; those beyond are read from their lines.
+const AT_HAND: usize = 2_000;
 
 /// Where records wait; one writer, many who append, one who reads.
-pub(super) struct Spool {
+pub(super) struct Spool<R> {
     folder: PathBuf,
-    writer: Mutex<Writer>,
+    writer: Mutex<Writer<R>>,
     /// Something was written since the last forcing to disk.
     unsynced: AtomicBool,
 }
 
-struct Writer {
+struct Writer<R> {
     number: u64,
     file: Option<File>,
     size: u64,
     /// Lines that the disk did not take.
     kept: Vec<u8>,
+    at_hand: VecDeque<AtHand<R>>,
+}
+
+/// A record, and where its line begins and ends.
+struct AtHand<R> {
+    begin: Mark,
+    end: Mark,
+    record: R,
 }
 
 /// A part of the spool, to be acknowledged with [`Spool::done`].
@@ -50,13 +62,13 @@ impl Portion {
 }
 
 /// How far the reader has come.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mark {
     number: u64,
     offset: u64,
 }
 
-impl Spool {
+impl<R> Spool<R> {
     /// Opens the spool of this folder; what an earlier process left is read first. Where the folder cannot be made, what
     /// is appended waits in memory until it can.
     pub(super) fn open(folder: &Path) -> Self {
@@ -66,17 +78,39 @@ impl Spool {
             None
         });
         let number = number.map_or(1, |last| last + 1);
-        let writer = Mutex::new(Writer { number, file: None, size: 0, kept: Vec::new() });
+        let writer = Writer { number, file: None, size: 0, kept: Vec::new(), at_hand: VecDeque::new() };
+        let writer = Mutex::new(writer);
         Self { folder: folder.to_owned(), writer, unsynced: AtomicBool::new(false) }
     }
 
-    /// Adds a line, which ends in a line break. Gives false when the disk does not take it: it is then kept in memory and
-    /// written with the next one, or dropped when too many are kept.
-    pub(super) fn append(&self, line: &[u8]) -> bool {
-        let mut writer = self.writer.lock().expect("no holder of this lock can panic");
+    /// Adds a record, whose line ends in a line break. Gives false when the disk does not take it: it is then kept in memory
+    /// and written with the next one, or dropped when too many are kept.
+    pub(super) fn append(&self, line: &[u8], record: R) -> bool {
+        let mut writer = self.writer();
         let written = writer.write(&self.folder, line);
+        if written && writer.at_hand.len() < AT_HAND {
+            let end = writer.mark();
+            let begin = Mark { offset: end.offset - line.len() as u64, ..end };
+            writer.at_hand.push_back(AtHand { begin, end, record });
+        }
         self.unsynced.store(true, Ordering::Relaxed);
         written
+    }
+
+    /// The records after `mark` that are at hand, at most so many, and the mark after them; none when what comes next has to
+    /// be read.
+    pub(super) fn at_hand(&self, mark: Mark, most: usize) -> Option<(Vec<R>, Mark)> {
+        let mut writer = self.writer();
+        let read = writer.at_hand.partition_point(|next| next.begin < mark);
+        writer.at_hand.drain(..read);
+        let (mut records, mut end) = (Vec::new(), mark);
+        while records.len() < most
+            && let Some(next) = writer.at_hand.pop_front_if(|next| next.begin == end)
+        {
+            end = next.end;
+            records.push(next.record);
+        }
+        (!records.is_empty()).then_some((records, end))
     }
 
     /// The next lines after `mark`, at most so many; none when all are read.
@@ -93,7 +127,7 @@ impl Spool {
                 return Ok(Some(portion));
             }
             // A file that is not written any more and read to its end is done with; also an empty one.
-            if number < self.current() {
+            if number < self.writer().number {
                 fs::remove_file(self.path(number))?;
             }
         }
@@ -118,7 +152,7 @@ impl Spool {
 
     /// Begins a new file, so that the one written until now can be removed when it is read.
     pub(super) fn rotate(&self) {
-        let mut writer = self.writer.lock().expect("no holder of this lock can panic");
+        let mut writer = self.writer();
         if writer.size > 0 {
             writer.next();
         }
@@ -133,7 +167,7 @@ impl Spool {
             return Ok(());
         }
         let file = {
-            let writer = self.writer.lock().expect("no holder of this lock can panic");
+            let writer = self.writer();
             writer.file.as_ref().map(File::try_clone).transpose()?
         };
         file.map_or(Ok(()), |file| file.sync_data())
@@ -148,18 +182,19 @@ impl Spool {
         sizes.sum()
     }
 
-    /// Lays lines aside that the database will never take.
+    /// Lays a line aside that the database will never take.
     pub(super) fn set_aside(&self, line: &[u8]) {
         let path = self.folder.join("rejected.txt");
         let file = OpenOptions::new().create(true).append(true).open(path);
-        let written = file.and_then(|mut file| file.write_all(line).and_then(|()| file.write_all(b"\n")));
+        let line = [line.trim_ascii_end(), b"\n"].concat();
+        let written = file.and_then(|mut file| file.write_all(&line));
         if let Err(error) = written {
             tracing::error!(error = %error, "A usage record that cannot be stored was lost");
         }
     }
 
-    fn current(&self) -> u64 {
-        self.writer.lock().expect("no holder of this lock can panic").number
+    fn writer(&self) -> MutexGuard<'_, Writer<R>> {
+        self.writer.lock().expect("no holder of this lock can panic")
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -167,7 +202,12 @@ impl Spool {
     }
 }
 
-impl Writer {
+impl<R> Writer<R> {
+    /// How far was written.
+    fn mark(&self) -> Mark {
+        Mark { number: self.number, offset: self.size }
+    }
+
     fn write(&mut self, folder: &Path, line: &[u8]) -> bool {
         if self.size >= FILE_SIZE {
             self.next();
@@ -245,7 +285,7 @@ fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
 mod tests {
     use super::*;
 
-    fn all(spool: &Spool, mark: &mut Mark) -> Vec<String> {
+    fn all(spool: &Spool<()>, mark: &mut Mark) -> Vec<String> {
         let mut lines = Vec::new();
         while let Some(portion) = spool.read(*mark, 10).unwrap() {
             *mark = spool.done(&portion);
@@ -257,13 +297,13 @@ mod tests {
     #[test]
     fn what_is_written_is_read_once_and_in_order() {
         let home = tempfile::tempdir().unwrap();
-        let spool = Spool::open(home.path());
-        (0..25).for_each(|n| assert!(spool.append(format!("{n}\n").as_bytes())));
+        let spool = Spool::<()>::open(home.path());
+        (0..25).for_each(|n| assert!(spool.append(format!("{n}\n").as_bytes(), ())));
 
         let mut mark = Mark::default();
         assert_eq!(all(&spool, &mut mark), (0..25).map(|n| n.to_string()).collect::<Vec<_>>());
         assert!(all(&spool, &mut mark).is_empty());
-        spool.append(b"more\n");
+        spool.append(b"more\n", ());
         assert_eq!(all(&spool, &mut mark), ["more"]);
     }
 
@@ -271,13 +311,13 @@ mod tests {
     fn what_a_killed_process_left_is_read_by_the_next_without_its_torn_line() {
         let home = tempfile::tempdir().unwrap();
         {
-            let spool = Spool::open(home.path());
-            spool.append(b"whole\n");
-            spool.append(b"to");
+            let spool = Spool::<()>::open(home.path());
+            spool.append(b"whole\n", ());
+            spool.append(b"to", ());
         }
 
-        let spool = Spool::open(home.path());
-        spool.append(b"new\n");
+        let spool = Spool::<()>::open(home.path());
+        spool.append(b"new\n", ());
 
         let mut mark = Mark::default();
         assert_eq!(all(&spool, &mut mark), ["whole", "new"]);
@@ -289,8 +329,8 @@ mod tests {
     #[test]
     fn an_unacknowledged_portion_comes_again() {
         let home = tempfile::tempdir().unwrap();
-        let spool = Spool::open(home.path());
-        spool.append(b"a\n");
+        let spool = Spool::<()>::open(home.path());
+        spool.append(b"a\n", ());
 
         let first = spool.read(Mark::default(), 10).unwrap();
         assert_eq!(first, spool.read(Mark::default(), 10).unwrap());
@@ -299,10 +339,10 @@ mod tests {
     #[test]
     fn files_are_bounded_and_go_when_they_are_read() {
         let home = tempfile::tempdir().unwrap();
-        let spool = Spool::open(home.path());
+        let spool = Spool::<()>::open(home.path());
         let line = vec![b'x'; 64 << 10];
         for _ in 0..100 {
-            spool.append(&[&line[..], b"\n"].concat());
+            spool.append(&[&line[..], b"\n"].concat(), ());
         }
         assert!(numbers(home.path()).unwrap().len() >= 2);
 
@@ -310,5 +350,36 @@ mod tests {
         assert_eq!(all(&spool, &mut mark).len(), 100);
         assert_eq!(numbers(home.path()).unwrap().len(), 1);
         assert_eq!(spool.waiting(mark), 0);
+    }
+
+    #[test]
+    fn what_is_at_hand_is_given_once_in_order_and_never_across_a_gap() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::open(home.path());
+        let append = |n: usize| assert!(spool.append(format!("{n}\n").as_bytes(), n));
+        let read = |mark: Mark| {
+            let portion = spool.read(mark, 100).unwrap()?;
+            let lines = portion.lines().map(|line| std::str::from_utf8(line).unwrap().parse().unwrap());
+            Some((lines.collect::<Vec<usize>>(), spool.done(&portion)))
+        };
+        let next = |mark: Mark| spool.at_hand(mark, 100).or_else(|| read(mark));
+        (0..AT_HAND + 50).for_each(append);
+        let (mut given, mut mark) = (Vec::new(), Mark::default());
+        while given.len() < AT_HAND {
+            let (some, after) = next(mark).unwrap();
+            given.extend(some);
+            mark = after;
+        }
+        // The fifty are not at hand, these are again.
+        (AT_HAND + 50..AT_HAND + 60).for_each(append);
+        spool.rotate();
+        (AT_HAND + 60..AT_HAND + 70).for_each(append);
+        while let Some((some, after)) = next(mark) {
+            given.extend(some);
+            mark = after;
+        }
+
+        assert_eq!(given, (0..AT_HAND + 70).collect::<Vec<_>>());
+        assert!(spool.at_hand(mark, 100).is_none());
     }
 }

@@ -1,73 +1,134 @@
-//! The ledger's tables: records and their sums are written in one statement, once for each record however often it comes.
+//! The ledger's tables: records and their sums are written in one transaction, once for each record however often it comes.
+//!
+//! Records are summed here and not there: the database often shares its processors with us, and sums cost it most.
 
+use super::UsageRecord;
+use super::sums::Sums;
 use crate::base::Database;
 use crate::gateway::limit::CounterKey;
 use sqlx::PgPool;
+use sqlx::types::Json;
+use std::collections::HashSet;
 use std::time::Duration;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-/// Writes these lines of JSON; records that are there already change nothing. Gives how many were new.
+/// Writes the records and what they add to the sums, or nothing of it; records that are there already change nothing.
 ///
 /// # Errors
 /// What Postgres says; nothing is written then.
-pub(super) async fn insert(db: &PgPool, lines: &[&[u8]]) -> sqlx::Result<u64> {
-    let mut batch = Vec::with_capacity(lines.iter().map(|line| line.len() + 1).sum::<usize>() + 2);
-    batch.push(b'[');
-    for (at, line) in lines.iter().enumerate() {
-        if at > 0 {
-            batch.push(b',');
+pub(super) async fn insert(db: &PgPool, records: &[UsageRecord]) -> sqlx::Result<()> {
+    let mut seen = HashSet::with_capacity(records.len());
+    let mut new: Vec<&UsageRecord> = records.iter().filter(|record| seen.insert(record.id)).collect();
+    let mut tries = 3;
+    while !new.is_empty() {
+        match insert_new(db, &new).await {
+            // Some were there, or another replica writes them now: that is asked only when it happens.
+            Err(error) if tries > 1 && is_known(&error) => {
+                tries -= 1;
+                let known = known(db, &new).await?;
+                new.retain(|record| !known.contains(&record.id));
+            }
+            done => return done,
         }
-        batch.extend_from_slice(line);
     }
-    batch.push(b']');
-    let batch = String::from_utf8(batch).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-    let new: i64 = sqlx::query_scalar(INSERT).bind(batch).fetch_one(db).await?;
-    Ok(new.unsigned_abs())
+    Ok(())
 }
 
-/// Rows are inserted in the order of their keys, so that two replicas never wait for each other's.
+/// All of it in one statement, which is one transaction and one round trip.
+async fn insert_new(db: &PgPool, records: &[&UsageRecord]) -> sqlx::Result<()> {
+    fn all<'a, T>(records: &[&'a UsageRecord], of: fn(&'a UsageRecord) -> T) -> Vec<T> {
+        records.iter().map(|record| of(record)).collect()
+    }
+    /// What no `bigint` holds the caller has refused.
+    fn numbers(records: &[&UsageRecord], of: fn(&UsageRecord) -> u64) -> Vec<i64> {
+        records.iter().map(|record| of(record).cast_signed()).collect()
+    }
+    let sums = Sums::of(records.iter().copied());
+    sqlx::query(INSERT)
+        .bind(all(records, |record| record.id))
+        .bind(all(records, |record| record.at))
+        .bind(all(records, |record| record.request_id.as_str()))
+        .bind(all(records, |record| record.workspace_id))
+        .bind(all(records, |record| record.key_id))
+        .bind(all(records, |record| record.key_name.as_str()))
+        .bind(all(records, |record| record.user_name.as_str()))
+        .bind(all(records, |record| record.route.as_str()))
+        .bind(all(records, |record| record.asset.as_str()))
+        .bind(all(records, |record| record.operation.as_str()))
+        .bind(all(records, |record| record.model.as_str()))
+        .bind(all(records, |record| record.backend.as_str()))
+        .bind(all(records, |record| record.vendor_model.as_str()))
+        .bind(numbers(records, |record| record.tokens.input))
+        .bind(numbers(records, |record| record.tokens.cached_input))
+        .bind(numbers(records, |record| record.tokens.cache_write))
+        .bind(numbers(records, |record| record.tokens.input_audio))
+        .bind(numbers(records, |record| record.tokens.output))
+        .bind(numbers(records, |record| record.tokens.reasoning))
+        .bind(numbers(records, |record| record.tokens.output_audio))
+        .bind(numbers(records, |record| record.saved))
+        .bind(numbers(records, |record| record.cost))
+        .bind(numbers(records, |record| record.saved_cost))
+        .bind(numbers(records, |record| record.latency_ms))
+        .bind(all(records, |record| record.first_token_ms.map(u64::cast_signed)))
+        .bind(all(records, |record| record.attempts.cast_signed()))
+        .bind(all(records, |record| i32::from(record.status)))
+        .bind(all(records, |record| record.stream))
+        .bind(all(records, |record| record.outcome.as_str()))
+        .bind(all(records, |record| record.refused_by.as_str()))
+        .bind(all(records, |record| record.cache.as_str()))
+        .bind(all(records, |record| record.source.as_str()))
+        .bind(all(records, |record| Json(&record.dimensions)))
+        .bind(Json(&sums.rollups))
+        .bind(Json(&sums.latencies))
+        .bind(Json(&sums.counters))
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Whether one of the records is there.
+fn is_known(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.constraint() == Some("usage_record_pkey"))
+}
+
+async fn known(db: &PgPool, records: &[&UsageRecord]) -> sqlx::Result<HashSet<Uuid>> {
+    let ids: Vec<Uuid> = records.iter().map(|record| record.id).collect();
+    let known: Vec<Uuid> =
+        sqlx::query_scalar("select usage_record_id from usage_record where usage_record_id = any($1)")
+            .bind(ids)
+            .fetch_all(db)
+            .await?;
+    Ok(known.into_iter().collect())
+}
+
+/// The columns of the records, and the rows of the three tables of sums.
 const INSERT: &str = "
-with incoming as (
-    select distinct on (id) *
-    from json_to_recordset($1::json) as r(
-        id uuid, at timestamptz, request_id text, workspace_id uuid, key_id uuid, key_name text, user_name text,
-        route text, asset text, operation text, model text, backend text, vendor_model text,
-        input bigint, cached_input bigint, cache_write bigint, input_audio bigint, output bigint, reasoning bigint,
-        output_audio bigint, saved bigint, cost bigint, saved_cost bigint, latency_ms bigint, first_token_ms bigint,
-        attempts integer, status integer, stream boolean, outcome text, refused_by text, cache text, source text,
-        dimensions jsonb, quotas jsonb)
-    order by id
-), fresh as (
+with recorded as (
     insert into usage_record (
         usage_record_id, at, request_id, workspace_id, key_id, key_name, user_name, route, asset, operation, model,
         backend, vendor_model, input, cached_input, cache_write, input_audio, output, reasoning, output_audio, saved,
         cost, saved_cost, latency_ms, first_token_ms, attempts, status, stream, outcome, refused_by, cache, source,
         dimensions)
-    select
-        id, at, request_id, workspace_id, key_id, key_name, user_name, route, asset, operation, model,
-        backend, vendor_model, input, cached_input, cache_write, input_audio, output, reasoning, output_audio, saved,
-        cost, saved_cost, latency_ms, first_token_ms, attempts, status, stream, outcome, refused_by, cache, source,
-        dimensions
-    from incoming
-    on conflict (usage_record_id) do nothing
-    returning *
-), summed as (
+    select *
+    from unnest(
+        $1::uuid[], $2::timestamptz[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[],
+        $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[],
+        $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[],
+        $24::bigint[], $25::bigint[], $26::integer[], $27::integer[], $28::boolean[], $29::text[], $30::text[],
+        $31::text[], $32::text[], $33::jsonb[])
+), rolled_up as (
     insert into usage_rollup (
         period, start_at, workspace_id, key_id, key_name, user_name, route, asset, model, backend,
         requests, refused, cancelled, failed, cached, attempts, input, cached_input, output, reasoning, saved, cost,
         saved_cost, latency_ms, first_token_ms, first_tokens)
-    select
-        p.period, date_trunc(p.period, at at time zone 'UTC') at time zone 'UTC',
-        coalesce(workspace_id, '00000000-0000-0000-0000-000000000000'),
-        coalesce(key_id, '00000000-0000-0000-0000-000000000000'),
-        key_name, user_name, route, asset, model, backend,
-        count(*), count(*) filter (where outcome = 'refused'), count(*) filter (where outcome = 'cancelled'),
-        count(*) filter (where outcome = 'failed'), count(*) filter (where cache <> ''), sum(attempts),
-        sum(input), sum(cached_input), sum(output), sum(reasoning), sum(saved), sum(cost), sum(saved_cost),
-        sum(latency_ms), coalesce(sum(first_token_ms), 0), count(first_token_ms)
-    from fresh cross join (values ('minute'), ('hour'), ('day')) as p(period)
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-    order by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    select *
+    from jsonb_to_recordset($34) as r(
+        period text, start_at timestamptz, workspace_id uuid, key_id uuid, key_name text, user_name text, route text,
+        asset text, model text, backend text,
+        requests bigint, refused bigint, cancelled bigint, failed bigint, cached bigint, attempts bigint, input bigint,
+        cached_input bigint, output bigint, reasoning bigint, saved bigint, cost bigint,
+        saved_cost bigint, latency_ms bigint, first_token_ms bigint, first_tokens bigint)
     on conflict on constraint usage_rollup_pkey do update set
         requests = usage_rollup.requests + excluded.requests,
         refused = usage_rollup.refused + excluded.refused,
@@ -87,26 +148,15 @@ with incoming as (
         first_tokens = usage_rollup.first_tokens + excluded.first_tokens
 ), timed as (
     insert into usage_latency (start_at, workspace_id, model, bucket, requests)
-    select
-        date_trunc('hour', at at time zone 'UTC') at time zone 'UTC',
-        coalesce(workspace_id, '00000000-0000-0000-0000-000000000000'), model,
-        floor(8 * ln(latency_ms + 1) / ln(2))::integer, count(*)
-    from fresh
-    where outcome = 'served'
-    group by 1, 2, 3, 4
-    order by 1, 2, 3, 4
+    select *
+    from jsonb_to_recordset($35) as r(
+        start_at timestamptz, workspace_id uuid, model text, bucket integer, requests bigint)
     on conflict on constraint usage_latency_pkey do update set requests = usage_latency.requests + excluded.requests
-), counted as (
-    insert into usage_counter (counter_key, period_start, used)
-    select q.key, q.start, sum(q.amount)
-    from fresh
-        join incoming on incoming.id = fresh.usage_record_id
-        cross join jsonb_to_recordset(incoming.quotas) as q(key text, start timestamptz, amount bigint)
-    group by 1, 2
-    order by 1, 2
-    on conflict on constraint usage_counter_pkey do update set used = usage_counter.used + excluded.used
 )
-select count(*) from fresh";
+insert into usage_counter (counter_key, period_start, used)
+select *
+from jsonb_to_recordset($36) as r(counter_key text, period_start timestamptz, used bigint)
+on conflict on constraint usage_counter_pkey do update set used = usage_counter.used + excluded.used";
 
 /// What counts in periods that may still be running.
 ///

@@ -66,11 +66,11 @@ async fn what_is_recorded_is_reported() {
     let home = tempfile::tempdir().unwrap();
     let ledger = ledger(&app.handles.db, home.path());
 
-    ledger.record(&record("bot", 100, 20));
-    ledger.record(&record("bot", 50, 10));
-    ledger.record(&record("other", 1, 1));
-    ledger.record(&UsageRecord { outcome: Outcome::Refused, source: Source::None, ..record("bot", 0, 0) });
-    ledger.record(&UsageRecord { cache: CacheUse::Semantic, saved: 120, ..record("bot", 0, 0) });
+    ledger.record(record("bot", 100, 20));
+    ledger.record(record("bot", 50, 10));
+    ledger.record(record("other", 1, 1));
+    ledger.record(UsageRecord { outcome: Outcome::Refused, source: Source::None, ..record("bot", 0, 0) });
+    ledger.record(UsageRecord { cache: CacheUse::Semantic, saved: 120, ..record("bot", 0, 0) });
     drained(&ledger).await;
 
     let report = ledger.report(&Actor::system("test"), &question(By::Key)).await.unwrap();
@@ -92,10 +92,10 @@ async fn a_record_that_is_written_twice_counts_once() {
     let mut one = record("bot", 100, 20);
     one.add_quotas(vec![quota(100)]);
 
-    first.record(&one);
-    first.record(&one);
+    first.record(one.clone());
+    first.record(one.clone());
     drained(&first).await;
-    second.record(&one);
+    second.record(one.clone());
     drained(&second).await;
 
     let report = first.report(&Actor::system("test"), &question(By::Model)).await.unwrap();
@@ -111,7 +111,7 @@ async fn what_a_killed_process_left_is_brought_in_by_the_next() {
     let killed = ledger(&app.handles.db, home.path());
     let mut one = record("bot", 100, 20);
     one.add_quotas(vec![quota(950)]);
-    killed.record(&one);
+    killed.record(one.clone());
     drop(killed);
     std::fs::write(home.path().join("000000000009.jsonl"), b"{\"id\": \"torn\n").unwrap();
 
@@ -133,7 +133,7 @@ async fn while_the_database_is_away_the_spool_waits() {
     let config = Config::from_sources(None, []).unwrap();
     let nowhere = "postgres://nobody@127.0.0.1:1/nothing".parse().unwrap();
     let cut_off = ledger(&Database::new(nowhere, &config.storage), home.path());
-    cut_off.record(&record("bot", 100, 20));
+    cut_off.record(record("bot", 100, 20));
     drained(&cut_off).await;
     drop(cut_off);
 
@@ -149,8 +149,8 @@ async fn what_the_database_refuses_keeps_nobody_else_waiting() {
     let home = tempfile::tempdir().unwrap();
     let ledger = ledger(&app.handles.db, home.path());
 
-    ledger.record(&UsageRecord { latency_ms: u64::MAX, ..record("bot", 1, 1) });
-    ledger.record(&record("bot", 100, 20));
+    ledger.record(UsageRecord { latency_ms: u64::MAX, ..record("bot", 1, 1) });
+    ledger.record(record("bot", 100, 20));
     drained(&ledger).await;
 
     assert_eq!(ledger.report(&Actor::system("test"), &question(By::Model)).await.unwrap().total.input, 100);
@@ -168,8 +168,8 @@ async fn others_see_what_their_workspaces_are_charged() {
     );
     let (ours, theirs) = (app.actor(&ours).await, app.actor(&theirs).await);
     let ours_id = app.handles.catalog.workspace(&ours, "ours").await.unwrap().workspace_id;
-    ledger.record(&UsageRecord { workspace_id: Some(ours_id), ..record("bot", 100, 20) });
-    ledger.record(&record("nobodys", 7, 7));
+    ledger.record(UsageRecord { workspace_id: Some(ours_id), ..record("bot", 100, 20) });
+    ledger.record(record("nobodys", 7, 7));
     drained(&ledger).await;
 
     let seen =
