@@ -21,7 +21,7 @@ pub const DIMENSIONS: usize = 384;
 const REMEMBERED: u64 = 2_000;
 /// Longest query text that is looked at, in characters: the model reads 256 word pieces.
 const QUERY_CHARACTERS: usize = 2_000;
-/// Texts in one portion of bulk work: how long the end of the program may have to wait (some 30 ms on one core).
+/// Texts in one portion of bulk work: how long the end of the program may have to wait (some 30 ms on an idle core).
 const PORTION: usize = 4;
 
 /// [`DIMENSIONS`] numbers whose squares sum to one.

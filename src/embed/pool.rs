@@ -1,5 +1,5 @@
-//! The threads on which models run: some for queries, and as many again for everything else, which get the processor only
-//! when nobody else wants it. So neither a search, nor an import, nor traffic waits for the vectors that an import asks for.
+//! The threads on which models run: some for queries, and as many again for everything else, which give way to the rest of the
+//! machine. So hardly a search, an import or traffic waits for the vectors that an import asks for.
 
 use super::{State, Unavailable, Vector};
 use crossbeam_channel::{Receiver, Sender};
@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{oneshot, watch};
 
@@ -19,8 +19,11 @@ pub(super) type Model = dyn FnMut(&[String]) -> Result<Vec<Vector>, Unavailable>
 
 type Open = dyn Fn() -> Result<Box<Model>, String> + Send + Sync;
 
-/// The niceness of threads for bulk work, the highest there is (`setpriority(2)`).
-const GIVES_WAY: i32 = 19;
+/// The niceness of threads for bulk work (`setpriority(2)`): a tenth of a processor that others want too. With less, the jobs
+/// of the queue would not be done before another replica takes them for abandoned.
+const GIVES_WAY: i32 = 10;
+/// How long after a further thread could not load the model it tries again.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +69,15 @@ impl Pool {
                 .spawn(move || thread.work(number == 0, urgency, &jobs))
         };
         let kinds = [Urgency::Query, Urgency::Bulk].into_iter().flat_map(|urgency| vec![urgency; threads]);
-        let started: Vec<_> = kinds.enumerate().map_while(|kind| spawn(kind).ok()).collect();
-        if started.len() <= threads {
-            return Self::absent("not enough threads could be started".to_owned());
+        let mut started = Vec::with_capacity(2 * threads);
+        for kind in kinds.enumerate() {
+            match spawn(kind) {
+                Ok(thread) => started.push(thread),
+                Err(error) if started.is_empty() => {
+                    return Self::absent(format!("no thread could be started: {error}"));
+                }
+                Err(error) => tracing::error!(%error, "A thread for embeddings could not be started"),
+            }
         }
         Self { queries, bulk, threads: started, is_closed, model, state }
     }
@@ -137,26 +146,8 @@ impl Thread {
             let given = rustix::process::setpriority_process(None, GIVES_WAY);
             given.unwrap_or_else(|error| tracing::warn!(%error, "Embeddings in bulk run with the usual priority"));
         }
-        if !is_first && !self.wait_for_the_first() {
-            return;
-        }
-        let opened =
-            catch_unwind(AssertUnwindSafe(&*self.open)).unwrap_or_else(|_| Err("loading the model failed".to_owned()));
-        let mut model = match opened {
-            Ok(model) => model,
-            Err(reason) if is_first => {
-                tracing::warn!(reason, "Search by meaning is off");
-                self.tell.send_replace(State::Absent { reason });
-                return;
-            }
-            Err(reason) => {
-                tracing::warn!(reason, "A further embedding thread could not load the model");
-                return;
-            }
-        };
-        if is_first {
-            self.tell.send_replace(State::Ready);
-        }
+        let model = if is_first { self.load_first() } else { self.load_further() };
+        let Some(mut model) = model else { return };
         for job in jobs {
             if self.is_closed() {
                 return;
@@ -168,6 +159,46 @@ impl Thread {
             let made = made.unwrap_or_else(|_| Err(Unavailable("the model failed on this text".to_owned())));
             let _nobody_waits = job.reply.send(made);
         }
+    }
+
+    /// Loads the model and tells how that went; none when it cannot be loaded.
+    fn load_first(&self) -> Option<Box<Model>> {
+        match self.load() {
+            Ok(model) => {
+                self.tell.send_replace(State::Ready);
+                Some(model)
+            }
+            Err(reason) => {
+                tracing::warn!(reason, "Search by meaning is off");
+                self.tell.send_replace(State::Absent { reason });
+                None
+            }
+        }
+    }
+
+    /// Loads the model once more when the first thread has it, however often that has to be tried; none when it has none, or
+    /// everything is over.
+    fn load_further(&self) -> Option<Box<Model>> {
+        if !self.wait_for_the_first() {
+            return None;
+        }
+        loop {
+            match self.load() {
+                Ok(model) => return Some(model),
+                Err(reason) => tracing::warn!(reason, "A further thread for embeddings could not load the model"),
+            }
+            let since = Instant::now();
+            while since.elapsed() < PATIENCE {
+                if self.is_closed() {
+                    return None;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+
+    fn load(&self) -> Result<Box<Model>, String> {
+        catch_unwind(AssertUnwindSafe(&*self.open)).unwrap_or_else(|_| Err("loading the model failed".to_owned()))
     }
 
     /// Whether the first thread has loaded the model; false when it could not or everything is over.
@@ -216,21 +247,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_query_waits_for_no_bulk_work_and_bulk_work_gives_way_to_everybody() {
+    async fn a_query_waits_for_no_bulk_work() {
         let (pool, mut begun, go) = held_up();
         pool.loaded().await;
-        let usual = rustix::process::getpriority_process(None).unwrap();
-
         let bulk = tokio::spawn({
             let pool = pool.clone();
             async move { pool.run(vec!["held bulk".to_owned()], Urgency::Bulk).await }
         });
-        assert_eq!(begun.recv().await.unwrap(), ("held bulk".to_owned(), GIVES_WAY));
-        pool.run(vec!["query".to_owned()], Urgency::Query).await.unwrap();
-        assert_eq!(begun.recv().await.unwrap(), ("query".to_owned(), usual));
+        assert_eq!(begun.recv().await.unwrap().0, "held bulk");
+
+        let query = pool.run(vec!["query".to_owned()], Urgency::Query);
+        tokio::time::timeout(Duration::from_secs(10), query).await.unwrap().unwrap();
 
         go.send(()).unwrap();
         bulk.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn bulk_work_gives_way_and_queries_do_not() {
+        let (pool, mut begun, _go) = held_up();
+        pool.loaded().await;
+        let usual = rustix::process::getpriority_process(None).unwrap();
+
+        pool.run(vec!["query".to_owned()], Urgency::Query).await.unwrap();
+        assert_eq!(begun.recv().await.unwrap().1, usual);
+        pool.run(vec!["bulk".to_owned()], Urgency::Bulk).await.unwrap();
+        assert_eq!(begun.recv().await.unwrap().1, GIVES_WAY.max(usual));
     }
 
     #[tokio::test]
