@@ -173,7 +173,7 @@ async fn call(client: &reqwest::Client, egress: &Egress, url: &str, passed: &Pas
 /// What Postgres says.
 pub(super) async fn passed(
     db: &Database,
-    sight: &super::report::Charged,
+    sight: &super::charged::Charged,
     since: OffsetDateTime,
 ) -> sqlx::Result<Vec<PassedBudget>> {
     sqlx::query_as(

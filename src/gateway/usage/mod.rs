@@ -6,6 +6,8 @@
 //! once, by its id.
 
 mod budget;
+mod charged;
+mod latency;
 mod measured;
 mod price;
 mod prompt_log;
@@ -16,15 +18,17 @@ mod store;
 mod sums;
 
 pub use budget::{BudgetNotices, Budgets, PassedBudget};
+pub use latency::Latencies;
 pub use price::cost;
 pub use prompt_log::PromptRecord;
 pub use record::{CacheUse, Outcome, QuotaLine, Source, Tokens, UsageRecord};
-pub use report::{By, ChargebackLine, Figures, Latencies, Line, Point, Question, Report, ReportError};
+pub use report::{By, ChargebackLine, Figures, Line, Point, Question, Report, ReportError};
 pub use store::Retention;
 
 use crate::auth::Actor;
 use crate::base::{Clock, Database};
 use crate::gateway::limit::Limits;
+use charged::Charged;
 use measured::Measured;
 use spool::{Mark, Portion, Spool};
 use std::io;
@@ -91,8 +95,9 @@ impl Ledger {
     }
 
     /// Takes a record; it will be in the database within a moment after that answers.
-    pub fn record(&self, record: UsageRecord) {
+    pub fn record(&self, mut record: UsageRecord) {
         let ledger = &self.0;
+        record.leave_out_nul();
         ledger.measured.measure(&record);
         if ledger.settings.access_log {
             log(&record);
@@ -119,7 +124,7 @@ impl Ledger {
     /// What Postgres says.
     pub async fn passed_budgets(&self, actor: &Actor) -> sqlx::Result<Vec<PassedBudget>> {
         let since = self.0.clock.now() - Duration::from_secs(31 * 86_400);
-        budget::passed(&self.0.db, &report::Charged::seen_by(actor), since).await
+        budget::passed(&self.0.db, &Charged::seen_by(actor), since).await
     }
 
     /// Brings what earlier processes left into the database, and their counts of running quotas into `limits`.
@@ -127,9 +132,13 @@ impl Ledger {
     /// # Errors
     /// When the database does not answer.
     pub async fn recover(&self, limits: &Limits) -> sqlx::Result<()> {
-        let mut mark = Mark::default();
-        while let Some((next, _)) = self.move_on(mark).await? {
-            mark = next;
+        let mut mark = self.0.spool.beginning();
+        loop {
+            let moved = self.move_on(mark).await?;
+            if moved.lines == 0 {
+                break;
+            }
+            mark = moved.end;
         }
         for (key, start, used) in store::counters(&self.0.db.read, self.0.clock.now()).await? {
             limits.restore(key, start, used);
@@ -141,20 +150,26 @@ impl Ledger {
     pub async fn run(self, stop: CancellationToken) {
         let forcing = tokio::spawn(self.clone().force(stop.clone()));
         let prompts = tokio::spawn(self.clone().store_prompts(stop.clone()));
-        let (mut mark, mut housekeeping) = (Mark::default(), Housekeeping::default());
+        let (mut mark, mut housekeeping) = (self.0.spool.beginning(), Housekeeping::default());
         loop {
             let stopping = stop.is_cancelled();
+            if housekeeping.look.falls_due(LOOKING) {
+                metrics::gauge!("wharfinger_usage_spool_bytes").set(self.0.spool.waiting(mark) as f64);
+            }
+            if housekeeping.clean.falls_due(CLEANING) {
+                self.clean().await;
+            }
             let pause = match self.move_on(mark).await {
-                Ok(Some((next, is_full))) => {
-                    mark = next;
-                    if is_full || stopping {
-                        continue;
+                Ok(moved) => {
+                    mark = moved.end;
+                    match moved.lines {
+                        0 if stopping => break,
+                        BATCH.. => continue,
+                        1.. if stopping => continue,
+                        // Small batches cost as much as large ones: others gather meanwhile.
+                        _ => PAUSE,
                     }
-                    // Small batches cost as much as large ones: others gather meanwhile.
-                    PAUSE
                 }
-                Ok(None) if stopping => break,
-                Ok(None) => PAUSE,
                 Err(error) => {
                     tracing::warn!(error = %error, size_bytes = self.0.spool.waiting(mark), "Usage records wait in the spool");
                     if stopping {
@@ -163,12 +178,6 @@ impl Ledger {
                     PATIENCE
                 }
             };
-            if housekeeping.look.is_due(LOOKING) {
-                metrics::gauge!("wharfinger_usage_spool_bytes").set(self.0.spool.waiting(mark) as f64);
-            }
-            if housekeeping.clean.is_due(CLEANING) {
-                self.clean().await;
-            }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.0.wake.notified() => {}
@@ -177,57 +186,69 @@ impl Ledger {
         }
         forcing.abort();
         let _ = prompts.await;
+        let lost = self.0.spool.retry();
+        if lost > 0 {
+            tracing::error!(size_bytes = lost, "Usage records were lost: the disk did not take them until the end");
+        }
         let ledger = self.0.clone();
         let _ = tokio::task::spawn_blocking(move || ledger.spool.sync()).await;
     }
 
-    /// Some records from the spool into the database, and whether as many as may be; none when all of them are there.
-    async fn move_on(&self, mark: Mark) -> sqlx::Result<Option<(Mark, bool)>> {
-        let next = match self.0.spool.at_hand(mark, BATCH) {
-            Some(next) => Some(next),
-            None => self.read(mark).await.map_err(sqlx::Error::Io)?,
-        };
-        let Some((records, mark)) = next else { return Ok(None) };
-        let is_full = records.len() == BATCH;
-        self.insert(records).await?;
-        Ok(Some((mark, is_full)))
+    /// Some records from the spool into the database, at most [`BATCH`].
+    async fn move_on(&self, mark: Mark) -> sqlx::Result<Moved> {
+        if let Some((records, end)) = self.0.spool.take_at_hand(mark, BATCH) {
+            let lines = records.len();
+            self.insert(records).await?;
+            return Ok(Moved { lines, end });
+        }
+        let read = self.read(mark).await.map_err(sqlx::Error::Io)?;
+        let lines = read.records.len() + read.torn.len();
+        self.insert(read.records).await?;
+        for line in &read.torn {
+            self.set_aside(line, "it is no record");
+        }
+        Ok(Moved { lines, end: read.end })
     }
 
-    /// The next records that are not at hand any more, from their lines.
-    async fn read(&self, mark: Mark) -> io::Result<Option<(Vec<UsageRecord>, Mark)>> {
+    /// The next records that are not at hand, from their lines. Where there are none, lines go on in a new file.
+    async fn read(&self, mark: Mark) -> io::Result<Read> {
         let ledger = self.0.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let portion = ledger.spool.read(mark, BATCH)?;
-            if portion.is_none() {
-                // Nothing waits: the next file begins, and this one goes.
-                ledger.spool.rotate();
-            }
-            Ok(portion.map(|portion| (ledger.records_of(&portion), ledger.spool.done(&portion))))
+            let spool = &ledger.spool;
+            Ok(match spool.read(mark, BATCH)? {
+                Some(portion) => Read::of(&portion),
+                None => {
+                    spool.retry();
+                    Read { records: Vec::new(), torn: Vec::new(), end: spool.rotate(mark) }
+                }
+            })
         });
         read.await.map_err(io::Error::other)?
     }
 
     async fn insert(&self, mut records: Vec<UsageRecord>) -> sqlx::Result<()> {
-        records.retain(|record| record.is_storable() || self.set_aside(record, "a number is too large"));
+        let too_large: Vec<_> = records.extract_if(.., |record| !record.is_storable()).collect();
         match store::insert(&self.0.db.write, &records).await {
-            Err(error) if is_refusal(&error) => {}
-            done => return done,
-        }
-        // One record that the database will never take must not keep the others.
-        for record in &records {
-            match store::insert(&self.0.db.write, std::slice::from_ref(record)).await {
-                Err(error) if is_refusal(&error) => _ = self.set_aside(record, &error.to_string()),
-                done => done?,
+            Err(error) if is_refusal(&error) => {
+                // One record that the database will never take must not keep the others.
+                for record in &records {
+                    match store::insert(&self.0.db.write, std::slice::from_ref(record)).await {
+                        Err(error) if is_refusal(&error) => self.set_aside(&record.line(), &error.to_string()),
+                        done => done?,
+                    }
+                }
             }
+            done => done?,
         }
+        too_large.iter().for_each(|record| self.set_aside(&record.line(), "a number is too large"));
         Ok(())
     }
 
-    /// Lays a record aside that the database will never take; gives false.
-    fn set_aside(&self, record: &UsageRecord, reason: &str) -> bool {
+    /// Lays a line aside that the database will never take.
+    fn set_aside(&self, line: &[u8], reason: &str) {
         tracing::error!(reason, "A usage record was laid aside");
-        self.0.spool.set_aside(&record.line());
-        false
+        metrics::counter!("wharfinger_usage_records_set_aside_total").increment(1);
+        self.0.spool.set_aside(line);
     }
 
     async fn force(self, stop: CancellationToken) {
@@ -274,11 +295,31 @@ impl Ledger {
     }
 }
 
-impl Inner {
-    /// The records of a portion. What is none is the rest of one that a crash cut off, and laid aside.
-    fn records_of(&self, portion: &Portion) -> Vec<UsageRecord> {
-        let read = |line| serde_json::from_slice(line).map_err(|_| self.spool.set_aside(line)).ok();
-        portion.lines().filter_map(read).collect()
+/// What came into the database.
+struct Moved {
+    /// None when nothing waits.
+    lines: usize,
+    end: Mark,
+}
+
+/// What was read from the spool.
+struct Read {
+    records: Vec<UsageRecord>,
+    /// Lines that are none: the rest of one that a crash cut off.
+    torn: Vec<Vec<u8>>,
+    end: Mark,
+}
+
+impl Read {
+    fn of(portion: &Portion) -> Self {
+        let mut read = Self { records: Vec::new(), torn: Vec::new(), end: portion.end };
+        for line in portion.lines() {
+            match serde_json::from_slice(line) {
+                Ok(record) => read.records.push(record),
+                Err(_) => read.torn.push(line.to_owned()),
+            }
+        }
+        read
     }
 }
 
@@ -294,7 +335,7 @@ struct Due(Option<tokio::time::Instant>);
 
 impl Due {
     /// Whether it was never done, or so long ago; then it counts as done now.
-    fn is_due(&mut self, every: Duration) -> bool {
+    fn falls_due(&mut self, every: Duration) -> bool {
         let is_due = self.0.is_none_or(|last| last.elapsed() >= every);
         if is_due {
             self.0 = Some(tokio::time::Instant::now());

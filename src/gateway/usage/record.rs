@@ -6,9 +6,10 @@ use crate::wire::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
-/// What one request used, and what became of it. As it stands here, a line of JSON, it lies in the spool.
+/// What one request used, and what became of it. As it stands here, a line of JSON, it lies in the spool; a field that comes
+/// to it needs a default, since lines of the program before are read too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UsageRecord {
     /// Makes a second writing harmless.
@@ -126,7 +127,7 @@ impl UsageRecord {
     #[must_use]
     pub fn new(at: OffsetDateTime) -> Self {
         Self {
-            id: Uuid::now_v7(),
+            id: Uuid::new_v7(Timestamp::from_unix(NoContext, seconds(at), at.nanosecond())),
             at,
             request_id: String::new(),
             workspace_id: None,
@@ -174,17 +175,50 @@ impl UsageRecord {
             && i32::try_from(self.attempts).is_ok()
     }
 
-    /// The line of the spool, with its end. Characters that Postgres keeps no text with are left out.
-    pub(super) fn line(&self) -> Vec<u8> {
-        let mut line = Vec::with_capacity(700);
-        serde_json::to_writer(&mut line, self).expect("texts and numbers serialise");
-        // Only texts of callers hold one, and JSON escapes it.
-        if memchr::memmem::find(&line, b"\\u0000").is_some() {
-            line = String::from_utf8_lossy(&line).replace("\\u0000", "").into_bytes();
+    /// Leaves out the character that Postgres keeps no text with.
+    pub(super) fn leave_out_nul(&mut self) {
+        let holds_one = |text: &str| memchr::memchr(0, text.as_bytes()).is_some();
+        for text in [
+            &mut self.request_id,
+            &mut self.key_name,
+            &mut self.user_name,
+            &mut self.route,
+            &mut self.asset,
+            &mut self.operation,
+            &mut self.model,
+            &mut self.backend,
+            &mut self.provider,
+            &mut self.vendor_model,
+            &mut self.refused_by,
+        ] {
+            if holds_one(text) {
+                text.retain(|character| character != '\0');
+            }
         }
+        if self.dimensions.iter().any(|(name, value)| holds_one(name) || holds_one(value)) {
+            let dimensions = std::mem::take(&mut self.dimensions).into_iter();
+            self.dimensions =
+                dimensions.map(|(name, value)| (name.replace('\0', ""), value.replace('\0', ""))).collect();
+        }
+    }
+
+    /// The line of the spool, with its end.
+    pub(super) fn line(&self) -> Vec<u8> {
+        let mut line = Vec::with_capacity(800);
+        serde_json::to_writer(&mut line, self).expect("texts and numbers serialise");
         line.push(b'\n');
         line
     }
+}
+
+/// What the ids (UUIDv7) of all records since `at` are not below, to the millisecond.
+pub(super) fn first_id(at: OffsetDateTime) -> Uuid {
+    let milliseconds = seconds(at) * 1_000 + u64::from(at.millisecond());
+    uuid::Builder::from_unix_timestamp_millis(milliseconds, &[0; 10]).into_uuid()
+}
+
+fn seconds(at: OffsetDateTime) -> u64 {
+    u64::try_from(at.unix_timestamp()).unwrap_or(0)
 }
 
 impl From<Usage> for Tokens {
@@ -249,10 +283,26 @@ mod tests {
     }
 
     #[test]
-    fn what_postgres_cannot_keep_is_left_out() {
+    fn what_postgres_cannot_keep_is_left_out_and_nothing_that_looks_like_it() {
         let mut record = UsageRecord::new(datetime!(2026-03-01 12:00 UTC));
         record.user_name = "a\0b".to_owned();
+        record.key_name = r"x\u0000".to_owned();
+        record.dimensions = [("team".to_owned(), "\0".to_owned()), (r"\u0000".to_owned(), "a".to_owned())].into();
 
-        assert_eq!(serde_json::from_slice::<UsageRecord>(&record.line()).unwrap().user_name, "ab");
+        record.leave_out_nul();
+
+        assert_eq!((record.user_name.as_str(), record.key_name.as_str()), ("ab", r"x\u0000"));
+        assert_eq!(record.dimensions["team"], "");
+        assert_eq!(serde_json::from_slice::<UsageRecord>(&record.line()).unwrap(), record);
+    }
+
+    #[test]
+    fn ids_are_in_the_order_of_times_and_differ() {
+        let at = datetime!(2026-03-01 12:00 UTC);
+        let second_at = at + std::time::Duration::from_millis(1);
+        let (first, second) = (UsageRecord::new(at).id, UsageRecord::new(second_at).id);
+
+        assert!(first_id(at) <= first && first < first_id(second_at) && first_id(second_at) <= second);
+        assert_ne!(first, UsageRecord::new(at).id);
     }
 }

@@ -2,8 +2,9 @@
 //! from the roll-ups, which an hour of traffic adds some lines to, and never from the records.
 
 use super::Ledger;
-use crate::auth::{Actor, Identity, Permission, Refused, Scope};
-use crate::base::{KeyId, WorkspaceId};
+use super::charged::Charged;
+use super::latency::Latencies;
+use crate::auth::{Actor, Permission, Refused, Scope};
 use sqlx::{PgPool, Postgres, QueryBuilder};
 use std::collections::HashMap;
 use time::OffsetDateTime;
@@ -86,13 +87,6 @@ pub struct Point {
     pub requests: i64,
 }
 
-/// How long served requests took, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Latencies {
-    pub p50: i64,
-    pub p99: i64,
-}
-
 /// The answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -158,40 +152,6 @@ impl Ledger {
         from(&mut sql, "day", &Charged::seen_by(actor), question);
         sql.push(" group by 1, 2, 3, 4, 5, 6, 7, 8 order by 1, 2, 3, 4, 5, 6, 7, 8");
         Ok(sql.build_query_as().fetch_all(&self.db().read).await?)
-    }
-}
-
-/// Whose usage somebody may see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Charged {
-    pub(super) everything: bool,
-    pub(super) workspaces: Vec<WorkspaceId>,
-    /// Its own, wherever it is charged.
-    key: Option<KeyId>,
-    user: Option<String>,
-}
-
-impl Charged {
-    pub(super) fn seen_by(actor: &Actor) -> Self {
-        let workspaces = actor.grants().iter().filter_map(|grant| match grant.scope {
-            Scope::Workspace(id) if actor.may(Permission::ReadUsage, grant.scope) => Some(id),
-            _ => None,
-        });
-        let key = match (&actor.key, &actor.identity) {
-            (Some(key), _) => Some(key.id),
-            (None, Identity::Key { id, .. }) => Some(*id),
-            _ => None,
-        };
-        let user = match &actor.identity {
-            Identity::User { name, .. } | Identity::ServiceAccount { name, .. } => Some(name.to_string()),
-            _ => None,
-        };
-        Self {
-            everything: actor.may(Permission::ReadUsage, Scope::Instance),
-            workspaces: workspaces.collect(),
-            key,
-            user,
-        }
     }
 }
 
@@ -362,38 +322,10 @@ impl Figures {
     }
 }
 
-impl Latencies {
-    /// Of (bucket, requests) in the order of the buckets.
-    fn of(buckets: &[(i32, i64)]) -> Self {
-        let total: i64 = buckets.iter().map(|(_, requests)| requests).sum();
-        let at = |percent: i64| {
-            let wanted = (total * percent + 99) / 100;
-            let mut below = 0;
-            let bucket = buckets.iter().find(|(_, requests)| {
-                below += requests;
-                below >= wanted
-            });
-            // The middle of the bucket, of which eight make a doubling.
-            bucket.map_or(0, |(bucket, _)| (2f64.powf((f64::from(*bucket) + 0.5) / 8.0) - 1.0).round() as i64)
-        };
-        Self { p50: at(50), p99: at(99) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use time::macros::datetime;
-
-    #[test]
-    fn percentiles_come_from_the_buckets() {
-        let bucket = |ms: f64| (8.0 * (ms + 1.0).log2()).floor() as i32;
-        let latencies = Latencies::of(&[(bucket(100.0), 98), (bucket(2_000.0), 2)]);
-
-        assert!((94..=106).contains(&latencies.p50), "{latencies:?}");
-        assert!((1_880..=2_120).contains(&latencies.p99), "{latencies:?}");
-        assert_eq!(Latencies::of(&[]), Latencies::default());
-    }
 
     #[test]
     fn sums_come_from_the_coarsest_steps_that_fit() {

@@ -1,5 +1,5 @@
 //! The spool: usage records as lines of files below the data directory, from the end of a request until Postgres has them.
-//! The last of them are also at hand in memory, so that while the database keeps up no line is read back.
+//! The last of them are also at hand in memory: while the database keeps up, hardly a line is read back.
 //!
 //! A line is handed to the operating system before the request is over, so that a killed process loses nothing; the
 //! files are forced to the disk every second or so, which is what a power cut may cost. A file is removed when all
@@ -33,6 +33,8 @@ struct Writer<R> {
     number: u64,
     file: Option<File>,
     size: u64,
+    /// Full files that were not forced to the disk yet.
+    full: Vec<File>,
     /// Lines that the disk did not take.
     kept: Vec<u8>,
     at_hand: VecDeque<AtHand<R>>,
@@ -45,13 +47,13 @@ struct AtHand<R> {
     record: R,
 }
 
-/// A part of the spool, to be acknowledged with [`Spool::done`].
+/// A part of the spool.
 #[derive(Debug, PartialEq)]
 pub(super) struct Portion {
     /// Whole lines.
     bytes: Vec<u8>,
-    number: u64,
-    end: u64,
+    /// How far it goes.
+    pub(super) end: Mark,
 }
 
 impl Portion {
@@ -78,9 +80,17 @@ impl<R> Spool<R> {
             None
         });
         let number = number.map_or(1, |last| last + 1);
-        let writer = Writer { number, file: None, size: 0, kept: Vec::new(), at_hand: VecDeque::new() };
+        let writer =
+            Writer { number, file: None, size: 0, full: Vec::new(), kept: Vec::new(), at_hand: VecDeque::new() };
         let writer = Mutex::new(writer);
         Self { folder: folder.to_owned(), writer, unsynced: AtomicBool::new(false) }
+    }
+
+    /// Where the first line is, or will be.
+    pub(super) fn beginning(&self) -> Mark {
+        let writer = self.writer();
+        let first = numbers(&self.folder).unwrap_or_default().first().copied();
+        Mark { number: first.unwrap_or(writer.number), offset: 0 }
     }
 
     /// Adds a record, whose line ends in a line break. Gives false when the disk does not take it: it is then kept in memory
@@ -97,9 +107,9 @@ impl<R> Spool<R> {
         written
     }
 
-    /// The records after `mark` that are at hand, at most so many, and the mark after them; none when what comes next has to
-    /// be read.
-    pub(super) fn at_hand(&self, mark: Mark, most: usize) -> Option<(Vec<R>, Mark)> {
+    /// Takes the records after `mark` that are at hand, at most so many, and gives the mark after them; none when what comes
+    /// next has to be read.
+    pub(super) fn take_at_hand(&self, mark: Mark, most: usize) -> Option<(Vec<R>, Mark)> {
         let mut writer = self.writer();
         let read = writer.at_hand.partition_point(|next| next.begin < mark);
         writer.at_hand.drain(..read);
@@ -118,16 +128,17 @@ impl<R> Spool<R> {
     /// # Errors
     /// When a file cannot be read.
     pub(super) fn read(&self, mark: Mark, most: usize) -> io::Result<Option<Portion>> {
+        // Asked first: what is not written any more now has all its lines.
+        let written = self.writer().number;
         for number in numbers(&self.folder)? {
             let from = if number == mark.number { mark.offset } else { 0 };
-            if number < mark.number {
-                continue;
-            }
-            if let Some(portion) = self.read_file(number, from, most)? {
+            if number >= mark.number
+                && let Some(portion) = self.read_file(number, from, most)?
+            {
                 return Ok(Some(portion));
             }
-            // A file that is not written any more and read to its end is done with; also an empty one.
-            if number < self.writer().number {
+            // Read to its end, or empty.
+            if number < written {
                 fs::remove_file(self.path(number))?;
             }
         }
@@ -142,20 +153,25 @@ impl<R> Spool<R> {
         // A torn line ends a file whose writer was killed, or is being written; it is never longer than a portion.
         let end = memchr::memchr_iter(b'\n', &bytes).take(most).last().map_or(0, |at| at + 1);
         bytes.truncate(end);
-        Ok((end > 0).then_some(Portion { bytes, number, end: from + end as u64 }))
+        let mark = Mark { number, offset: from + end as u64 };
+        Ok((end > 0).then_some(Portion { bytes, end: mark }))
     }
 
-    /// The mark after a portion that is in the database.
-    pub(super) fn done(&self, portion: &Portion) -> Mark {
-        Mark { number: portion.number, offset: portion.end }
-    }
-
-    /// Begins a new file, so that the one written until now can be removed when it is read.
-    pub(super) fn rotate(&self) {
+    /// Begins a new file where all of this one is read, so that it can be removed, and gives where lines go on.
+    pub(super) fn rotate(&self, mark: Mark) -> Mark {
         let mut writer = self.writer();
-        if writer.size > 0 {
+        if writer.mark() == mark && writer.size > 0 {
             writer.next();
+            return writer.mark();
         }
+        mark
+    }
+
+    /// Tries the lines that the disk did not take once more; gives how many bytes it still does not take.
+    pub(super) fn retry(&self) -> usize {
+        let mut writer = self.writer();
+        writer.retry(&self.folder);
+        writer.kept.len()
     }
 
     /// Forces what was written to the disk. Blocks for as long as that takes.
@@ -166,11 +182,12 @@ impl<R> Spool<R> {
         if !self.unsynced.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
-        let file = {
-            let writer = self.writer();
-            writer.file.as_ref().map(File::try_clone).transpose()?
+        let files = {
+            let mut writer = self.writer();
+            let file = writer.file.as_ref().map(File::try_clone).transpose()?;
+            std::mem::take(&mut writer.full).into_iter().chain(file)
         };
-        file.map_or(Ok(()), |file| file.sync_data())
+        files.into_iter().try_for_each(|file| file.sync_data())
     }
 
     /// Bytes that wait.
@@ -212,12 +229,8 @@ impl<R> Writer<R> {
         if self.size >= FILE_SIZE {
             self.next();
         }
-        if !self.kept.is_empty() {
-            let kept = std::mem::take(&mut self.kept);
-            if let Err(kept_again) = self.put(folder, &kept).map_err(|_| kept) {
-                self.kept = kept_again;
-                return self.keep(line);
-            }
+        if !self.retry(folder) {
+            return self.keep(line);
         }
         match self.put(folder, line) {
             Ok(()) => true,
@@ -226,6 +239,16 @@ impl<R> Writer<R> {
                 self.keep(line)
             }
         }
+    }
+
+    /// Writes what was kept; false where the disk still does not take it.
+    fn retry(&mut self, folder: &Path) -> bool {
+        let kept = std::mem::take(&mut self.kept);
+        let is_written = kept.is_empty() || self.put(folder, &kept).is_ok();
+        if !is_written {
+            self.kept = kept;
+        }
+        is_written
     }
 
     fn put(&mut self, folder: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -260,7 +283,7 @@ impl<R> Writer<R> {
 
     fn next(&mut self) {
         self.number += 1;
-        self.file = None;
+        self.full.extend(self.file.take());
         self.size = 0;
     }
 }
@@ -288,7 +311,7 @@ mod tests {
     fn all(spool: &Spool<()>, mark: &mut Mark) -> Vec<String> {
         let mut lines = Vec::new();
         while let Some(portion) = spool.read(*mark, 10).unwrap() {
-            *mark = spool.done(&portion);
+            *mark = portion.end;
             lines.extend(portion.lines().map(|line| String::from_utf8(line.to_vec()).unwrap()));
         }
         lines
@@ -321,7 +344,7 @@ mod tests {
 
         let mut mark = Mark::default();
         assert_eq!(all(&spool, &mut mark), ["whole", "new"]);
-        spool.rotate();
+        mark = spool.rotate(mark);
         assert!(all(&spool, &mut mark).is_empty());
         assert!(numbers(home.path()).unwrap().is_empty(), "read files are removed");
     }
@@ -360,11 +383,11 @@ mod tests {
         let read = |mark: Mark| {
             let portion = spool.read(mark, 100).unwrap()?;
             let lines = portion.lines().map(|line| std::str::from_utf8(line).unwrap().parse().unwrap());
-            Some((lines.collect::<Vec<usize>>(), spool.done(&portion)))
+            Some((lines.collect::<Vec<usize>>(), portion.end))
         };
-        let next = |mark: Mark| spool.at_hand(mark, 100).or_else(|| read(mark));
+        let next = |mark: Mark| spool.take_at_hand(mark, 100).or_else(|| read(mark));
         (0..AT_HAND + 50).for_each(append);
-        let (mut given, mut mark) = (Vec::new(), Mark::default());
+        let (mut given, mut mark) = spool.take_at_hand(spool.beginning(), 100).unwrap();
         while given.len() < AT_HAND {
             let (some, after) = next(mark).unwrap();
             given.extend(some);
@@ -372,7 +395,7 @@ mod tests {
         }
         // The fifty are not at hand, these are again.
         (AT_HAND + 50..AT_HAND + 60).for_each(append);
-        spool.rotate();
+        assert_eq!(spool.rotate(mark), mark, "not all of it is read");
         (AT_HAND + 60..AT_HAND + 70).for_each(append);
         while let Some((some, after)) = next(mark) {
             given.extend(some);
@@ -380,6 +403,25 @@ mod tests {
         }
 
         assert_eq!(given, (0..AT_HAND + 70).collect::<Vec<_>>());
-        assert!(spool.at_hand(mark, 100).is_none());
+        assert!(spool.take_at_hand(mark, 100).is_none());
+        // When all is read, lines go on in a file of their own, still at hand.
+        mark = spool.rotate(mark);
+        append(0);
+        assert_eq!(spool.take_at_hand(mark, 100).unwrap().0, [0]);
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_waits_until_it_does() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("spool");
+        let spool = Spool::<()>::open(&folder);
+        fs::remove_dir(&folder).unwrap();
+
+        assert!(!spool.append(b"first\n", ()));
+        assert_eq!(spool.retry(), b"first\n".len());
+        fs::create_dir(&folder).unwrap();
+        assert_eq!(spool.retry(), 0);
+
+        assert_eq!(all(&spool, &mut spool.beginning()), ["first"]);
     }
 }

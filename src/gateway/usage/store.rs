@@ -3,6 +3,7 @@
 //! Records are summed here and not there: the database often shares its processors with us, and sums cost it most.
 
 use super::UsageRecord;
+use super::record::first_id;
 use super::sums::Sums;
 use crate::base::Database;
 use crate::gateway::limit::CounterKey;
@@ -20,12 +21,12 @@ use uuid::Uuid;
 pub(super) async fn insert(db: &PgPool, records: &[UsageRecord]) -> sqlx::Result<()> {
     let mut seen = HashSet::with_capacity(records.len());
     let mut new: Vec<&UsageRecord> = records.iter().filter(|record| seen.insert(record.id)).collect();
-    let mut tries = 3;
+    let mut looks = 2;
     while !new.is_empty() {
         match insert_new(db, &new).await {
-            // Some were there, or another replica writes them now: that is asked only when it happens.
-            Err(error) if tries > 1 && is_known(&error) => {
-                tries -= 1;
+            // Some were there, or another process writes them now: that is asked only when it happens.
+            Err(error) if looks > 0 && says_one_is_there(&error) => {
+                looks -= 1;
                 let known = known(db, &new).await?;
                 new.retain(|record| !known.contains(&record.id));
             }
@@ -87,8 +88,7 @@ async fn insert_new(db: &PgPool, records: &[&UsageRecord]) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Whether one of the records is there.
-fn is_known(error: &sqlx::Error) -> bool {
+fn says_one_is_there(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.constraint() == Some("usage_record_pkey"))
 }
 
@@ -194,10 +194,6 @@ pub(super) async fn remove_old(db: &Database, now: OffsetDateTime, keep: Retenti
     let mut removed = 0;
     let statements = [
         (
-            "delete from usage_record where usage_record_id in (select usage_record_id from usage_record where at < $1 limit 5000)",
-            keep.records,
-        ),
-        (
             "delete from usage_rollup where ctid in (select ctid from usage_rollup where period = 'minute' and start_at < $1 limit 5000)",
             keep.minutes,
         ),
@@ -222,6 +218,17 @@ pub(super) async fn remove_old(db: &Database, now: OffsetDateTime, keep: Retenti
             LONGEST_PERIOD,
         ),
     ];
+    // Records have no index but that of their ids, which are in the order of their times.
+    let oldest = first_id(now - keep.records);
+    loop {
+        let statement = "delete from usage_record where usage_record_id in (
+            select usage_record_id from usage_record where usage_record_id < $1 order by 1 limit 5000)";
+        let gone = sqlx::query(statement).bind(oldest).execute(&db.write).await?.rows_affected();
+        removed += gone;
+        if gone < 5_000 {
+            break;
+        }
+    }
     for (statement, kept_for) in statements {
         loop {
             let gone = sqlx::query(statement).bind(now - kept_for).execute(&db.write).await?.rows_affected();

@@ -1,13 +1,14 @@
 //! `Sums`: what a batch of records adds to the tables of sums. Pure.
 
+use super::latency::bucket;
 use super::{CacheUse, Outcome, UsageRecord};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
-/// What some records add, each table's rows in the order of their keys: two replicas that write at once never wait for each
-/// other's.
+/// What some records add, each table's rows in the order of their keys: replicas that write at once may wait for each other,
+/// and never in a circle.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Sums {
     pub rollups: Vec<Rollup>,
@@ -67,7 +68,6 @@ pub(super) struct Latency {
     start_at: OffsetDateTime,
     workspace_id: Uuid,
     model: String,
-    /// An eighth of a doubling of milliseconds.
     bucket: i32,
     requests: u64,
 }
@@ -223,11 +223,6 @@ fn workspace(record: &UsageRecord) -> Uuid {
 
 fn utc(at: OffsetDateTime) -> OffsetDateTime {
     at.to_offset(UtcOffset::UTC)
-}
-
-/// Eight of them make a doubling.
-fn bucket(milliseconds: u64) -> i32 {
-    (8.0 * (milliseconds as f64 + 1.0).log2()).floor() as i32
 }
 
 #[cfg(test)]

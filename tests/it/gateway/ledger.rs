@@ -96,10 +96,11 @@ async fn a_record_that_is_written_twice_counts_once() {
     first.record(one.clone());
     drained(&first).await;
     second.record(one.clone());
+    second.record(record("bot", 7, 1));
     drained(&second).await;
 
     let report = first.report(&Actor::system("test"), &question(By::Model)).await.unwrap();
-    assert_eq!((report.total.requests, report.total.input), (1, 100));
+    assert_eq!((report.total.requests, report.total.input), (2, 107));
     let used: i64 = sqlx::query_scalar("select used from usage_counter").fetch_one(&app.handles.db.read).await.unwrap();
     assert_eq!(used, 100);
 }
@@ -141,6 +142,48 @@ async fn while_the_database_is_away_the_spool_waits() {
     drained(&back).await;
 
     assert_eq!(back.report(&Actor::system("test"), &question(By::Model)).await.unwrap().total.requests, 1);
+}
+
+#[tokio::test]
+async fn a_text_that_no_database_takes_as_it_is_loses_no_record() {
+    let app = TestApp::start().await;
+    let home = tempfile::tempdir().unwrap();
+    for name in ["a\0b", r"x\u0000"] {
+        // From memory, and from the file of a process that was killed.
+        let at_hand = ledger(&app.handles.db, home.path());
+        at_hand.record(record(name, 1, 1));
+        drained(&at_hand).await;
+        drop(at_hand);
+        let killed_before = ledger(&app.handles.db, home.path());
+        killed_before.record(record(name, 1, 1));
+        drop(killed_before);
+        drained(&ledger(&app.handles.db, home.path())).await;
+    }
+
+    let report = ledger(&app.handles.db, home.path()).report(&Actor::system("test"), &question(By::Key)).await.unwrap();
+    let told: Vec<_> = report.lines.iter().map(|line| (line.name.as_str(), line.figures.requests)).collect();
+    assert_eq!(told, [("ab", 2), (r"x\u0000", 2)]);
+}
+
+#[tokio::test]
+async fn old_records_go_and_their_sums_stay() {
+    let app = TestApp::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let ledger = ledger(&app.handles.db, home.path());
+    let old = UsageRecord { key_name: "old".to_owned(), ..UsageRecord::new(NOW - Duration::from_secs(31 * 86_400)) };
+    ledger.record(old);
+    ledger.record(record("bot", 1, 1));
+    drained(&ledger).await;
+
+    // The first look of a ledger is for what is old.
+    drained(&ledger).await;
+
+    let left: Vec<String> =
+        sqlx::query_scalar("select key_name from usage_record").fetch_all(&app.handles.db.read).await.unwrap();
+    assert_eq!(left, ["bot"]);
+    let days = "select count(*) from usage_rollup where period = 'day'";
+    let days: i64 = sqlx::query_scalar(days).fetch_one(&app.handles.db.read).await.unwrap();
+    assert_eq!(days, 2);
 }
 
 #[tokio::test]
