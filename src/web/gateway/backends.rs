@@ -1,11 +1,12 @@
-//! `/gateway/backends`: what the gateway sends to; and the import of another.
+//! `/gateway/backends`: what the gateway sends to, and with which credentials; and the import of another.
 
+use super::edit::credential;
 use super::{anchor, capacity, edit_link, workspace};
 use crate::auth::Actor;
 use crate::base::{HttpClient, Problem, Slug};
 use crate::catalog::{Catalog, NewDefinition};
 use crate::door::{Failure, PublicUrl, fetch_definition};
-use crate::gateway::settings::{BackendSettings, BreakerSettings, Owner, Thing};
+use crate::gateway::settings::{BackendSettings, Book, BreakerSettings, CredentialSettings, Owner, Settings, Thing};
 use crate::gateway::{Gateway, Import, Source};
 use crate::web::layout::{Layout, Place, answer_to_form, status_of, to};
 use crate::web::same_origin;
@@ -19,6 +20,8 @@ use http::HeaderMap;
 struct Backends {
     layout: Layout,
     backends: Vec<Row>,
+    /// Those that the reader looks after.
+    credentials: Vec<CredentialRow>,
     left_out: Vec<String>,
     may_import: bool,
     form: Form,
@@ -37,6 +40,15 @@ struct Row {
     breaker: String,
     drained: bool,
     edit: Option<String>,
+}
+
+struct CredentialRow {
+    anchor: String,
+    name: String,
+    workspace: Option<String>,
+    kind: &'static str,
+    users: Vec<String>,
+    edit: String,
 }
 
 /// What the import's form holds; the key is never written back.
@@ -81,12 +93,13 @@ pub async fn show(layout: Layout, State(gateway): State<Gateway>) -> Result<Resp
 async fn listed(layout: Layout, gateway: &Gateway, form: Form, problem: Option<Problem>) -> Result<Response, Failure> {
     let book = gateway.readable(&layout.actor).await?;
     let backends = book.backends().map(|(thing, settings)| row(&layout.actor, thing, settings)).collect();
+    let credentials = credentials(&layout.actor, &book);
     let looks_after_all = Gateway::may_manage(&layout.actor, &Owner::Instance);
     let may_import = layout.actor.may_somewhere(crate::auth::Permission::ManageGateway);
     let left_out = if looks_after_all { gateway.left_out() } else { Vec::new() };
     let status = status_of(problem.as_ref());
     let layout = layout.at(Place::Gateway);
-    answer_to_form(&Backends { layout, backends, left_out, may_import, form, problem }, status)
+    answer_to_form(&Backends { layout, backends, credentials, left_out, may_import, form, problem }, status)
 }
 
 fn row(actor: &Actor, thing: &Thing, settings: &BackendSettings) -> Row {
@@ -110,6 +123,25 @@ fn row(actor: &Actor, thing: &Thing, settings: &BackendSettings) -> Row {
         breaker: breaker(&settings.breaker),
         drained: settings.drained,
     }
+}
+
+fn credentials(actor: &Actor, book: &Book) -> Vec<CredentialRow> {
+    let row = |thing: &Thing| {
+        let Settings::Credential(settings) = &thing.settings else { return None };
+        Some(CredentialRow {
+            anchor: format!("credential-{}", anchor(&thing.owner, &thing.name)),
+            name: thing.name.clone(),
+            workspace: workspace(&thing.owner),
+            kind: match settings {
+                CredentialSettings::ApiKey { .. } => "API key",
+                CredentialSettings::Bearer { .. } => "bearer token",
+                CredentialSettings::ClientCredentials { .. } => "OAuth client credentials",
+            },
+            users: credential::users(book, &thing.owner, &thing.name),
+            edit: edit_link(actor, thing)?,
+        })
+    };
+    book.things.iter().filter_map(row).collect()
 }
 
 fn breaker(settings: &BreakerSettings) -> String {

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::json;
 use wharfinger::auth::Role;
 
-async fn sent(person: &Person<'_>, section: &str, fields: &[(&str, &str)]) -> Answer {
+pub async fn form_sent(person: &Person<'_>, section: &str, fields: &[(&str, &str)]) -> Answer {
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let path = format!("/gateway/{section}/edit");
     let request = person.request(Method::POST, &path).header("content-type", "application/x-www-form-urlencoded");
@@ -14,7 +14,7 @@ async fn sent(person: &Person<'_>, section: &str, fields: &[(&str, &str)]) -> An
 }
 
 /// The value of the input, or the chosen option, of this name.
-fn value(page: &str, name: &str) -> String {
+pub fn value(page: &str, name: &str) -> String {
     let at = page.find(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("no {name} in {page}"));
     let rest = &page[at..];
     let tag = &rest[..rest.find('>').unwrap()];
@@ -45,10 +45,10 @@ async fn a_pool_is_made_looked_at_changed_and_deleted_by_its_form() {
         ("affinity", "header:x-session, previousResponse"),
     ];
 
-    let looked = sent(&admin, "pools", &[&new[..], &[("do", "plan")]].concat()).await.expect(200).text;
+    let looked = form_sent(&admin, "pools", &[&new[..], &[("do", "plan")]].concat()).await.expect(200).text;
     assert!(looked.contains("What changes") && looked.contains("members[0].weight"), "{looked}");
     admin.get(&format!("{GATEWAY}/pools/spare")).await.expect(404);
-    sent(&admin, "pools", &[&new[..], &[("do", "save")]].concat()).await.expect(200);
+    form_sent(&admin, "pools", &[&new[..], &[("do", "save")]].concat()).await.expect(200);
     let stored = admin.get(&format!("{GATEWAY}/pools/spare")).await.expect(200).json();
     let expected = json!({"members": [{"backend": "eu", "weight": 3}], "strategy": "least-busy",
         "affinity": [{"header": "x-session"}, "previousResponse"]});
@@ -59,19 +59,19 @@ async fn a_pool_is_made_looked_at_changed_and_deleted_by_its_form() {
     assert_eq!(value(&form, "affinity"), "header:x-session, previousResponse");
     let revision = value(&form, "revision");
     let change = [("name", "spare"), ("workspace", ""), ("revision", &revision), ("members[0].backend", "eu")];
-    let looked = sent(&admin, "pools", &[&change[..], &[("do", "plan")]].concat()).await.expect(200).text;
+    let looked = form_sent(&admin, "pools", &[&change[..], &[("do", "plan")]].concat()).await.expect(200).text;
     assert!(looked.contains("<del>3</del>") && looked.contains("<del>least-busy</del>"), "{looked}");
-    sent(&admin, "pools", &[&change[..], &[("do", "save")]].concat()).await.expect(200);
-    let late = sent(&admin, "pools", &[&change[..], &[("do", "save")]].concat()).await.expect(412).text;
+    form_sent(&admin, "pools", &[&change[..], &[("do", "save")]].concat()).await.expect(200);
+    let late = form_sent(&admin, "pools", &[&change[..], &[("do", "save")]].concat()).await.expect(412).text;
     assert!(late.contains("Changed meanwhile") && late.contains("Open it as it is now"), "{late}");
 
     let chat = admin.get("/gateway/pools/edit?name=chat").await.expect(200).text;
     let used = [("name", "chat"), ("workspace", ""), ("revision", &value(&chat, "revision")), ("do", "delete")];
-    let refused = sent(&admin, "pools", &used).await.expect(409).text;
+    let refused = form_sent(&admin, "pools", &used).await.expect(409).text;
     assert!(refused.contains("is still used by route chat"), "{refused}");
     let spare = admin.get("/gateway/pools/edit?name=spare").await.expect(200).text;
     let gone = [("name", "spare"), ("workspace", ""), ("revision", &value(&spare, "revision")), ("do", "delete")];
-    sent(&admin, "pools", &gone).await.expect(200);
+    form_sent(&admin, "pools", &gone).await.expect(200);
     admin.get(&format!("{GATEWAY}/pools/spare")).await.expect(404);
 }
 
@@ -89,7 +89,7 @@ async fn mistakes_are_told_beside_their_fields_and_what_was_written_is_kept() {
         ("rule.tokenLimit.tokensPerMinute", "many"),
         ("rule.tokenLimit.counterKey", "{key}"),
     ];
-    let page = sent(&admin, "policies", &unread).await.expect(422).text;
+    let page = form_sent(&admin, "policies", &unread).await.expect(422).text;
     assert!(page.contains("rule-tokenLimit-tokensPerMinute-wrong") && page.contains("value=\"many\""), "{page}");
     let template = [
         ("name", "per-key"),
@@ -99,7 +99,7 @@ async fn mistakes_are_told_beside_their_fields_and_what_was_written_is_kept() {
         ("rule.tokenLimit.tokensPerMinute", "20,000"),
         ("rule.tokenLimit.counterKey", "{moon}"),
     ];
-    let page = sent(&admin, "policies", &template).await.expect(422).text;
+    let page = form_sent(&admin, "policies", &template).await.expect(422).text;
     assert!(page.contains("rule-tokenLimit-counterKey-wrong") && page.contains("20,000"), "{page}");
     let nothing = [
         ("name", "per-key"),
@@ -108,15 +108,15 @@ async fn mistakes_are_told_beside_their_fields_and_what_was_written_is_kept() {
         ("do", "plan"),
         ("rule.tokenLimit.counterKey", "{key}"),
     ];
-    let page = sent(&admin, "policies", &nothing).await.expect(422).text;
+    let page = form_sent(&admin, "policies", &nothing).await.expect(422).text;
     assert!(page.contains("sets no limit"), "{page}");
     let unserved = [("name", "spare"), ("workspace", ""), ("serves.models", "gpt-9"), ("pool", "chat"), ("do", "save")];
-    let page = sent(&admin, "routes", &unserved).await.expect(422).text;
+    let page = form_sent(&admin, "routes", &unserved).await.expect(422).text;
     assert!(page.contains("serves-models-wrong") && page.contains("value=\"gpt-9\""), "{page}");
     let taken = [("name", "chat"), ("workspace", ""), ("members[0].backend", "eu"), ("do", "save")];
-    assert!(sent(&admin, "pools", &taken).await.expect(422).text.contains("name-wrong"));
+    assert!(form_sent(&admin, "pools", &taken).await.expect(422).text.contains("name-wrong"));
     let named = [("name", "Chat Pool"), ("workspace", ""), ("members[0].backend", "eu"), ("do", "save")];
-    assert!(sent(&admin, "pools", &named).await.expect(422).text.contains("name-wrong"));
+    assert!(form_sent(&admin, "pools", &named).await.expect(422).text.contains("name-wrong"));
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn every_kind_of_policy_is_made_by_its_form() {
     let admin = app.admin();
     one_route(&admin, "gpt-4o").await;
     let price = [("name", "gpt-4o"), ("workspace", ""), ("input", "2.5"), ("output", "10"), ("do", "save")];
-    sent(&admin, "prices", &price).await.expect(200);
+    form_sent(&admin, "prices", &price).await.expect(200);
     assert!(admin.get("/gateway/policies/new").await.expect(200).text.contains("kind=semanticCache"));
 
     for (kind, fields, expected) in [
@@ -212,7 +212,7 @@ async fn every_kind_of_policy_is_made_by_its_form() {
         }
         let all: Vec<(&str, &str)> = all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
 
-        sent(&admin, "policies", &all).await.expect(200);
+        form_sent(&admin, "policies", &all).await.expect(200);
 
         let stored = admin.get(&format!("{GATEWAY}/policies/{name}")).await.expect(200).json();
         let mut rule = stored["settings"]["rule"][kind].clone();
@@ -247,7 +247,7 @@ async fn what_a_form_does_not_show_is_kept_and_yaml_shows_all() {
         ("do", "save"),
     ];
 
-    sent(&admin, "backends", &fields).await.expect(200);
+    form_sent(&admin, "backends", &fields).await.expect(200);
 
     let stored = admin.get(&format!("{GATEWAY}/backends/eu")).await.expect(200).json();
     assert_eq!(stored["settings"]["prices"], backend["prices"]);
@@ -258,7 +258,7 @@ async fn what_a_form_does_not_show_is_kept_and_yaml_shows_all() {
     let revision = value(&text, "revision");
     let broken =
         [("name", "eu"), ("workspace", ""), ("revision", &*revision), ("yaml", "provider: [openai"), ("do", "save")];
-    assert!(sent(&admin, "backends", &broken).await.expect(422).text.contains("line 1"));
+    assert!(form_sent(&admin, "backends", &broken).await.expect(422).text.contains("line 1"));
     let wrong = [
         ("name", "eu"),
         ("workspace", ""),
@@ -266,7 +266,7 @@ async fn what_a_form_does_not_show_is_kept_and_yaml_shows_all() {
         ("do", "save"),
         ("yaml", "provider: openai\nurl: https://api.example.com/v1\ntimeouts:\n  idle: soon\n"),
     ];
-    assert!(sent(&admin, "backends", &wrong).await.expect(422).text.contains("timeouts.idle"));
+    assert!(form_sent(&admin, "backends", &wrong).await.expect(422).text.contains("timeouts.idle"));
     let right = [
         ("name", "eu"),
         ("workspace", ""),
@@ -274,7 +274,7 @@ async fn what_a_form_does_not_show_is_kept_and_yaml_shows_all() {
         ("do", "save"),
         ("yaml", "provider: openai\nurl: https://api.example.com/v1\nmodels:\n  gpt-4o: gpt-4o\n"),
     ];
-    sent(&admin, "backends", &right).await.expect(200);
+    form_sent(&admin, "backends", &right).await.expect(200);
     let stored = admin.get(&format!("{GATEWAY}/backends/eu")).await.expect(200).json();
     assert_eq!(stored["settings"].get("headers"), None);
 }
@@ -295,11 +295,11 @@ async fn forms_are_for_those_who_look_after_what_they_change() {
     ];
 
     publisher.get("/gateway/pools/new").await.expect(403);
-    sent(&publisher, "backends", &fields).await.expect(403);
+    form_sent(&publisher, "backends", &fields).await.expect(403);
     app.stranger().get("/gateway/pools/new").await.expect(401);
     let form = local.get("/gateway/backends/new").await.expect(200).text;
     assert!(form.contains("workspace team") && !form.contains("the instance, for everybody"), "{form}");
-    sent(&local, "backends", &fields).await.expect(200);
+    form_sent(&local, "backends", &fields).await.expect(200);
     let of_instance = [
         ("name", "eu"),
         ("workspace", ""),
@@ -307,7 +307,7 @@ async fn forms_are_for_those_who_look_after_what_they_change() {
         ("url", "https://x.example.com/v1"),
         ("do", "save"),
     ];
-    sent(&local, "backends", &of_instance).await.expect(403);
+    form_sent(&local, "backends", &of_instance).await.expect(403);
     local.get("/gateway/pools/edit?name=chat").await.expect(403);
     let elsewhere = [
         ("name", "eu"),
@@ -316,11 +316,11 @@ async fn forms_are_for_those_who_look_after_what_they_change() {
         ("url", "https://x.example.com/v1"),
         ("do", "save"),
     ];
-    sent(&local, "backends", &elsewhere).await.expect(404);
+    form_sent(&local, "backends", &elsewhere).await.expect(404);
     let forged = admin.request(Method::POST, "/gateway/pools/edit").header("sec-fetch-site", "cross-site");
     let forged =
         forged.header("content-type", "application/x-www-form-urlencoded").body("name=chat&workspace=&do=delete");
     admin.send(forged).await.expect(403);
-    admin.get("/gateway/credentials/new").await.expect(404);
+    admin.get("/gateway/secrets/new").await.expect(404);
     assert!(!local.get("/gateway/pools").await.expect(200).text.contains("/gateway/pools/edit?name=chat"));
 }

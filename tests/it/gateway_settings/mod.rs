@@ -1,6 +1,7 @@
 //! The gateway's settings, from outside: who may say what, what is refused, what is kept secret, and when it is in force.
 
 mod commands;
+mod credential_form;
 mod editing;
 mod file;
 mod import;

@@ -23,7 +23,7 @@ async fn with_credential(app: &TestApp, name: &str, secret: &str) {
 }
 
 /// What would be sent to the backend of this name.
-async fn sent(gateway: &Gateway, name: &str) -> Option<String> {
+pub async fn would_send(gateway: &Gateway, name: &str) -> Option<String> {
     let snapshot = gateway.snapshot();
     let backend = snapshot.backends().find(|one| one.name == name)?.clone();
     match backend.credential.as_ref()?.secret().await.unwrap() {
@@ -37,7 +37,7 @@ async fn a_secret_is_written_and_used_and_never_shown() {
     let admin = app.admin();
     with_credential(&app, "vendor", CANARY).await;
 
-    assert_eq!(sent(&app.handles.gateway, "vendor").await.as_deref(), Some(CANARY));
+    assert_eq!(would_send(&app.handles.gateway, "vendor").await.as_deref(), Some(CANARY));
     for path in ["credentials", "credentials/vendor", "backends", "backends/vendor", "export", "export?format=json"] {
         let answer = admin.get(&format!("{GATEWAY}/{path}")).await.expect(200);
         assert!(!answer.text.contains(CANARY), "{path}: {}", answer.text);
@@ -67,12 +67,12 @@ async fn what_was_answered_can_be_put_back_and_keeps_the_secret() {
 
     let read = admin.get(&format!("{GATEWAY}/credentials/vendor")).await.json();
     admin.put(&format!("{GATEWAY}/credentials/vendor"), &read["settings"]).await.expect(200);
-    assert_eq!(sent(&app.handles.gateway, "vendor").await.as_deref(), Some(CANARY));
+    assert_eq!(would_send(&app.handles.gateway, "vendor").await.as_deref(), Some(CANARY));
 
     let none = admin.put(&format!("{GATEWAY}/credentials/new"), &json!({"bearer": {"value": "${NEW}"}})).await;
     assert_eq!(none.status, 422, "{}", none.text);
     admin.put(&format!("{GATEWAY}/credentials/vendor"), &json!({"apiKey": {"value": "another"}})).await.expect(200);
-    assert_eq!(sent(&app.handles.gateway, "vendor").await.as_deref(), Some("another"));
+    assert_eq!(would_send(&app.handles.gateway, "vendor").await.as_deref(), Some("another"));
 }
 
 #[tokio::test]
@@ -94,8 +94,8 @@ async fn a_sealed_secret_that_was_moved_to_another_row_opens_nothing_and_is_reco
         .unwrap();
     app.handles.gateway.reload().await.unwrap();
 
-    assert_eq!(sent(&app.handles.gateway, "one").await, None);
-    assert_eq!(sent(&app.handles.gateway, "two").await, None);
+    assert_eq!(would_send(&app.handles.gateway, "one").await, None);
+    assert_eq!(would_send(&app.handles.gateway, "two").await, None);
     let left_out = app.handles.gateway.left_out().join("\n");
     assert!(left_out.contains("credential one") && !left_out.contains(CANARY), "{left_out}");
     let recorded: i64 = sqlx::query_scalar("select count(*) from audit where verb = 'credential.unreadable'")
@@ -225,16 +225,16 @@ async fn a_token_is_fetched_once_for_all_who_wait_and_again_when_it_ends() {
     with_client_credentials(&app, &url).await;
     let count = || asked.load(std::sync::atomic::Ordering::SeqCst);
 
-    let all = futures::future::join_all((0..200).map(|_| sent(&app.handles.gateway, "oauth"))).await;
+    let all = futures::future::join_all((0..200).map(|_| would_send(&app.handles.gateway, "oauth"))).await;
     assert!(all.iter().all(|token| token.as_deref() == Some("token-0")));
     assert_eq!(count(), 1);
 
     app.admin().put(&format!("{GATEWAY}/backends/other"), &backend("b")).await.expect(201);
-    sent(&app.handles.gateway, "oauth").await;
+    would_send(&app.handles.gateway, "oauth").await;
     assert_eq!(count(), 1, "a change of other settings fetches nothing");
 
     app.clock.advance(std::time::Duration::from_secs(3550));
-    assert_eq!(sent(&app.handles.gateway, "oauth").await.as_deref(), Some("token-1"));
+    assert_eq!(would_send(&app.handles.gateway, "oauth").await.as_deref(), Some("token-1"));
 }
 
 #[tokio::test]

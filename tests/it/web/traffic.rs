@@ -153,6 +153,8 @@ async fn pages_are_whole_with_traffic_and_matters_behind_them() {
         {"name": "policy-edit", "path": "/gateway/policies/edit?name=per-key"},
         {"name": "policy-yaml", "path": "/gateway/policies/edit?name=per-key&as=yaml"},
         {"name": "backend-edit", "path": "/gateway/backends/edit?name=provisioned"},
+        {"name": "credential-new", "path": "/gateway/credentials/new"},
+        {"name": "credential-edit", "path": "/gateway/credentials/edit?name=vendor"},
         {"name": "price-edit", "path": "/gateway/prices/edit?name=chat"},
         {"name": "asset-served", "path": "/assets/search/chat"},
         {"name": "asset-to-ask", "path": "/assets/support/desk", "key": app.person("dora").await.key()},

@@ -17,7 +17,7 @@ pub(super) fn groups(section: Section, kind: Option<RuleKind>) -> Vec<&'static G
             Some(kind) => vec![rule(kind), &POLICY, &POLICY_WHEN],
             None => Vec::new(),
         },
-        // Secrets are written by import and by REST.
+        // It has a form of its own.
         Section::Credential => Vec::new(),
     }
 }
@@ -149,7 +149,7 @@ static BACKEND: Group = group(
         ),
         field("url", "Address", "Like https://api.openai.com/v1; of Azure the resource", Text),
         field("models", "Models", "alias: vendor's name, one a line; empty for all under their own names", Pairs),
-        field("credential", "Credential", "", One(Source::Credentials)),
+        field("credential", "Credential", "One of the same place; make it first", One(Source::Credentials)),
         field("apiVersion", "API version", "Of Azure; empty for its v1 surface", Text),
     ],
 );

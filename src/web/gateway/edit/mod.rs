@@ -1,9 +1,11 @@
 //! `/gateway/{section}/new` and `/gateway/{section}/edit`: forms that make, change and delete pools, routes, policies,
-//! backends and prices, with the checks and messages of REST. What would change is shown before it is saved.
+//! backends and prices, with the checks and messages of REST. What would change is shown before it is saved. Credentials
+//! have a form of their own ([`credential`]).
 //!
 //! A form knows places of the settings ([`forms`]); what it does not know it keeps. The same settings can be written as
 //! YAML instead.
 
+pub(super) mod credential;
 mod field;
 mod forms;
 mod input;
@@ -114,7 +116,7 @@ pub(super) fn edit_path(thing: &Thing) -> String {
 }
 
 fn section(path: &Sections) -> Result<Section, Problem> {
-    let section = Section::ALL.into_iter().find(|one| one.plural() == path.section && *one != Section::Credential);
+    let section = Section::ALL.into_iter().find(|one| one.plural() == path.section);
     section.ok_or_else(|| Problem::not_found(format!("Nothing called {:?} is edited here.", path.section)))
 }
 
@@ -139,6 +141,9 @@ pub(in crate::web) async fn new(
     let section = section(&path)?;
     layout.actor.require_somewhere(Permission::ManageGateway)?;
     let asked = asked(query.as_deref());
+    if section == Section::Credential {
+        return credential::new(layout, &gateway, &asked).await;
+    }
     let workspace = asked.get("workspace").to_owned();
     let kind = kind_named(asked.get("kind"));
     if section == Section::Policy && kind.is_none() {
@@ -171,6 +176,9 @@ pub(in crate::web) async fn show(
 ) -> Result<Response, Failure> {
     let section = section(&path)?;
     let asked = asked(query.as_deref());
+    if section == Section::Credential {
+        return credential::show(layout, &gateway, &asked).await;
+    }
     let workspace = Some(asked.get("workspace")).filter(|workspace| !workspace.is_empty());
     let found = gateway.find(&layout.actor, section, workspace, asked.get("name")).await?.thing;
     if !Gateway::may_manage(&layout.actor, &found.owner) {
@@ -201,6 +209,9 @@ pub(in crate::web) async fn submit(
 ) -> Result<Response, Failure> {
     let section = section(&path)?;
     layout.actor.require_somewhere(Permission::ManageGateway)?;
+    if section == Section::Credential {
+        return credential::submit(layout, &gateway, &fields).await;
+    }
     let (workspace, name) = (fields.get("workspace").to_owned(), fields.get("name").to_owned());
     let owner = Some(workspace.as_str()).filter(|workspace| !workspace.is_empty());
     let revision: Option<i64> = fields.get("revision").parse().ok();
@@ -302,9 +313,7 @@ impl Draft {
         plan: Option<Plan>,
         problem: Option<Problem>,
     ) -> Result<Response, Failure> {
-        if let Some(problem) = &problem
-            && matches!(problem.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
-        {
+        if let Some(problem) = problem.as_ref().filter(|problem| ends_the_form(problem)) {
             return Err(Failure(problem.clone()));
         }
         let book = gateway.readable(&layout.actor).await?;
@@ -355,6 +364,11 @@ impl Draft {
         };
         answer_to_form(&editor, status)
     }
+}
+
+/// Whether the answer is a page of its own, not the form once more.
+fn ends_the_form(problem: &Problem) -> bool {
+    matches!(problem.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
 }
 
 /// Where the reader may put a new thing.

@@ -99,6 +99,9 @@ pub const ROUTES: &[Row] = &[
     ("get", "/gateway/backends/edit?name=gate", "", Instance(ManageGateway)),
     ("get", "/gateway/backends/edit?name=gate&workspace={workspace}", "", OfMembers(ManageGateway)),
     ("post", "/gateway/backends/edit", "name=gate&do=none", Somewhere(&[ManageGateway])),
+    ("get", "/gateway/credentials/new", "", Somewhere(&[ManageGateway])),
+    ("get", "/gateway/credentials/edit?name=gate&workspace={workspace}", "", OfMembers(ManageGateway)),
+    ("post", "/gateway/credentials/edit", "name=gate&do=none", Somewhere(&[ManageGateway])),
     // Requests for access to assets.
     ("get", "/access", "", Credential),
     ("get", "/access/new?workspace={workspace}&asset={name}", "", Both(&Credential, &Sight)),
