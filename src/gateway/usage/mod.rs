@@ -219,7 +219,7 @@ impl Ledger {
                 Some(portion) => Read::of(&portion),
                 None => {
                     spool.retry();
-                    Read { records: Vec::new(), torn: Vec::new(), end: spool.rotate(mark) }
+                    Read { records: Vec::new(), torn: Vec::new(), end: spool.rotate(mark)? }
                 }
             })
         });

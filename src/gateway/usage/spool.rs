@@ -157,14 +157,19 @@ impl<R> Spool<R> {
         Ok((end > 0).then_some(Portion { bytes, end: mark }))
     }
 
-    /// Begins a new file where all of this one is read, so that it can be removed, and gives where lines go on.
-    pub(super) fn rotate(&self, mark: Mark) -> Mark {
+    /// Begins a new file where all of this one is read, which is removed; gives where lines go on.
+    ///
+    /// # Errors
+    /// When the file cannot be removed; nothing is done then.
+    pub(super) fn rotate(&self, mark: Mark) -> io::Result<Mark> {
         let mut writer = self.writer();
         if writer.mark() == mark && writer.size > 0 {
+            fs::remove_file(self.path(mark.number))?;
+            writer.file = None;
             writer.next();
-            return writer.mark();
+            return Ok(writer.mark());
         }
-        mark
+        Ok(mark)
     }
 
     /// Tries the lines that the disk did not take once more; gives how many bytes it still does not take.
@@ -344,8 +349,7 @@ mod tests {
 
         let mut mark = Mark::default();
         assert_eq!(all(&spool, &mut mark), ["whole", "new"]);
-        mark = spool.rotate(mark);
-        assert!(all(&spool, &mut mark).is_empty());
+        spool.rotate(mark).unwrap();
         assert!(numbers(home.path()).unwrap().is_empty(), "read files are removed");
     }
 
@@ -395,7 +399,7 @@ mod tests {
         }
         // The fifty are not at hand, these are again.
         (AT_HAND + 50..AT_HAND + 60).for_each(append);
-        assert_eq!(spool.rotate(mark), mark, "not all of it is read");
+        assert_eq!(spool.rotate(mark).unwrap(), mark, "not all of it is read");
         (AT_HAND + 60..AT_HAND + 70).for_each(append);
         while let Some((some, after)) = next(mark) {
             given.extend(some);
@@ -405,7 +409,7 @@ mod tests {
         assert_eq!(given, (0..AT_HAND + 70).collect::<Vec<_>>());
         assert!(spool.take_at_hand(mark, 100).is_none());
         // When all is read, lines go on in a file of their own, still at hand.
-        mark = spool.rotate(mark);
+        mark = spool.rotate(mark).unwrap();
         append(0);
         assert_eq!(spool.take_at_hand(mark, 100).unwrap().0, [0]);
     }
