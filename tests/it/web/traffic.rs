@@ -121,6 +121,9 @@ async fn matters(app: &TestApp, vendor: &Vendor) -> Value {
     app.handles.upstreams.run_due(&CancellationToken::new()).await.unwrap();
     let registry = json!({"name": "approved-servers", "title": "Servers for everybody"});
     admin.post("/api/v1/registries", &registry).await.expect(201);
+    let oauth = json!({"clientCredentials": {"tokenUrl": "https://login.example.com/oauth2/token", "clientId": "gateway",
+        "clientSecret": "s3cret", "scopes": ["models"], "parameters": {"audience": "https://models.example.com"}}});
+    admin.put("/api/v1/gateway/credentials/vendor", &oauth).await.expect(201);
     let hook = json!({"name": "ops channel", "url": "https://hooks.example.com/", "kinds": ["access.requested"]});
     admin.post("/api/v1/workspaces/support/webhooks", &hook).await.expect(201);
     json!({"waiting": waiting["id"], "approved": approved["id"], "declined": declined["id"], "approval": approval,
