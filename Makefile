@@ -15,7 +15,7 @@ check:
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 
 bench: setup-bench
-	cargo build --release --bins --example mock_vendor
+	cargo build --release --bins --examples
 	bench/bench.py
 
 setup: setup-run
