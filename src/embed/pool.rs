@@ -227,7 +227,8 @@ mod tests {
     use std::sync::Mutex;
     use tokio::sync::mpsc;
 
-    /// A pool whose model tells what it begins, and goes on when it is let.
+    /// A pool whose model tells what it begins, and goes on when it is let. What fails in it fails the test that waits for it:
+    /// both ends of its channels live as long as the test, which is why it takes them for granted.
     fn held_up() -> (Arc<Pool>, mpsc::UnboundedReceiver<(String, i32)>, std::sync::mpsc::Sender<()>) {
         let (begun_tx, begun) = mpsc::unbounded_channel();
         let (go, wait) = std::sync::mpsc::channel::<()>();

@@ -190,8 +190,7 @@ impl Ledger {
         if lost > 0 {
             tracing::error!(size_bytes = lost, "Usage records were lost: the disk did not take them until the end");
         }
-        let ledger = self.0.clone();
-        let _ = tokio::task::spawn_blocking(move || ledger.spool.sync()).await;
+        self.sync().await;
     }
 
     /// Some records from the spool into the database, at most [`BATCH`].
@@ -254,11 +253,16 @@ impl Ledger {
     async fn force(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             tokio::time::sleep(self.0.settings.sync).await;
-            let ledger = self.0.clone();
-            let synced = tokio::task::spawn_blocking(move || ledger.spool.sync()).await;
-            if let Ok(Err(error)) = synced {
-                tracing::warn!(error = %error, "The spool of usage records cannot be forced to the disk");
-            }
+            self.sync().await;
+        }
+    }
+
+    /// Forces the spool to the disk, on a thread that may wait for it.
+    async fn sync(&self) {
+        let ledger = self.0.clone();
+        let synced = tokio::task::spawn_blocking(move || ledger.spool.sync()).await;
+        if let Err(error) = synced.map_err(io::Error::other).and_then(|synced| synced) {
+            tracing::warn!(error = %error, "The spool of usage records cannot be forced to the disk");
         }
     }
 

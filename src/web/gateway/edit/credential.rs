@@ -1,6 +1,7 @@
 //! `/gateway/credentials/new` and `/gateway/credentials/edit`: a form for what backends want to see. Its secret is written and
 //! never read back, so there is neither a look at what would change nor the settings as YAML; what is left empty stays.
 
+use super::field::pairs;
 use super::places;
 use crate::auth::Permission;
 use crate::base::Problem;
@@ -12,7 +13,6 @@ use crate::web::gateway::anchor;
 use crate::web::layout::{Layout, Place, answer_to_form, status_of, to};
 use askama::Template;
 use axum::response::Response;
-use std::collections::BTreeMap;
 
 const LIST: &str = "/gateway/backends";
 
@@ -154,22 +154,13 @@ impl Form {
                 client_id: self.client_id.clone(),
                 client_secret: secret,
                 scopes: self.scopes.split_whitespace().map(str::to_owned).collect(),
-                parameters: self.parameters()?,
+                parameters: pairs("parameters", &self.parameters)
+                    .map_err(|error| Problem::invalid_field(format!("body.{}", error.location), error.message))?
+                    .into_iter()
+                    .collect(),
             }),
             _ => Err(Problem::invalid_field("body.kind", "choose what it is")),
         }
-    }
-
-    fn parameters(&self) -> Result<BTreeMap<String, String>, Problem> {
-        let lines = self.parameters.lines().map(str::trim).filter(|line| !line.is_empty());
-        let pairs = lines.map(|line| match line.split_once(':') {
-            Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
-            _ => {
-                let message = format!("write `name: text` on each line; {line:?} has no name");
-                Err(Problem::invalid_field("body.parameters", message))
-            }
-        });
-        pairs.collect()
     }
 }
 

@@ -117,6 +117,20 @@ impl Field {
     }
 }
 
+/// `name: text`, one a line.
+///
+/// # Errors
+/// A line that has no name, at `path`.
+pub(super) fn pairs(path: &str, text: &str) -> Result<Vec<(String, String)>, FieldError> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let pair = |line: &str| {
+        let pair = line.split_once(':').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()));
+        let pair = pair.filter(|(name, _)| !name.is_empty());
+        pair.ok_or_else(|| FieldError::new(path, format!("{line:?} is not of the form name: value")))
+    };
+    lines.map(pair).collect()
+}
+
 /// As it stands in an input.
 fn written(form: Form, value: &Value) -> String {
     let list = |separator: &str| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(separator);
@@ -174,15 +188,8 @@ fn said(form: Form, path: &str, text: &str) -> Result<Option<Value>, FieldError>
         Form::Lines => split(&['\n']).into(),
         Form::Check => true.into(),
         Form::Pairs => {
-            let mut pairs = Map::new();
-            for line in split(&['\n']) {
-                let pair = line.split_once(':').map(|(name, value)| (name.trim(), value.trim()));
-                let pair = pair.filter(|(name, _)| !name.is_empty());
-                let (name, value) =
-                    pair.ok_or_else(|| FieldError::new(path, format!("{line:?} is not of the form name: value")))?;
-                pairs.insert(name.to_owned(), value.into());
-            }
-            Value::Object(pairs)
+            let pairs = pairs(path, text)?.into_iter().map(|(name, value)| (name, value.into()));
+            Value::Object(pairs.collect::<Map<_, _>>())
         }
         Form::Affinity => {
             let one = |word: String| match word.split_once(':') {
