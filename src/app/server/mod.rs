@@ -16,7 +16,6 @@ use bytes::Bytes;
 pub use lanes::Lanes;
 
 use caps::{Caps, Full, Place};
-use futures::FutureExt;
 use futures::future::Either;
 use guarded::{Guarded, InFlight, InFlightGuard};
 use http::{HeaderValue, Request, Version, header};
@@ -119,11 +118,7 @@ pub async fn serve(
     }
     liveness.begin_stopping();
     server.leaving.cancel();
-    // Those who are connected and were not yet taken would be reset when the listener closes.
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        take(&server, &connections, stream, peer);
-    }
-    drop(listener);
+    take_the_last(listener, &server, &connections);
     server.drain.cancel();
     connections.close();
     tokio::select! {
@@ -182,6 +177,17 @@ async fn accept(listener: &TcpListener, server: &Arc<Server>, connections: &Task
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(1));
             }
+        }
+    }
+}
+
+/// Takes those who are connected and wait, whom the closing of the listener would reset. The system is asked itself: the
+/// runtime knows of a connection only after its next look, and until then says that there is none.
+fn take_the_last(listener: TcpListener, server: &Arc<Server>, connections: &TaskTracker) {
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok((stream, peer)) = listener.accept() {
+        if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+            take(server, connections, stream, peer);
         }
     }
 }

@@ -267,6 +267,28 @@ async fn stopping_waits_first_where_a_load_balancer_must_notice() {
 }
 
 #[tokio::test]
+async fn who_connects_up_to_the_last_moment_is_answered() {
+    let server = Server::start("drain_delay = '100ms'\nmax_connections_per_ip = 10000").await;
+    server.stop.gently.cancel();
+
+    // Without a pause for the runtime, so that most of these come after its last look at what the system has for it.
+    let mut connected = Vec::new();
+    while let Ok(mut stream) = std::net::TcpStream::connect(server.address) {
+        std::io::Write::write_all(&mut stream, GET).unwrap();
+        connected.push(stream);
+        tokio::task::yield_now().await;
+    }
+
+    assert!(connected.len() > 10, "{}", connected.len());
+    for (number, stream) in connected.into_iter().enumerate() {
+        stream.set_nonblocking(true).unwrap();
+        let answer = read_to_end(&mut TcpStream::from_std(stream).unwrap()).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok"), "{number}: {answer:?}");
+    }
+    server.running.await.unwrap();
+}
+
+#[tokio::test]
 async fn stopping_has_an_end_however_long_an_answer_is() {
     let server = Server::start("drain_timeout = '300ms'").await;
     let mut stream = server.connect().await;
