@@ -4,6 +4,7 @@ mod browser;
 pub mod collector;
 mod dice;
 mod identity_provider;
+mod leavings;
 mod postgres;
 mod program;
 mod raw;
@@ -14,7 +15,8 @@ mod vendor_tls;
 pub use browser::{Browser, Seen};
 pub use dice::Dice;
 pub use identity_provider::IdentityProvider;
-pub use postgres::{fresh_database, fresh_database_url, test_folder};
+pub use leavings::test_folder;
+pub use postgres::{fresh_database, fresh_database_url};
 pub use program::{Home, Program, program};
 pub use raw::{RawVendor, Step};
 pub use redis::Redis;
@@ -82,7 +84,7 @@ impl TestApp {
     async fn start_from(clock: Clock, file: Option<&str>, settings: &[(&str, &str)], embedder: Embedder) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let data = std::env::temp_dir().join(format!("wharfinger-story-{}", uuid::Uuid::now_v7().simple()));
+        let data = test_folder("story");
         let data_dir = [("WHARFINGER_DATA_DIR".to_owned(), data.display().to_string())];
         let config = Config::from_sources(file, data_dir.into_iter().chain(settings)).expect("the settings are right");
         let db = Database::new(fresh_database().await, &config.storage);

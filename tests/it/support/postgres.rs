@@ -1,6 +1,7 @@
 //! One private Postgres for the test process, and a migrated database of its own for each test.
 
-use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
+use super::leavings::{at_the_end, lasting_folder};
+use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -9,11 +10,14 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
 };
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use wharfinger::base::{EmbeddedPostgres, db};
 
 /// The server, and the process that ends it when this one is gone.
 struct Cluster {
     home: PathBuf,
+    /// Takes the names of databases whose stories have ended.
+    no_longer_needed: UnboundedSender<String>,
     _undertaker: Child,
 }
 
@@ -44,13 +48,16 @@ async fn create(template: &str) -> (&'static Cluster, String) {
     let statement = format!("create database {name} template {template}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
+    let gone = name.clone();
+    at_the_end(move || _ = cluster.no_longer_needed.send(gone));
     (cluster, name)
 }
 
 impl Cluster {
     /// Runs the server on a thread with a runtime of its own: that of a test ends with the test.
     fn start() -> Self {
-        let home = test_folder("cluster");
+        let home = lasting_folder("cluster");
+        let (no_longer_needed, ended) = unbounded_channel();
         let (ready, started) = std::sync::mpsc::channel();
         let place = home.clone();
         std::thread::spawn(move || {
@@ -66,18 +73,25 @@ impl Cluster {
                 let server = EmbeddedPostgres::start(&place, None, &fast).await.unwrap();
                 let mut conn = server.options("postgres").connect().await.unwrap();
                 db::ensure_database(&mut conn, TEMPLATE).await.unwrap();
-                conn.close().await.unwrap();
                 db::migrate(&server.options(TEMPLATE)).await.unwrap();
                 ready.send(server.process_id().unwrap()).unwrap();
-                std::future::pending::<()>().await;
+                drop_databases(&mut conn, ended).await;
             });
         });
         let process = started.recv().expect("the private Postgres of the tests starts");
-        Self { _undertaker: undertaker(process, &home), home }
+        Self { _undertaker: undertaker(process, &home), home, no_longer_needed }
     }
 
     fn options(&self, database: &str) -> PgConnectOptions {
         EmbeddedPostgres::options_of_running(&self.home, database)
+    }
+}
+
+/// Drops the databases as they are named, also those that something of an ended story is still connected to.
+async fn drop_databases(conn: &mut PgConnection, mut names: UnboundedReceiver<String>) {
+    while let Some(name) = names.recv().await {
+        let statement = format!("drop database {name} with (force)");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut *conn).await.unwrap();
     }
 }
 
@@ -91,13 +105,4 @@ fn undertaker(process: i32, home: &Path) -> Child {
     // Ctrl-C ends the tests; this process must still do its work then.
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command.spawn().unwrap()
-}
-
-/// A new folder that the account of Postgres may enter.
-pub fn test_folder(purpose: &str) -> PathBuf {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("wharfinger-test-{}-{number}-{purpose}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
 }
