@@ -50,6 +50,14 @@ impl Database {
         Self { write: pool(options.clone()), read: pool(options.options([("default_transaction_read_only", "on")])) }
     }
 
+    /// A pool of one connection, for a statement that runs all the time. On connections that also serve others it would find
+    /// the caches of a different server process cold at each run.
+    #[must_use]
+    pub fn single(&self) -> PgPool {
+        let options = self.write.options().clone().max_connections(1);
+        options.connect_lazy_with(self.write.connect_options().as_ref().clone())
+    }
+
     /// Whether the database answers now.
     ///
     /// # Errors

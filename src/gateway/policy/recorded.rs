@@ -70,10 +70,7 @@ pub(super) fn record(exchange: &mut Exchange, settlement: &Settlement, services:
     };
     if let Some(backend) = &exchange.reply.backend {
         record.backend = backend.name.clone();
-        record.provider = serde_json::to_value(backend.settings.provider)
-            .ok()
-            .and_then(|provider| provider.as_str().map(str::to_owned))
-            .unwrap_or_default();
+        record.provider = backend.settings.provider.as_str().to_owned();
     }
     if let Some(found) = hit {
         record.cache = if found.is_exact { CacheUse::Exact } else { CacheUse::Semantic };

@@ -18,7 +18,6 @@ use crate::gateway::tokens;
 use crate::gateway::upstream::Answered;
 use crate::wire::call::{Call, Dialect, each_text};
 use crate::wire::translate;
-use crate::wire::usage::reported;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::{Either, select};
@@ -102,7 +101,10 @@ impl Traffic {
             Ok(Tried::Stream { answered, first, outgoing, taken }) => {
                 Ok(self.streamed(running, answered, first, &outgoing, taken))
             }
-            Ok(Tried::Whole { head, body, outgoing, taken }) => Ok(self.whole(running, head, body, &outgoing, taken)),
+            Ok(Tried::Whole { head, body, reported, outgoing, taken }) => {
+                running.exchange_mut().reply.reported = reported;
+                Ok(self.whole(running, head, body, &outgoing, taken))
+            }
             Ok(Tried::Impossible(problem)) => Err(refused(running, problem, Ending::Refused)),
             Ok(Tried::Failed { .. }) => Err(refused(running, Box::new(Problem::internal()), Ending::Failed)),
             Err(problem) => Err(refused(running, problem, Ending::Failed)),
@@ -263,7 +265,6 @@ impl Traffic {
         exchange.reply.is_complete = true;
         let spoken = outgoing.spoken.unwrap_or(Dialect::Chat);
         if status.is_success() {
-            exchange.reply.reported = reported(&body);
             if exchange.reply.reported.is_none() {
                 let mut text = String::new();
                 each_text(spoken, &body, |piece| text.push_str(piece));

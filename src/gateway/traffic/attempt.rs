@@ -7,6 +7,7 @@ use crate::gateway::balance::{Taken, breaker::Verdict};
 use crate::gateway::exchange::{AttemptResult, Exchange};
 use crate::gateway::provider::Outcome;
 use crate::gateway::upstream::{AnswerBody, Answered, SendError};
+use crate::wire::usage::{Usage, reported};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Method, StatusCode, header, response::Parts};
 use serde::de::IgnoredAny;
@@ -24,7 +25,7 @@ pub(super) enum Tried {
     /// An answer that goes on piece by piece. The first is there where it was waited for.
     Stream { answered: Answered, first: Option<Bytes>, outgoing: Outgoing, taken: Taken },
     /// An answer that is there as a whole, a refusal of the vendor's among them.
-    Whole { head: Parts, body: Bytes, outgoing: Outgoing, taken: Taken },
+    Whole { head: Parts, body: Bytes, reported: Option<Usage>, outgoing: Outgoing, taken: Taken },
     /// Another backend may do better.
     Failed { result: AttemptResult, wait: Option<Duration> },
     /// No backend would: the request cannot be sent.
@@ -114,19 +115,27 @@ pub(super) async fn attempt(
             }
         };
     }
-    let Answered { head, body } = answered;
-    let most = if status.is_success() { WHOLE } else { REFUSAL };
-    let left = timeouts.total.0.saturating_sub(exchange.begun.elapsed());
-    let body = match tokio::time::timeout(left, whole(body, most, timeouts.idle.0)).await {
-        Err(_) => return failed(member, exchange, taken, AttemptResult::TimedOut("total")),
-        Ok(Err(result)) => return failed(member, exchange, taken, result),
-        Ok(Ok(body)) => body,
+    let Answered { head, mut body } = answered;
+    // Most answers came with their heads: nothing is waited for.
+    let body = match body.take_whole() {
+        Some(body) => body,
+        None => {
+            let most = if status.is_success() { WHOLE } else { REFUSAL };
+            let left = timeouts.total.0.saturating_sub(exchange.begun.elapsed());
+            match tokio::time::timeout(left, whole(body, most, timeouts.idle.0)).await {
+                Err(_) => return failed(member, exchange, taken, AttemptResult::TimedOut("total")),
+                Ok(Err(result)) => return failed(member, exchange, taken, result),
+                Ok(Ok(body)) => body,
+            }
+        }
     };
-    if status.is_success() && !is_json_object(&body) {
+    let reported = if status.is_success() { reported(&body) } else { None };
+    // What reports its usage was read as JSON already.
+    if status.is_success() && !(is_braced(&body) && (reported.is_some() || is_json(&body))) {
         return failed(member, exchange, taken, AttemptResult::Broken("its answer is no JSON object".into()));
     }
     taken.judge(Verdict::Good, Some(begun.elapsed()), String::new);
-    Tried::Whole { head, body, outgoing, taken }
+    Tried::Whole { head, body, reported, outgoing, taken }
 }
 
 fn failed(member: &PlannedMember, exchange: &Exchange, mut taken: Taken, result: AttemptResult) -> Tried {
@@ -183,8 +192,12 @@ async fn whole(mut body: AnswerBody, most: usize, idle: Duration) -> Result<Byte
     }
 }
 
-fn is_json_object(body: &[u8]) -> bool {
-    body.trim_ascii_start().first() == Some(&b'{') && serde_json::from_slice::<IgnoredAny>(body).is_ok()
+fn is_braced(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'{')
+}
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
 fn is_event_stream(value: &HeaderValue) -> bool {

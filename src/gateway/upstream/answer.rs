@@ -75,6 +75,11 @@ impl AnswerBody {
         Poll::Ready(None)
     }
 
+    /// All of it, where it came with its head; none where more is waited for.
+    pub fn take_whole(&mut self) -> Option<Bytes> {
+        self.framing.is_end().then(|| std::mem::take(&mut self.first))
+    }
+
     /// How long the body is, where its head said so.
     #[must_use]
     pub fn announced(&self) -> Option<u64> {

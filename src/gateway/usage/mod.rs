@@ -30,7 +30,8 @@ use crate::base::{Clock, Database};
 use crate::gateway::limit::Limits;
 use charged::Charged;
 use measured::Measured;
-use spool::{Mark, Portion, Spool};
+use spool::{Marks, Portion, Spool};
+use sqlx::PgPool;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,6 +58,8 @@ pub struct Ledger(Arc<Inner>);
 
 struct Inner {
     db: Database,
+    /// For the records, which are written all the time.
+    records: PgPool,
     clock: Clock,
     spool: Spool<UsageRecord>,
     measured: Measured,
@@ -91,7 +94,19 @@ impl Ledger {
         let (wake, appended) = (Notify::new(), AtomicU64::new(0));
         let (prompts, waiting) = mpsc::channel(PROMPTS_WAITING);
         let prompts_waiting = Mutex::new(Some(waiting));
-        Self(Arc::new(Inner { db, clock, spool, measured, settings, wake, appended, prompts, prompts_waiting }))
+        let records = db.single();
+        Self(Arc::new(Inner {
+            db,
+            records,
+            clock,
+            spool,
+            measured,
+            settings,
+            wake,
+            appended,
+            prompts,
+            prompts_waiting,
+        }))
     }
 
     /// Takes a record; it will be in the database within a moment after that answers.
@@ -132,14 +147,8 @@ impl Ledger {
     /// # Errors
     /// When the database does not answer.
     pub async fn recover(&self, limits: &Limits) -> sqlx::Result<()> {
-        let mut mark = self.0.spool.beginning();
-        loop {
-            let moved = self.move_on(mark).await?;
-            if moved.lines == 0 {
-                break;
-            }
-            mark = moved.end;
-        }
+        let mut marks = Marks::default();
+        while self.move_on(&mut marks).await? > 0 {}
         for (key, start, used) in store::counters(&self.0.db.read, self.0.clock.now()).await? {
             limits.restore(key, start, used);
         }
@@ -150,28 +159,23 @@ impl Ledger {
     pub async fn run(self, stop: CancellationToken) {
         let forcing = tokio::spawn(self.clone().force(stop.clone()));
         let prompts = tokio::spawn(self.clone().store_prompts(stop.clone()));
-        let (mut mark, mut housekeeping) = (self.0.spool.beginning(), Housekeeping::default());
+        let (mut marks, mut housekeeping) = (Marks::default(), Housekeeping::default());
         loop {
             let stopping = stop.is_cancelled();
             if housekeeping.look.falls_due(LOOKING) {
-                metrics::gauge!("wharfinger_usage_spool_bytes").set(self.0.spool.waiting(mark) as f64);
+                metrics::gauge!("wharfinger_usage_spool_bytes").set(self.0.spool.waiting(&marks) as f64);
             }
             if housekeeping.clean.falls_due(CLEANING) {
                 self.clean().await;
             }
-            let pause = match self.move_on(mark).await {
-                Ok(moved) => {
-                    mark = moved.end;
-                    match moved.lines {
-                        0 if stopping => break,
-                        BATCH.. => continue,
-                        1.. if stopping => continue,
-                        // Small batches cost as much as large ones: others gather meanwhile.
-                        _ => PAUSE,
-                    }
-                }
+            let pause = match self.move_on(&mut marks).await {
+                Ok(0) if stopping => break,
+                Ok(BATCH..) => continue,
+                Ok(1..) if stopping => continue,
+                // Small batches cost nearly as much as large ones: others gather meanwhile.
+                Ok(_) => PAUSE,
                 Err(error) => {
-                    tracing::warn!(error = %error, size_bytes = self.0.spool.waiting(mark), "Usage records wait in the spool");
+                    tracing::warn!(error = %error, size_bytes = self.0.spool.waiting(&marks), "Usage records wait in the spool");
                     if stopping {
                         break;
                     }
@@ -191,34 +195,37 @@ impl Ledger {
             tracing::error!(size_bytes = lost, "Usage records were lost: the disk did not take them until the end");
         }
         self.sync().await;
+        self.0.records.close().await;
     }
 
-    /// Some records from the spool into the database, at most [`BATCH`].
-    async fn move_on(&self, mark: Mark) -> sqlx::Result<Moved> {
-        if let Some((records, end)) = self.0.spool.take_at_hand(mark, BATCH) {
+    /// Some records from the spool into the database, at most [`BATCH`]; gives how many lines that were.
+    async fn move_on(&self, marks: &mut Marks) -> sqlx::Result<usize> {
+        if let Some((records, after)) = self.0.spool.take_at_hand(marks, BATCH) {
             let lines = records.len();
             self.insert(records).await?;
-            return Ok(Moved { lines, end });
+            *marks = after;
+            return Ok(lines);
         }
-        let read = self.read(mark).await.map_err(sqlx::Error::Io)?;
+        let read = self.read(marks.clone()).await.map_err(sqlx::Error::Io)?;
         let lines = read.records.len() + read.torn.len();
         self.insert(read.records).await?;
         for line in &read.torn {
             self.set_aside(line, "it is no record");
         }
-        Ok(Moved { lines, end: read.end })
+        *marks = read.marks;
+        Ok(lines)
     }
 
-    /// The next records that are not at hand, from their lines. Where there are none, lines go on in a new file.
-    async fn read(&self, mark: Mark) -> io::Result<Read> {
+    /// The next records that are not at hand, from their lines. Where there are none, lines go on in new files.
+    async fn read(&self, marks: Marks) -> io::Result<Read> {
         let ledger = self.0.clone();
         let read = tokio::task::spawn_blocking(move || {
             let spool = &ledger.spool;
-            Ok(match spool.read(mark, BATCH)? {
-                Some(portion) => Read::of(&portion),
+            Ok(match spool.read(&marks, BATCH)? {
+                Some(portion) => Read::of(portion),
                 None => {
                     spool.retry();
-                    Read { records: Vec::new(), torn: Vec::new(), end: spool.rotate(mark)? }
+                    Read { records: Vec::new(), torn: Vec::new(), marks: spool.rotate(marks)? }
                 }
             })
         });
@@ -227,11 +234,11 @@ impl Ledger {
 
     async fn insert(&self, mut records: Vec<UsageRecord>) -> sqlx::Result<()> {
         let too_large: Vec<_> = records.extract_if(.., |record| !record.is_storable()).collect();
-        match store::insert(&self.0.db.write, &records).await {
+        match store::insert(&self.0.records, &records).await {
             Err(error) if is_refusal(&error) => {
                 // One record that the database will never take must not keep the others.
                 for record in &records {
-                    match store::insert(&self.0.db.write, std::slice::from_ref(record)).await {
+                    match store::insert(&self.0.records, std::slice::from_ref(record)).await {
                         Err(error) if is_refusal(&error) => self.set_aside(&record.line(), &error.to_string()),
                         done => done?,
                     }
@@ -299,31 +306,24 @@ impl Ledger {
     }
 }
 
-/// What came into the database.
-struct Moved {
-    /// None when nothing waits.
-    lines: usize,
-    end: Mark,
-}
-
 /// What was read from the spool.
 struct Read {
     records: Vec<UsageRecord>,
     /// Lines that are none: the rest of one that a crash cut off.
     torn: Vec<Vec<u8>>,
-    end: Mark,
+    marks: Marks,
 }
 
 impl Read {
-    fn of(portion: &Portion) -> Self {
-        let mut read = Self { records: Vec::new(), torn: Vec::new(), end: portion.end };
+    fn of(portion: Portion) -> Self {
+        let (mut records, mut torn) = (Vec::new(), Vec::new());
         for line in portion.lines() {
             match serde_json::from_slice(line) {
-                Ok(record) => read.records.push(record),
-                Err(_) => read.torn.push(line.to_owned()),
+                Ok(record) => records.push(record),
+                Err(_) => torn.push(line.to_owned()),
             }
         }
-        read
+        Self { records, torn, marks: portion.marks }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a request has reserved, and what becomes of it.
 
 use super::super::refusal::{Refusal, Standing};
-use super::super::{CounterKey, Expected, Limit, Measure, QuotaSpent, Span, Spent};
+use super::super::{CounterKey, Expected, Limit, Measure, Now, QuotaSpent, Span, Spent};
 use super::Limits;
 use super::counter::{Used, call_first};
 use std::sync::Arc;
@@ -29,8 +29,7 @@ pub(super) struct Hold {
 
 impl Limits {
     /// Ends a hold: gives back what was reserved and counts what was used.
-    fn end(&self, hold: &Hold, actual: u64) -> Option<QuotaSpent> {
-        let now = self.now();
+    fn end(&self, hold: &Hold, actual: u64, now: Now) -> Option<QuotaSpent> {
         let mut shard = self.shard(hold.key);
         // A counter with a reservation is never swept.
         let counter = shard.get_mut(&hold.key)?;
@@ -74,8 +73,8 @@ impl Reservation {
 
     /// Charges what was used and gives back the rest. What it gives belongs into the usage record.
     pub fn settle(mut self, spent: Spent) -> Vec<QuotaSpent> {
-        let holds = std::mem::take(&mut self.holds);
-        holds.iter().filter_map(|hold| self.limits.end(hold, spent.of(hold.limit.measure))).collect()
+        let (holds, now) = (std::mem::take(&mut self.holds), self.limits.now());
+        holds.iter().filter_map(|hold| self.limits.end(hold, spent.of(hold.limit.measure), now)).collect()
     }
 
     /// Gives all of it back: nothing reached a backend.
@@ -114,9 +113,13 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
+        if self.holds.is_empty() {
+            return;
+        }
+        let now = self.limits.now();
         for hold in std::mem::take(&mut self.holds) {
             let requests = hold.limit.span == Span::AtOnce;
-            self.limits.end(&hold, if requests { 0 } else { hold.amount });
+            self.limits.end(&hold, if requests { 0 } else { hold.amount }, now);
         }
     }
 }

@@ -1,0 +1,339 @@
+//! The spool: usage records as lines of files below the data directory, from the end of a request until Postgres has them.
+//! The last of them are also at hand in memory: while the database keeps up, hardly a line is read back.
+//!
+//! A line is handed to the operating system before the request is over, so that a killed process loses nothing; the
+//! files are forced to the disk every second or so, which is what a power cut may cost. A file is removed when all
+//! its lines are in the database. What is read twice is harmless there.
+
+mod marks;
+mod writer;
+
+pub(super) use marks::Marks;
+
+use crate::base::lane;
+use marks::Mark;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::thread;
+use writer::{Files, Room, Writer};
+
+/// Bytes that are read at once; no line is as long, whatever its caller's headers hold.
+const READ: u64 = 512 << 10;
+/// What is kept in memory when the disk takes nothing.
+const KEPT: usize = 16 << 20;
+/// Records at hand, of a kilobyte or so.
+const AT_HAND: usize = 2_000;
+
+/// Where records wait; many who append, one who reads.
+pub(super) struct Spool<R> {
+    files: Files,
+    /// By lane; the first is for threads that are none.
+    writers: Box<[Mutex<Writer<R>>]>,
+    /// Something was written since the last forcing to disk.
+    unsynced: AtomicBool,
+}
+
+/// A part of the spool.
+#[derive(Debug, PartialEq)]
+pub(super) struct Portion {
+    /// Whole lines.
+    bytes: Vec<u8>,
+    /// How far the spool is read with it.
+    pub(super) marks: Marks,
+}
+
+impl Portion {
+    /// The lines, without their line breaks.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.split_inclusive(|byte| *byte == b'\n').map(|line| &line[..line.len() - 1])
+    }
+}
+
+impl<R> Spool<R> {
+    /// Opens the spool of this folder; what an earlier process left is read first. Where the folder cannot be made, what
+    /// is appended waits in memory until it can.
+    pub(super) fn open(folder: &Path) -> Self {
+        Self::with_writers(folder, 1 + thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    fn with_writers(folder: &Path, count: usize) -> Self {
+        let files = Files::of(folder);
+        let room = Room { records: AT_HAND / count, bytes: KEPT / count };
+        let writers = (0..count).map(|_| Mutex::new(Writer::new(&files, room))).collect();
+        Self { files, writers, unsynced: AtomicBool::new(false) }
+    }
+
+    /// Adds a record, whose line ends in a line break. Gives false when the disk does not take it: it is then kept in memory
+    /// and written with the next one, or dropped when too many are kept.
+    pub(super) fn append(&self, line: &[u8], record: R) -> bool {
+        let writer = &self.writers[lane::here() % self.writers.len()];
+        let is_written = locked(writer).append(&self.files, line, record);
+        self.unsynced.store(true, Ordering::Relaxed);
+        is_written
+    }
+
+    /// Takes the records after `marks` that are at hand, at most so many, and gives the marks after them; none when what comes
+    /// next has to be read.
+    pub(super) fn take_at_hand(&self, marks: &Marks, most: usize) -> Option<(Vec<R>, Marks)> {
+        let (mut records, mut marks) = (Vec::new(), marks.clone());
+        // Each lane its share, so that none is left behind, and then what there is.
+        for share in [most.div_ceil(self.writers.len()), most] {
+            for mut writer in self.writers() {
+                let up_to = most.min(records.len() + share);
+                writer.give(&mut marks, up_to, &mut records);
+            }
+        }
+        (!records.is_empty()).then_some((records, marks))
+    }
+
+    /// The next lines after `marks`, at most so many; none when all are read.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(super) fn read(&self, marks: &Marks, most: usize) -> io::Result<Option<Portion>> {
+        // Asked first: what is not written any more now has all its lines.
+        let next = self.files.next();
+        let written: Vec<u64> = self.writers().map(|writer| writer.mark().number).collect();
+        for number in self.files.numbers()? {
+            if let Some(portion) = self.read_file(number, marks, most)? {
+                return Ok(Some(portion));
+            }
+            // Read to its end, or empty.
+            if number < next && !written.contains(&number) {
+                fs::remove_file(self.files.path(number))?;
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_file(&self, number: u64, marks: &Marks, most: usize) -> io::Result<Option<Portion>> {
+        let (from, mut bytes) = (marks.offset(number), Vec::new());
+        let mut file = File::open(self.files.path(number))?;
+        file.seek(SeekFrom::Start(from))?;
+        file.take(READ).read_to_end(&mut bytes)?;
+        // A torn line ends a file whose writer was killed, or is being written; it is never longer than a portion.
+        let end = memchr::memchr_iter(b'\n', &bytes).take(most).last().map_or(0, |at| at + 1);
+        bytes.truncate(end);
+        let mut marks = marks.clone();
+        marks.advance(Mark { number, offset: from + end as u64 });
+        Ok((end > 0).then_some(Portion { bytes, marks }))
+    }
+
+    /// Begins new files where all of one is read, which is removed; gives the marks of what is left.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub(super) fn rotate(&self, mut marks: Marks) -> io::Result<Marks> {
+        for mut writer in self.writers() {
+            writer.rotate(&self.files, &marks)?;
+        }
+        marks.retain(&self.files.numbers()?);
+        Ok(marks)
+    }
+
+    /// Tries the lines that the disk did not take once more; gives how many bytes it still does not take.
+    pub(super) fn retry(&self) -> usize {
+        let left = |mut writer: MutexGuard<'_, Writer<R>>| {
+            writer.retry(&self.files);
+            writer.kept()
+        };
+        self.writers().map(left).sum()
+    }
+
+    /// Forces what was written to the disk. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        if !self.unsynced.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut files = Vec::new();
+        for mut writer in self.writers() {
+            files.extend(writer.unforced()?);
+        }
+        files.into_iter().try_for_each(|file| file.sync_data())
+    }
+
+    /// Bytes that wait.
+    pub(super) fn waiting(&self, marks: &Marks) -> u64 {
+        let numbers = self.files.numbers().unwrap_or_default().into_iter();
+        let size = |number| fs::metadata(self.files.path(number)).map_or(0, |file| file.len());
+        numbers.map(|number| size(number).saturating_sub(marks.offset(number))).sum()
+    }
+
+    /// Lays a line aside that the database will never take.
+    pub(super) fn set_aside(&self, line: &[u8]) {
+        let file = OpenOptions::new().create(true).append(true).open(self.files.rejected());
+        let line = [line.trim_ascii_end(), b"\n"].concat();
+        let written = file.and_then(|mut file| file.write_all(&line));
+        if let Err(error) = written {
+            tracing::error!(error = %error, "A usage record that cannot be stored was lost");
+        }
+    }
+
+    fn writers(&self) -> impl Iterator<Item = MutexGuard<'_, Writer<R>>> {
+        self.writers.iter().map(locked)
+    }
+}
+
+fn locked<R>(writer: &Mutex<Writer<R>>) -> MutexGuard<'_, Writer<R>> {
+    writer.lock().expect("no holder of this lock can panic")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(spool: &Spool<()>, marks: &mut Marks) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(portion) = spool.read(marks, 10).unwrap() {
+            *marks = portion.marks.clone();
+            lines.extend(portion.lines().map(|line| String::from_utf8(line.to_vec()).unwrap()));
+        }
+        lines
+    }
+
+    #[test]
+    fn what_is_written_is_read_once_and_in_order() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::<()>::open(home.path());
+        (0..25).for_each(|n| assert!(spool.append(format!("{n}\n").as_bytes(), ())));
+
+        let mut marks = Marks::default();
+        assert_eq!(all(&spool, &mut marks), (0..25).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert!(all(&spool, &mut marks).is_empty());
+        spool.append(b"more\n", ());
+        assert_eq!(all(&spool, &mut marks), ["more"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_read_by_the_next_without_its_torn_line() {
+        let home = tempfile::tempdir().unwrap();
+        {
+            let spool = Spool::<()>::open(home.path());
+            spool.append(b"whole\n", ());
+            spool.append(b"to", ());
+        }
+
+        let spool = Spool::<()>::open(home.path());
+        spool.append(b"new\n", ());
+
+        let mut marks = Marks::default();
+        assert_eq!(all(&spool, &mut marks), ["whole", "new"]);
+        spool.rotate(marks).unwrap();
+        assert!(spool.files.numbers().unwrap().is_empty(), "read files are removed");
+    }
+
+    #[test]
+    fn an_unacknowledged_portion_comes_again() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::<()>::open(home.path());
+        spool.append(b"a\n", ());
+
+        let first = spool.read(&Marks::default(), 10).unwrap();
+        assert_eq!(first, spool.read(&Marks::default(), 10).unwrap());
+    }
+
+    #[test]
+    fn files_are_bounded_and_go_when_they_are_read() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::<()>::open(home.path());
+        let line = vec![b'x'; 64 << 10];
+        for _ in 0..100 {
+            spool.append(&[&line[..], b"\n"].concat(), ());
+        }
+        assert!(spool.files.numbers().unwrap().len() >= 2);
+
+        let mut marks = Marks::default();
+        assert_eq!(all(&spool, &mut marks).len(), 100);
+        assert_eq!(spool.files.numbers().unwrap().len(), 1);
+        assert_eq!(spool.waiting(&marks), 0);
+    }
+
+    #[test]
+    fn what_is_at_hand_is_given_once_in_order_and_never_across_a_gap() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::with_writers(home.path(), 1);
+        let append = |n: usize| assert!(spool.append(format!("{n}\n").as_bytes(), n));
+        let read = |marks: &Marks| {
+            let portion = spool.read(marks, 100).unwrap()?;
+            let lines = portion.lines().map(|line| std::str::from_utf8(line).unwrap().parse().unwrap());
+            Some((lines.collect::<Vec<usize>>(), portion.marks.clone()))
+        };
+        let next = |marks: &Marks| spool.take_at_hand(marks, 100).or_else(|| read(marks));
+        (0..AT_HAND + 50).for_each(append);
+        let (mut given, mut marks) = spool.take_at_hand(&Marks::default(), 100).unwrap();
+        while given.len() < AT_HAND {
+            let (some, after) = next(&marks).unwrap();
+            given.extend(some);
+            marks = after;
+        }
+        // The fifty are not at hand, these are again.
+        (AT_HAND + 50..AT_HAND + 60).for_each(append);
+        assert_eq!(spool.rotate(marks.clone()).unwrap(), marks, "not all of it is read");
+        (AT_HAND + 60..AT_HAND + 70).for_each(append);
+        while let Some((some, after)) = next(&marks) {
+            given.extend(some);
+            marks = after;
+        }
+
+        assert_eq!(given, (0..AT_HAND + 70).collect::<Vec<_>>());
+        assert!(spool.take_at_hand(&marks, 100).is_none());
+        // When all is read, lines go on in a file of their own, still at hand.
+        marks = spool.rotate(marks).unwrap();
+        append(0);
+        assert_eq!(spool.take_at_hand(&marks, 100).unwrap().0, [0]);
+    }
+
+    #[test]
+    fn lanes_write_files_of_their_own_and_all_are_read_and_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::with_writers(home.path(), 3);
+        let append =
+            |from: usize| (from..from + 30).for_each(|n| assert!(spool.append(format!("{n}\n").as_bytes(), n)));
+        thread::scope(|scope| {
+            for number in 1..3 {
+                scope.spawn(move || {
+                    lane::enter(number);
+                    append(number * 100);
+                });
+            }
+        });
+        append(0);
+        assert_eq!(spool.files.numbers().unwrap().len(), 3);
+
+        // Each lane has its share, what is read is not at hand any more, and the other way round.
+        let (mut given, marks) = spool.take_at_hand(&Marks::default(), 12).unwrap();
+        assert_eq!(given, [0, 1, 2, 3, 100, 101, 102, 103, 200, 201, 202, 203]);
+        let portion = spool.read(&marks, 5).unwrap().unwrap();
+        given.extend(portion.lines().map(|line| std::str::from_utf8(line).unwrap().parse::<usize>().unwrap()));
+        let (rest, marks) = spool.take_at_hand(&portion.marks, 1_000).unwrap();
+        given.extend(rest);
+
+        given.sort_unstable();
+        assert_eq!(given, (0..3).flat_map(|lane| lane * 100..lane * 100 + 30).collect::<Vec<_>>());
+        assert_eq!(spool.read(&marks, 10).unwrap(), None);
+        assert_eq!(spool.waiting(&marks), 0);
+        assert_eq!(spool.rotate(marks).unwrap(), Marks::default());
+        assert!(spool.files.numbers().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_waits_until_it_does() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("spool");
+        let spool = Spool::<()>::open(&folder);
+        fs::remove_dir(&folder).unwrap();
+
+        assert!(!spool.append(b"first\n", ()));
+        assert_eq!(spool.retry(), b"first\n".len());
+        fs::create_dir(&folder).unwrap();
+        assert_eq!(spool.retry(), 0);
+
+        assert_eq!(all(&spool, &mut Marks::default()), ["first"]);
+    }
+}

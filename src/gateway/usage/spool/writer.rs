@@ -1,0 +1,202 @@
+//! `Writer`: writes the lines of one lane into files of its own, so that no lane waits for another's write.
+
+use super::marks::{Mark, Marks};
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A file grows to this size, then the next is begun.
+const FILE_SIZE: u64 = 4 << 20;
+
+/// The files of a spool; numbers are given once, in order.
+pub(super) struct Files {
+    folder: PathBuf,
+    next: AtomicU64,
+}
+
+/// What a writer may keep in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    /// Records at hand; those beyond are read from their lines.
+    pub(super) records: usize,
+    /// Bytes of lines that the disk does not take.
+    pub(super) bytes: usize,
+}
+
+pub(super) struct Writer<R> {
+    number: u64,
+    file: Option<File>,
+    size: u64,
+    /// Full files that were not forced to the disk yet.
+    full: Vec<File>,
+    /// Lines that the disk did not take.
+    kept: Vec<u8>,
+    at_hand: VecDeque<AtHand<R>>,
+    room: Room,
+}
+
+/// A record, and where its line begins and ends.
+struct AtHand<R> {
+    begin: Mark,
+    end: Mark,
+    record: R,
+}
+
+impl Files {
+    /// The files of a folder, which is made; new ones come after those that are there.
+    pub(super) fn of(folder: &Path) -> Self {
+        let files = Self { folder: folder.to_owned(), next: AtomicU64::new(1) };
+        match fs::create_dir_all(folder).and_then(|()| files.numbers()) {
+            Ok(numbers) => files.next.store(numbers.last().map_or(1, |last| last + 1), Ordering::Relaxed),
+            Err(error) => {
+                tracing::error!(error = %error, "The spool of usage records {} cannot be opened", folder.display());
+            }
+        }
+        files
+    }
+
+    pub(super) fn path(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number:012}.jsonl"))
+    }
+
+    pub(super) fn rejected(&self) -> PathBuf {
+        self.folder.join("rejected.txt")
+    }
+
+    /// The number that the next new file will have.
+    pub(super) fn next(&self) -> u64 {
+        self.next.load(Ordering::Acquire)
+    }
+
+    /// The numbers of the files that are there, in order.
+    pub(super) fn numbers(&self) -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
+            numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+impl<R> Writer<R> {
+    pub(super) fn new(files: &Files, room: Room) -> Self {
+        let number = files.next.fetch_add(1, Ordering::AcqRel);
+        Self { number, file: None, size: 0, full: Vec::new(), kept: Vec::new(), at_hand: VecDeque::new(), room }
+    }
+
+    /// How far was written.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { number: self.number, offset: self.size }
+    }
+
+    /// Bytes that the disk did not take.
+    pub(super) fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Adds a record, whose line ends in a line break. Gives false when the disk does not take it.
+    pub(super) fn append(&mut self, files: &Files, line: &[u8], record: R) -> bool {
+        let is_written = self.write(files, line);
+        if is_written && self.at_hand.len() < self.room.records {
+            let end = self.mark();
+            let begin = Mark { offset: end.offset - line.len() as u64, ..end };
+            self.at_hand.push_back(AtHand { begin, end, record });
+        }
+        is_written
+    }
+
+    /// Adds to `records`, until they are `most`, those at hand that follow what is read.
+    pub(super) fn give(&mut self, marks: &mut Marks, most: usize, records: &mut Vec<R>) {
+        let read = self.at_hand.partition_point(|next| next.begin.offset < marks.offset(next.begin.number));
+        self.at_hand.drain(..read);
+        while records.len() < most
+            && let Some(next) = self.at_hand.pop_front_if(|next| next.begin.offset == marks.offset(next.begin.number))
+        {
+            marks.advance(next.end);
+            records.push(next.record);
+        }
+    }
+
+    /// Removes its file where all of it is read, so that a next process does not read it again; lines go on in a new one.
+    pub(super) fn rotate(&mut self, files: &Files, marks: &Marks) -> io::Result<()> {
+        if self.size > 0 && marks.offset(self.number) == self.size {
+            fs::remove_file(files.path(self.number))?;
+            self.file = None;
+            self.begin_next(files);
+        }
+        Ok(())
+    }
+
+    /// Files that have to be forced to the disk.
+    pub(super) fn unforced(&mut self) -> io::Result<Vec<File>> {
+        let file = self.file.as_ref().map(File::try_clone).transpose()?;
+        Ok(std::mem::take(&mut self.full).into_iter().chain(file).collect())
+    }
+
+    fn write(&mut self, files: &Files, line: &[u8]) -> bool {
+        if self.size >= FILE_SIZE {
+            self.begin_next(files);
+        }
+        if !self.retry(files) {
+            return self.keep(line);
+        }
+        match self.put(files, line) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(error = %error, "A usage record waits in memory: the spool cannot be written");
+                self.keep(line)
+            }
+        }
+    }
+
+    /// Writes what was kept; false where the disk still does not take it.
+    pub(super) fn retry(&mut self, files: &Files) -> bool {
+        let kept = std::mem::take(&mut self.kept);
+        let is_written = kept.is_empty() || self.put(files, &kept).is_ok();
+        if !is_written {
+            self.kept = kept;
+        }
+        is_written
+    }
+
+    fn put(&mut self, files: &Files, bytes: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let file = OpenOptions::new().create(true).append(true).open(files.path(self.number))?;
+                self.file.insert(file)
+            }
+        };
+        match file.write_all(bytes) {
+            Ok(()) => {
+                self.size += bytes.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // Half a line may be there: what follows begins in a new file, and the half is passed over.
+                self.begin_next(files);
+                Err(error)
+            }
+        }
+    }
+
+    fn keep(&mut self, line: &[u8]) -> bool {
+        if self.kept.len() + line.len() <= self.room.bytes {
+            self.kept.extend_from_slice(line);
+        } else {
+            metrics::counter!("wharfinger_usage_records_lost_total").increment(1);
+        }
+        false
+    }
+
+    fn begin_next(&mut self, files: &Files) {
+        self.number = files.next.fetch_add(1, Ordering::AcqRel);
+        self.full.extend(self.file.take());
+        self.size = 0;
+    }
+}
