@@ -97,6 +97,16 @@ def paced(port, path, body, rate, seconds=8, connections=16):
     return int(done), int(errors), float(p50), float(p99)
 
 
+def capacity(port, path, body):
+    """The most requests a second, in thousands, that do not pile up when they come one by one."""
+    rate = 1_000
+    while True:
+        _, errors, p50, _ = paced(port, path, body, rate + 1_000, seconds=2)
+        if errors or not p50 < 5:
+            return rate
+        rate += 1_000
+
+
 def gateway():
     vendor = Vendor()
     service = in_front_of(vendor)
@@ -116,8 +126,7 @@ def gateway():
             ratios.append(figures["ours"] / figures["nginx"])
         say(f"{what}, CPU against nginx", f"{sorted(ratios)[1]:.2f} x", f"middle of {', '.join(f'{r:.2f}' for r in ratios)}; goal: at most {bar}")
     body = chat()
-    most = post(f"{service.url}/llm/v1{PATH}", body, 4)[0] / 4
-    rate = int(most / 2)
+    rate = capacity(service.port, "/llm/v1" + PATH, body) // 2
     for name, port, path in (("the mock itself", vendor.port, "/v1" + PATH), ("through nginx", vendor.nginx_port, "/v1" + PATH),
                              ("through us", service.port, "/llm/v1" + PATH)):
         done, errors, p50, p99 = paced(port, path, body, rate)

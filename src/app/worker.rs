@@ -22,6 +22,7 @@ pub fn start(handles: &Handles, tasks: &TaskTracker, stop: &CancellationToken) {
     tasks.spawn(catalog.clone().look_after_approvals(handles.http.clone(), every, stop.clone()));
     tasks.spawn(handles.search.clone().run(stop.clone()));
     tasks.spawn(handles.gateway.clone().follow(stop.clone()));
+    tasks.spawn(handles.gateway.clone().follow_purges(handles.services.cache.clone(), stop.clone()));
     tasks.spawn(handles.traffic.clone().run(stop.clone()));
     tasks.spawn(handles.ledger.clone().run(stop.clone()));
     tasks.spawn(handles.services.clone().run(stop.clone()));

@@ -1,5 +1,6 @@
 //! The settings in Postgres: read whole, written thing by thing.
 
+use super::cache::Purge;
 use super::settings::{Book, Owner, Section, Settings, Thing};
 use crate::base::{AssetId, SealedBox, Slug, WorkspaceId};
 use serde_json::Value;
@@ -137,6 +138,36 @@ pub async fn bump(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The channel on which replicas hear that answers were taken out of the cache.
+pub const PURGES: &str = "wharfinger_cache_purge";
+
+/// Notes that answers are to go, tells all replicas at commit, and forgets what they know by now.
+pub async fn put_purge(conn: &mut PgConnection, now: OffsetDateTime, which: &Purge) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "with forgotten as (delete from cache_purge where at < $2 - interval '1 hour'),
+              noted as (insert into cache_purge (cache_purge_id, at, route, asset, key_name)
+                        values ($1, $2, $3, $4, $5) returning 1)
+         select pg_notify($6, '') from noted",
+    )
+    .bind(Uuid::now_v7())
+    .bind(now)
+    .bind(&which.route)
+    .bind(&which.asset)
+    .bind(&which.key)
+    .bind(PURGES)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What was to go since then.
+pub async fn purges(conn: &mut PgConnection, since: OffsetDateTime) -> Result<Vec<(Uuid, Purge)>, sqlx::Error> {
+    type Row = (Uuid, Option<String>, Option<String>, Option<String>);
+    let statement = "select cache_purge_id, route, asset, key_name from cache_purge where at >= $1";
+    let rows: Vec<Row> = sqlx::query_as(statement).bind(since).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|(id, route, asset, key)| (id, Purge { route, asset, key })).collect())
 }
 
 /// Whether a catalog asset of this name is there.

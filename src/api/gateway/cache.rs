@@ -2,8 +2,8 @@
 
 use crate::api::narrowing::bounded;
 use crate::auth::{Permission, Scope};
-use crate::base::{Clock, Problem};
 use crate::door::{Caller, Failure, Json};
+use crate::gateway::Gateway;
 use crate::gateway::cache::Purge;
 use crate::gateway::policy::Services;
 use axum::Json as Answer;
@@ -32,27 +32,23 @@ pub struct Purged {
     removed: usize,
 }
 
-/// Removes answers from the cache by route, asset, key, or all: of all replicas where they share Redis, else of the one that
-/// answers.
+/// Removes answers from the cache by route, asset, key, or all. Replicas that keep answers of their own follow within a second.
 #[utoipa::path(
     post, path = "/api/v1/gateway/cache/purge", operation_id = "purgeCache", tag = "gateway", request_body = PurgeRequest,
-    responses((status = 200, description = "How many answers went.", body = Purged)),
+    responses((status = 200, description = "How many answers went: from the cache that replicas share, else on the one that answers.", body = Purged)),
 )]
 pub async fn purge(
+    State(gateway): State<Gateway>,
     State(services): State<Services>,
-    State(clock): State<Clock>,
     caller: Caller,
     Json(request): Json<PurgeRequest>,
 ) -> Result<Answer<Purged>, Failure> {
+    // Who may not purge is told that, and not what is wrong with the request.
     caller.require(Permission::ManageGateway, Scope::Instance)?;
     let PurgeRequest { route, asset, key } = request;
     for (name, text, most) in [("route", &route, 200), ("asset", &asset, 300), ("key", &key, 200)] {
         bounded(&format!("body.{name}"), text.as_deref(), most)?;
     }
-    let removed = services.cache.purge(&Purge { route, asset, key }, clock.monotonic()).await;
-    let removed = removed.ok_or_else(|| {
-        Problem::unavailable("The cache that replicas share cannot be reached; not all may have gone.")
-            .with_help("Try again when Redis answers.")
-    })?;
+    let removed = gateway.purge(&caller, &services.cache, &Purge { route, asset, key }).await?;
     Ok(Answer(Purged { removed }))
 }

@@ -3,6 +3,7 @@
 
 mod apply;
 mod import;
+mod purge;
 mod reload;
 mod rights;
 mod sealing;

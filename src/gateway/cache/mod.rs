@@ -54,6 +54,12 @@ impl Cache {
         Ok(Self(Arc::new(Inner { embedder, store })))
     }
 
+    /// Whether replicas share it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0.store, Store::Shared(_))
+    }
+
     /// The answer to the same question; else, of those at least as near as `threshold`, the nearest.
     pub async fn find(&self, question: &Question, threshold: f32, now: Duration) -> Option<Found> {
         let looked = match &self.0.store {

@@ -12,6 +12,7 @@ mod ledger;
 mod planted_secrets;
 mod playground;
 mod policies;
+mod purged;
 mod rest;
 mod rolling;
 mod shared_cache;
