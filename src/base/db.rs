@@ -17,6 +17,9 @@ pub struct Database {
     pub write: PgPool,
     /// For lists, pages and searches; its transactions are read-only.
     pub read: PgPool,
+    /// One connection, for a statement that runs all the time. On connections that also serve others it would find the
+    /// caches of a different server process cold at each run.
+    pub steady: PgPool,
 }
 
 impl Database {
@@ -30,9 +33,9 @@ impl Database {
             ("lock_timeout", millis(storage.database_lock_timeout)),
             ("idle_in_transaction_session_timeout", "30s".to_owned()),
         ]);
-        let pool = |options: PgConnectOptions| {
+        let pool = |options: PgConnectOptions, connections: u32| {
             PgPoolOptions::new()
-                .max_connections(storage.database_connections)
+                .max_connections(connections)
                 .acquire_timeout(storage.database_acquire_timeout)
                 .test_before_acquire(false)
                 // A ping before each use would double the round trips of short reads; one that was used a moment ago
@@ -47,15 +50,9 @@ impl Database {
                 })
                 .connect_lazy_with(options)
         };
-        Self { write: pool(options.clone()), read: pool(options.options([("default_transaction_read_only", "on")])) }
-    }
-
-    /// A pool of one connection, for a statement that runs all the time. On connections that also serve others it would find
-    /// the caches of a different server process cold at each run.
-    #[must_use]
-    pub fn single(&self) -> PgPool {
-        let options = self.write.options().clone().max_connections(1);
-        options.connect_lazy_with(self.write.connect_options().as_ref().clone())
+        let reading = options.clone().options([("default_transaction_read_only", "on")]);
+        let connections = storage.database_connections;
+        Self { write: pool(options.clone(), connections), read: pool(reading, connections), steady: pool(options, 1) }
     }
 
     /// Whether the database answers now.
@@ -68,7 +65,7 @@ impl Database {
 
     /// Closes all connections, waiting for those in use.
     pub async fn close(&self) {
-        tokio::join!(self.write.close(), self.read.close());
+        tokio::join!(self.write.close(), self.read.close(), self.steady.close());
     }
 }
 

@@ -86,6 +86,7 @@ pub fn router() -> Router<Handles> {
         .route("/gateway/{section}/new", get(gateway::new_thing))
         .route("/gateway/{section}/edit", get(gateway::show_thing).post(gateway::submit_thing))
         .route("/gateway/drain", post(gateway::drain))
+        .route("/gateway/purge", post(gateway::purge))
         .route("/gateway/import", post(gateway::import))
         .route("/about", get(about::about))
         .route("/status", get(about::status))

@@ -31,7 +31,6 @@ use crate::gateway::limit::Limits;
 use charged::Charged;
 use measured::Measured;
 use spool::{Marks, Portion, Spool};
-use sqlx::PgPool;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,8 +57,6 @@ pub struct Ledger(Arc<Inner>);
 
 struct Inner {
     db: Database,
-    /// For the records, which are written all the time.
-    records: PgPool,
     clock: Clock,
     spool: Spool<UsageRecord>,
     measured: Measured,
@@ -94,19 +91,7 @@ impl Ledger {
         let (wake, appended) = (Notify::new(), AtomicU64::new(0));
         let (prompts, waiting) = mpsc::channel(PROMPTS_WAITING);
         let prompts_waiting = Mutex::new(Some(waiting));
-        let records = db.single();
-        Self(Arc::new(Inner {
-            db,
-            records,
-            clock,
-            spool,
-            measured,
-            settings,
-            wake,
-            appended,
-            prompts,
-            prompts_waiting,
-        }))
+        Self(Arc::new(Inner { db, clock, spool, measured, settings, wake, appended, prompts, prompts_waiting }))
     }
 
     /// Takes a record; it will be in the database within a moment after that answers.
@@ -195,7 +180,6 @@ impl Ledger {
             tracing::error!(size_bytes = lost, "Usage records were lost: the disk did not take them until the end");
         }
         self.sync().await;
-        self.0.records.close().await;
     }
 
     /// Some records from the spool into the database, at most [`BATCH`]; gives how many lines that were.
@@ -234,11 +218,11 @@ impl Ledger {
 
     async fn insert(&self, mut records: Vec<UsageRecord>) -> sqlx::Result<()> {
         let too_large: Vec<_> = records.extract_if(.., |record| !record.is_storable()).collect();
-        match store::insert(&self.0.records, &records).await {
+        match store::insert(&self.0.db.steady, &records).await {
             Err(error) if is_refusal(&error) => {
                 // One record that the database will never take must not keep the others.
                 for record in &records {
-                    match store::insert(&self.0.records, std::slice::from_ref(record)).await {
+                    match store::insert(&self.0.db.steady, std::slice::from_ref(record)).await {
                         Err(error) if is_refusal(&error) => self.set_aside(&record.line(), &error.to_string()),
                         done => done?,
                     }

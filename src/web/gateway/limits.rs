@@ -1,8 +1,9 @@
 //! `/gateway/limits`: the policies in words, and what each counter holds now.
 
+use super::answers::{Kept, kept};
 use super::{anchor, edit_link, may_make, workspace};
 use crate::auth::Actor;
-use crate::door::Failure;
+use crate::door::{Failure, Query};
 use crate::gateway::Gateway;
 use crate::gateway::limit::{Limit, Measure, Span};
 use crate::gateway::policy::Services;
@@ -14,6 +15,7 @@ use crate::web::words;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use serde::Deserialize;
 
 #[derive(Template)]
 #[template(path = "gateway/limits.html")]
@@ -26,6 +28,15 @@ struct Limits {
     /// How many more counters there are.
     more: usize,
     prices: Vec<Price>,
+    kept: Option<Kept>,
+    /// How many answers were just taken out of the cache.
+    purged: Option<usize>,
+}
+
+/// What the page is asked with.
+#[derive(Deserialize)]
+pub struct Asked {
+    purged: Option<usize>,
 }
 
 struct Row {
@@ -66,6 +77,7 @@ pub async fn show(
     layout: Layout,
     State(gateway): State<Gateway>,
     State(services): State<Services>,
+    Query(Asked { purged }): Query<Asked>,
 ) -> Result<Response, Failure> {
     let book = gateway.readable(&layout.actor).await?;
     let actor = &layout.actor;
@@ -74,7 +86,18 @@ pub async fn show(
     let prices = book.things.iter().filter_map(|thing| price(actor, thing)).collect();
     let may_make = may_make(actor);
     let left_out = if Gateway::may_manage(&layout.actor, &Owner::Instance) { gateway.left_out() } else { Vec::new() };
-    page(&Limits { layout: layout.at(Place::Gateway), policies, left_out, may_make, counters, more, prices })
+    let kept = kept(actor, &book, &services).await;
+    page(&Limits {
+        layout: layout.at(Place::Gateway),
+        policies,
+        left_out,
+        may_make,
+        counters,
+        more,
+        prices,
+        kept,
+        purged,
+    })
 }
 
 fn row(actor: &Actor, book: &Book, thing: &Thing, settings: &PolicySettings) -> Row {

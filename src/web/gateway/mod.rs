@@ -1,5 +1,6 @@
 //! The pages about the gateway: usage, the playground, pools and their breakers, backends, routes, limits.
 
+mod answers;
 mod backends;
 mod edit;
 mod limits;
@@ -8,6 +9,7 @@ mod pools;
 mod routes;
 mod usage;
 
+pub(super) use answers::purge;
 pub(super) use backends::{import, show as show_backends};
 pub(super) use edit::{new as new_thing, show as show_thing, submit as submit_thing};
 pub(super) use limits::show as show_limits;

@@ -189,9 +189,10 @@ async fn all_of_it_leaves_the_program_as_it_was() {
     assert!(program.stop().await.0);
 }
 
-/// Bytes of memory a process holds; nothing where /proc is not.
+/// Bytes of memory a process holds, without those of files, which the system gives and takes as it sees fit; nothing where
+/// /proc is not.
 fn resident(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

@@ -39,6 +39,33 @@ async fn pools_backends_routes_and_limits_are_shown_to_those_who_look_after_them
 }
 
 #[tokio::test]
+async fn answers_are_taken_out_of_the_cache_by_a_form_where_any_are_kept() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    one_route(&admin, "gpt-4o").await;
+    let limits = "/gateway/limits";
+    assert!(!admin.get(limits).await.expect(200).text.contains("Take out"), "nothing is kept");
+    let again = json!({"reach": "all", "rule": {"semanticCache": {}}});
+    admin.put(&format!("{GATEWAY}/policies/again"), &again).await.expect(201);
+    let shown = admin.get(limits).await.expect(200).text;
+    assert!(shown.contains("0 answers, 0 bytes, on the replica that answered"), "{shown}");
+
+    let done = submit(&admin, "/gateway/purge", &[("route", "chat"), ("asset", " "), ("key", "")]).await.expect(200);
+    assert!(done.text.contains("0 answers were taken out of the cache"), "{}", done.text);
+    let audit = admin.get("/api/v1/audit?verb=cache.purge").await.expect(200).json();
+    assert_eq!(audit["items"][0]["after"], json!({"route": "chat", "asset": null, "key": null}));
+
+    let long = "x".repeat(201);
+    submit(&admin, "/gateway/purge", &[("key", &long)]).await.expect(422);
+    let member = app.member(Role::Publisher, "team").await;
+    assert!(!member.get(limits).await.expect(200).text.contains("Take out"));
+    submit(&member, "/gateway/purge", &[]).await.expect(403);
+    let from_elsewhere = admin.request(Method::POST, "/gateway/purge").header("sec-fetch-site", "cross-site");
+    let from_elsewhere = from_elsewhere.header("content-type", "application/x-www-form-urlencoded");
+    admin.send(from_elsewhere.body("route=chat")).await.expect(403);
+}
+
+#[tokio::test]
 async fn a_backend_is_drained_by_a_form_and_put_back() {
     let app = TestApp::start().await;
     let admin = app.admin();

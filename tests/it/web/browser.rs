@@ -151,7 +151,7 @@ async fn every_page_is_whole_in_every_light_at_every_width_and_without_a_script(
     run(&app, &tools, "pages.mjs", &[("WHARFINGER_PAGES", &pages.to_string())]).await;
 }
 
-/// A gateway with something on every page of it: the recipe of the docs, and a backend that is drained.
+/// A gateway with something on every page of it: the recipe of the docs, a backend that is drained, and answers that are kept.
 async fn gateway(app: &TestApp) {
     let admin = app.admin();
     let recipe = include_str!("../../../docs/gateway.yaml");
@@ -159,6 +159,8 @@ async fn gateway(app: &TestApp) {
     admin.post("/api/v1/workspaces", &json!({"name": "search-team", "title": "Search"})).await.expect(201);
     admin.post("/api/v1/gateway/apply", &json!({"file": recipe, "secrets": secrets})).await.expect(200);
     admin.post("/api/v1/gateway/backends/pay-as-you-go/drain", &json!({})).await.expect(200);
+    let again = json!({"reach": "all", "rule": {"semanticCache": {}}});
+    admin.put("/api/v1/gateway/policies/again", &again).await.expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -92,6 +92,7 @@ pub const ROUTES: &[Row] = &[
     ("get", "/gateway/routes", "", Somewhere(&[ReadCatalog])),
     ("get", "/gateway/limits", "", Somewhere(&[ReadCatalog])),
     ("post", "/gateway/drain", "workspace=WORKSPACE&backend=gate&drained=false", OfMembers(ManageGateway)),
+    ("post", "/gateway/purge", "route=none", Instance(ManageGateway)),
     ("post", "/gateway/import", "workspace=WORKSPACE&name=page-NEW&source=compatible&url=https://api.example.com/v1&models=page-NEW", Both(&Somewhere(&[ManageGateway]), &OfMembers(ManageGateway))),
     ("get", "/gateway/playground", "", Credential),
     ("post", "/gateway/playground", "model=none&prompt=x", NotThere),
