@@ -1,6 +1,6 @@
 //! Too few file descriptors: new connections wait, nothing spins, and it passes.
 
-use crate::support::{Home, Program, fresh_database_url};
+use crate::support::{Home, Program, fresh_database_url, without_settings};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -20,10 +20,8 @@ async fn without_descriptors_it_waits_and_recovers() {
         return;
     }
     let (home, url) = (Home::new("starved"), fresh_database_url(true).await);
-    let mut command = Command::new("sh");
+    let mut command = without_settings(Command::new("sh"));
     command.args(["-c", "ulimit -n 96; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_wharfinger")]).kill_on_drop(true);
-    // Of the tests, and no setting of the program.
-    command.env_remove("WHARFINGER_TOOLS");
     command.env("WHARFINGER_DATA_DIR", home.text()).env("WHARFINGER_DATABASE_URL", url);
     command.env("WHARFINGER_LISTEN", "127.0.0.1:0").env("WHARFINGER_DATABASE_CONNECTIONS", "4");
     let program = Program::serve_as(command).await;

@@ -17,7 +17,7 @@ pub use dice::Dice;
 pub use identity_provider::IdentityProvider;
 pub use leavings::test_folder;
 pub use postgres::{fresh_database, fresh_database_url};
-pub use program::{Home, Program, program};
+pub use program::{Home, Program, program, without_settings};
 pub use raw::{RawVendor, Step};
 pub use redis::Redis;
 pub use vendor_tls::{Authority, TlsVendor};

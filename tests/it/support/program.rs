@@ -21,11 +21,16 @@ pub struct Program {
 
 /// The built program with these settings and none of the environment's.
 pub fn program(settings: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wharfinger"));
+    let mut command = without_settings(Command::new(env!("CARGO_BIN_EXE_wharfinger")));
+    command.env("WHARFINGER_LISTEN", "127.0.0.1:0").envs(settings.iter().copied()).kill_on_drop(true);
+    command
+}
+
+/// A command that sees none of the settings that the tests were started with.
+pub fn without_settings(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WHARFINGER_")) {
         command.env_remove(name);
     }
-    command.env("WHARFINGER_LISTEN", "127.0.0.1:0").envs(settings.iter().copied()).kill_on_drop(true);
     command
 }
 
