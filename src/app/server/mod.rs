@@ -184,10 +184,20 @@ async fn accept(listener: &TcpListener, server: &Arc<Server>, connections: &Task
 /// Takes those who are connected and wait, whom the closing of the listener would reset. The system is asked itself: the
 /// runtime knows of a connection only after its next look, and until then says that there is none.
 fn take_the_last(listener: TcpListener, server: &Arc<Server>, connections: &TaskTracker) {
-    let Ok(listener) = listener.into_std() else { return };
-    while let Ok((stream, peer)) = listener.accept() {
-        if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
-            take(server, connections, stream, peer);
+    let listener = match listener.into_std() {
+        Ok(listener) => listener,
+        Err(error) => return tracing::warn!(error = %error, "Those who were just connecting are reset"),
+    };
+    loop {
+        match listener.accept() {
+            Ok((stream, peer)) => match stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                Ok(stream) => take(server, connections, stream, peer),
+                Err(error) => tracing::debug!(error = %error, "A connection was gone at once"),
+            },
+            Err(error) if belongs_to_one_connection(&error) => {}
+            // Nobody waits any more.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => return tracing::warn!(error = %error, "Those who were just connecting are reset"),
         }
     }
 }

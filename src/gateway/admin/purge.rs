@@ -22,21 +22,34 @@ impl Gateway {
     /// within a second. Gives how many went, here or from what is shared.
     ///
     /// # Errors
-    /// 401, 403 for who does not look after the instance's gateway; 503 when the shared cache does not answer: not all may
+    /// 401, 403 for who does not look after the instance's gateway; 422 for what nothing can be called; 503 when the shared cache does not answer: not all may
     /// have gone then.
     pub async fn purge(&self, actor: &Actor, cache: &Cache, which: &Purge) -> Result<usize, Problem> {
         rights::require_instance(actor)?;
         let now = self.inner.clock.now();
         let Purge { route, asset, key } = which;
+        for (name, text, most) in [("route", route, 200), ("asset", asset, 300), ("key", key, 200)] {
+            if text.as_ref().is_some_and(|text| text.contains('\0') || text.chars().count() > most) {
+                let words = format!("must have at most {most} characters, none of them U+0000");
+                return Err(Problem::invalid_field(format!("body.{name}"), words));
+            }
+        }
         let mut tx = self.inner.db.write.begin().await?;
         let subject = audit::Subject { name: "answers", id: None, workspace: None };
         let told = json!({"route": route, "asset": asset, "key": key});
         audit::record(&mut tx, now, &actor.trace(), "cache.purge", subject, None, Some(told)).await?;
-        if !cache.is_shared() {
+        let monotonic = self.inner.clock.monotonic();
+        let removed = if cache.is_shared() {
+            tx.commit().await?;
+            cache.purge(which, monotonic).await
+        } else {
             store::put_purge(&mut tx, now, which).await?;
-        }
-        tx.commit().await?;
-        cache.purge(which, self.inner.clock.monotonic()).await.ok_or_else(|| {
+            // Before the commit, which wakes our own follower too: it would take them out uncounted.
+            let removed = cache.purge(which, monotonic).await;
+            tx.commit().await?;
+            removed
+        };
+        removed.ok_or_else(|| {
             Problem::unavailable("The cache that replicas share cannot be reached; not all may have gone.")
                 .with_help("Try again when Redis answers.")
         })

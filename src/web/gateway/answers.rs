@@ -1,15 +1,15 @@
 //! The answers that the cache keeps, on `/gateway/limits`: how many, and the way to let go of them.
 
 use crate::auth::Actor;
-use crate::base::Problem;
 use crate::door::{Failure, PublicUrl};
 use crate::gateway::Gateway;
 use crate::gateway::cache::Purge;
 use crate::gateway::policy::Services;
 use crate::gateway::settings::{Book, Owner, Rule};
+use crate::web::fields::Fields;
 use crate::web::layout::{Layout, to};
 use crate::web::{same_origin, words};
-use axum::extract::{RawForm, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 
@@ -45,18 +45,10 @@ pub async fn purge(
     State(services): State<Services>,
     State(public_url): State<PublicUrl>,
     headers: HeaderMap,
-    RawForm(form): RawForm,
+    fields: Fields,
 ) -> Result<Response, Failure> {
     same_origin::require(&headers, &public_url)?;
-    let field = |name: &str, most: usize| {
-        let found = url::form_urlencoded::parse(&form).find(|(key, _)| key == name);
-        let text = found.map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty());
-        match text.as_ref().is_some_and(|text| text.chars().count() > most) {
-            true => Err(Problem::invalid_field(format!("body.{name}"), format!("must have at most {most} characters"))),
-            false => Ok(text),
-        }
-    };
-    let which = Purge { route: field("route", 200)?, asset: field("asset", 300)?, key: field("key", 200)? };
+    let which = Purge { route: fields.filled("route"), asset: fields.filled("asset"), key: fields.filled("key") };
     let removed = gateway.purge(&layout.actor, &services.cache, &which).await?;
     Ok(to(&format!("/gateway/limits?purged={removed}#answers")))
 }

@@ -28,6 +28,7 @@ impl Drop for Leavings {
 pub fn test_folder(purpose: &str) -> PathBuf {
     let folder = lasting_folder(purpose);
     let gone = folder.clone();
+    // Its story may have removed it itself.
     at_the_end(move || _ = std::fs::remove_dir_all(gone));
     folder
 }

@@ -49,6 +49,7 @@ async fn create(template: &str) -> (&'static Cluster, String) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
     let gone = name.clone();
+    // Where nobody takes it any more the whole cluster goes.
     at_the_end(move || _ = cluster.no_longer_needed.send(gone));
     (cluster, name)
 }

@@ -158,7 +158,7 @@ impl<R> Spool<R> {
         files.into_iter().try_for_each(|file| file.sync_data())
     }
 
-    /// Bytes that wait.
+    /// Bytes that wait, for a gauge: what cannot be looked at, or was removed meanwhile, counts for none.
     pub(super) fn waiting(&self, marks: &Marks) -> u64 {
         let numbers = self.files.numbers().unwrap_or_default().into_iter();
         let size = |number| fs::metadata(self.files.path(number)).map_or(0, |file| file.len());

@@ -74,6 +74,7 @@ impl Files {
     pub(super) fn numbers(&self) -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
+            // What has no number as its name is not of the spool's files.
             let name = entry?.file_name();
             let number = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
             numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
