@@ -3,10 +3,12 @@
 //!
 //! [`Ledger::record`] never waits for the database. A crash of Postgres loses nothing: the spool waits. A crash of ours
 //! loses nothing: the lines are with the operating system, and the next start reads them. A line that is read twice counts
-//! once, by its id.
+//! once: how far the spool is read is written with what was read.
 
 mod budget;
 mod charged;
+mod copy;
+mod delivery;
 mod latency;
 mod measured;
 mod price;
@@ -29,8 +31,9 @@ use crate::auth::Actor;
 use crate::base::{Clock, Database};
 use crate::gateway::limit::Limits;
 use charged::Charged;
+use delivery::{BATCH, Delivery};
 use measured::Measured;
-use spool::{Marks, Portion, Spool};
+use spool::Spool;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,9 +42,6 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-/// Records that are written in one statement. A larger one costs less in all, and holds a processor for longer: where the
-/// database shares it, requests wait for so long.
-const BATCH: usize = 200;
 /// How often the spool is read when nothing wakes it.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long after a failure.
@@ -132,8 +132,8 @@ impl Ledger {
     /// # Errors
     /// When the database does not answer.
     pub async fn recover(&self, limits: &Limits) -> sqlx::Result<()> {
-        let mut marks = Marks::default();
-        while self.move_on(&mut marks).await? > 0 {}
+        let mut delivery = Delivery::of(self.0.clone());
+        while delivery.move_on().await? > 0 {}
         for (key, start, used) in store::counters(&self.0.db.read, self.0.clock.now()).await? {
             limits.restore(key, start, used);
         }
@@ -144,25 +144,25 @@ impl Ledger {
     pub async fn run(self, stop: CancellationToken) {
         let forcing = tokio::spawn(self.clone().force(stop.clone()));
         let prompts = tokio::spawn(self.clone().store_prompts(stop.clone()));
-        let (mut marks, mut housekeeping) = (Marks::default(), Housekeeping::default());
-        loop {
+        let (mut delivery, mut housekeeping) = (Delivery::of(self.0.clone()), Housekeeping::default());
+        let is_all_there = loop {
             let stopping = stop.is_cancelled();
             if housekeeping.look.falls_due(LOOKING) {
-                metrics::gauge!("wharfinger_usage_spool_bytes").set(self.0.spool.waiting(&marks) as f64);
+                metrics::gauge!("wharfinger_usage_spool_bytes").set(delivery.waiting() as f64);
             }
             if housekeeping.clean.falls_due(CLEANING) {
                 self.clean().await;
             }
-            let pause = match self.move_on(&mut marks).await {
-                Ok(0) if stopping => break,
+            let pause = match delivery.move_on().await {
+                Ok(0) if stopping => break true,
                 Ok(BATCH..) => continue,
                 Ok(1..) if stopping => continue,
                 // Small batches cost nearly as much as large ones: others gather meanwhile.
                 Ok(_) => PAUSE,
                 Err(error) => {
-                    tracing::warn!(error = %error, size_bytes = self.0.spool.waiting(&marks), "Usage records wait in the spool");
+                    tracing::warn!(error = %error, size_bytes = delivery.waiting(), "Usage records wait in the spool");
                     if stopping {
-                        break;
+                        break false;
                     }
                     PATIENCE
                 }
@@ -172,6 +172,9 @@ impl Ledger {
                 () = self.0.wake.notified() => {}
                 () = stop.cancelled() => {}
             }
+        };
+        if is_all_there && let Err(error) = delivery.finish().await {
+            tracing::warn!(error = %error, "Files of the spool of usage records are left though they are read");
         }
         forcing.abort();
         let _ = prompts.await;
@@ -180,65 +183,6 @@ impl Ledger {
             tracing::error!(size_bytes = lost, "Usage records were lost: the disk did not take them until the end");
         }
         self.sync().await;
-    }
-
-    /// Some records from the spool into the database, at most [`BATCH`]; gives how many lines that were.
-    async fn move_on(&self, marks: &mut Marks) -> sqlx::Result<usize> {
-        if let Some((records, after)) = self.0.spool.take_at_hand(marks, BATCH) {
-            let lines = records.len();
-            self.insert(records).await?;
-            *marks = after;
-            return Ok(lines);
-        }
-        let read = self.read(marks.clone()).await.map_err(sqlx::Error::Io)?;
-        let lines = read.records.len() + read.torn.len();
-        self.insert(read.records).await?;
-        for line in &read.torn {
-            self.set_aside(line, "it is no record");
-        }
-        *marks = read.marks;
-        Ok(lines)
-    }
-
-    /// The next records that are not at hand, from their lines. Where there are none, lines go on in new files.
-    async fn read(&self, marks: Marks) -> io::Result<Read> {
-        let ledger = self.0.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let spool = &ledger.spool;
-            Ok(match spool.read(&marks, BATCH)? {
-                Some(portion) => Read::of(portion),
-                None => {
-                    spool.retry();
-                    Read { records: Vec::new(), torn: Vec::new(), marks: spool.rotate(marks)? }
-                }
-            })
-        });
-        read.await.map_err(io::Error::other)?
-    }
-
-    async fn insert(&self, mut records: Vec<UsageRecord>) -> sqlx::Result<()> {
-        let too_large: Vec<_> = records.extract_if(.., |record| !record.is_storable()).collect();
-        match store::insert(&self.0.db.steady, &records).await {
-            Err(error) if is_refusal(&error) => {
-                // One record that the database will never take must not keep the others.
-                for record in &records {
-                    match store::insert(&self.0.db.steady, std::slice::from_ref(record)).await {
-                        Err(error) if is_refusal(&error) => self.set_aside(&record.line(), &error.to_string()),
-                        done => done?,
-                    }
-                }
-            }
-            done => done?,
-        }
-        too_large.iter().for_each(|record| self.set_aside(&record.line(), "a number is too large"));
-        Ok(())
-    }
-
-    /// Lays a line aside that the database will never take.
-    fn set_aside(&self, line: &[u8], reason: &str) {
-        tracing::error!(reason, "A usage record was laid aside");
-        metrics::counter!("wharfinger_usage_records_set_aside_total").increment(1);
-        self.0.spool.set_aside(line);
     }
 
     async fn force(self, stop: CancellationToken) {
@@ -290,27 +234,6 @@ impl Ledger {
     }
 }
 
-/// What was read from the spool.
-struct Read {
-    records: Vec<UsageRecord>,
-    /// Lines that are none: the rest of one that a crash cut off.
-    torn: Vec<Vec<u8>>,
-    marks: Marks,
-}
-
-impl Read {
-    fn of(portion: Portion) -> Self {
-        let (mut records, mut torn) = (Vec::new(), Vec::new());
-        for line in portion.lines() {
-            match serde_json::from_slice(line) {
-                Ok(record) => records.push(record),
-                Err(_) => torn.push(line.to_owned()),
-            }
-        }
-        Self { records, torn, marks: portion.marks }
-    }
-}
-
 /// What is done beside the moving, each in its own time.
 #[derive(Default)]
 struct Housekeeping {
@@ -330,12 +253,6 @@ impl Due {
         }
         is_due
     }
-}
-
-/// SQLSTATE classes 22 and 23: the data is at fault, and trying again helps nothing.
-fn is_refusal(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
 /// The access log: a line a request, without what was said.

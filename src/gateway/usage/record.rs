@@ -2,18 +2,16 @@
 
 use crate::base::{KeyId, WorkspaceId};
 use crate::gateway::limit::QuotaSpent;
+use crate::gateway::settings::is_default;
 use crate::wire::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
-use uuid::{NoContext, Timestamp, Uuid};
 
-/// What one request used, and what became of it. As it stands here, a line of JSON, it lies in the spool; a field that comes
-/// to it needs a default, since lines of the program before are read too.
+/// What one request used, and what became of it. As it stands here, a line of JSON, it lies in the spool, without what most
+/// records have nothing of; a field that comes to it needs a default, since lines of the program before are read too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UsageRecord {
-    /// Makes a second writing harmless.
-    pub id: Uuid,
     /// When the request ended.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
@@ -25,6 +23,7 @@ pub struct UsageRecord {
     pub user_name: String,
     pub route: String,
     /// `workspace/name` in the catalog.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub asset: String,
     /// As the GenAI conventions name it: `chat`, `embeddings` ...
     pub operation: String,
@@ -37,25 +36,34 @@ pub struct UsageRecord {
     #[serde(flatten)]
     pub tokens: Tokens,
     /// In thousand-millionths of the currency's unit.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub cost: u64,
     /// Tokens, and their cost, that the cache saved.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub saved: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub saved_cost: u64,
     pub latency_ms: u64,
     /// Of streams.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub first_token_ms: Option<u64>,
     pub attempts: u32,
     /// What the client was answered.
     pub status: u16,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub stream: bool,
     pub outcome: Outcome,
     /// The policy that refused, or that would have in shadow.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub refused_by: String,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub cache: CacheUse,
     pub source: Source,
     /// What policies add to metrics.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub dimensions: BTreeMap<String, String>,
     /// What counts against quotas, so that they outlast the process.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub quotas: Vec<QuotaLine>,
 }
 
@@ -64,11 +72,16 @@ pub struct UsageRecord {
 #[serde(default)]
 pub struct Tokens {
     pub input: u64,
+    #[serde(skip_serializing_if = "is_default")]
     pub cached_input: u64,
+    #[serde(skip_serializing_if = "is_default")]
     pub cache_write: u64,
+    #[serde(skip_serializing_if = "is_default")]
     pub input_audio: u64,
     pub output: u64,
+    #[serde(skip_serializing_if = "is_default")]
     pub reasoning: u64,
+    #[serde(skip_serializing_if = "is_default")]
     pub output_audio: u64,
 }
 
@@ -123,11 +136,10 @@ pub struct QuotaLine {
 }
 
 impl UsageRecord {
-    /// A record of nothing yet, with an id of its own.
+    /// A record of nothing yet.
     #[must_use]
     pub fn new(at: OffsetDateTime) -> Self {
         Self {
-            id: Uuid::new_v7(Timestamp::from_unix(NoContext, seconds(at), at.nanosecond())),
             at,
             request_id: String::new(),
             workspace_id: None,
@@ -204,21 +216,11 @@ impl UsageRecord {
 
     /// The line of the spool, with its end.
     pub(super) fn line(&self) -> Vec<u8> {
-        let mut line = Vec::with_capacity(800);
+        let mut line = Vec::with_capacity(600);
         serde_json::to_writer(&mut line, self).expect("texts and numbers serialise");
         line.push(b'\n');
         line
     }
-}
-
-/// What the ids (UUIDv7) of all records since `at` are not below, to the millisecond.
-pub(super) fn first_id(at: OffsetDateTime) -> Uuid {
-    let milliseconds = seconds(at) * 1_000 + u64::from(at.millisecond());
-    uuid::Builder::from_unix_timestamp_millis(milliseconds, &[0; 10]).into_uuid()
-}
-
-fn seconds(at: OffsetDateTime) -> u64 {
-    u64::try_from(at.unix_timestamp()).unwrap_or(0)
 }
 
 impl From<Usage> for Tokens {
@@ -294,15 +296,5 @@ mod tests {
         assert_eq!((record.user_name.as_str(), record.key_name.as_str()), ("ab", r"x\u0000"));
         assert_eq!(record.dimensions["team"], "");
         assert_eq!(serde_json::from_slice::<UsageRecord>(&record.line()).unwrap(), record);
-    }
-
-    #[test]
-    fn ids_are_in_the_order_of_times_and_differ() {
-        let at = datetime!(2026-03-01 12:00 UTC);
-        let second_at = at + std::time::Duration::from_millis(1);
-        let (first, second) = (UsageRecord::new(at).id, UsageRecord::new(second_at).id);
-
-        assert!(first_id(at) <= first && first < first_id(second_at) && first_id(second_at) <= second);
-        assert_ne!(first, UsageRecord::new(at).id);
     }
 }

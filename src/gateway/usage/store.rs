@@ -1,85 +1,82 @@
-//! The ledger's tables: records and their sums are written in one transaction, once for each record however often it comes.
+//! The ledger's tables: records, their sums and how far the spool is read are written in one transaction, so that each
+//! record counts once however often it is read.
 //!
-//! Records are summed here and not there: the database often shares its processors with us, and sums cost it most.
+//! Records are summed here and not there, and come by `COPY`: the database often shares its processors with us.
 
 use super::UsageRecord;
-use super::record::first_id;
+use super::copy::{COPY, rows};
+use super::spool::{Marks, Step};
 use super::sums::Sums;
 use crate::base::Database;
 use crate::gateway::limit::CounterKey;
-use sqlx::PgPool;
 use sqlx::types::Json;
-use std::collections::HashSet;
+use sqlx::{Acquire, PgConnection, PgPool};
+use std::io;
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Writes the records and what they add to the sums, or nothing of it; records that are there already change nothing.
+/// Records of a batch that the database will never take: their places, and the reasons.
+pub(super) type Refused = Vec<(usize, String)>;
+
+/// Writes the records of these steps through the spool, and what they add to the sums.
 ///
 /// # Errors
-/// What Postgres says; nothing is written then.
-pub(super) async fn insert(db: &PgPool, records: &[UsageRecord]) -> sqlx::Result<()> {
-    let mut seen = HashSet::with_capacity(records.len());
-    let mut new: Vec<&UsageRecord> = records.iter().filter(|record| seen.insert(record.id)).collect();
-    let mut looks = 2;
-    while !new.is_empty() {
-        match insert_new(db, &new).await {
-            // Some were there, or another process writes them now: that is asked only when it happens.
-            Err(error) if looks > 0 && says_one_is_there(&error) => {
-                looks -= 1;
-                let known = known(db, &new).await?;
-                new.retain(|record| !known.contains(&record.id));
-            }
-            done => return done,
+/// What Postgres says, or that the spool is read to elsewhere; nothing is written then, or all of it where the connection
+/// was lost at the very end.
+pub(super) async fn insert(db: &PgPool, records: &[UsageRecord], steps: &[Step]) -> sqlx::Result<Refused> {
+    let mut tx = db.begin().await?;
+    match put(&mut tx, records).await {
+        Err(error) if is_refusal(&error) => {
+            tx.rollback().await?;
+            insert_one_by_one(db, records, steps).await
+        }
+        done => {
+            done?;
+            advance(&mut tx, steps).await?;
+            tx.commit().await?;
+            Ok(Vec::new())
         }
     }
-    Ok(())
 }
 
-/// All of it in one statement, which is one transaction and one round trip.
-async fn insert_new(db: &PgPool, records: &[&UsageRecord]) -> sqlx::Result<()> {
-    fn all<'a, T>(records: &[&'a UsageRecord], of: fn(&'a UsageRecord) -> T) -> Vec<T> {
-        records.iter().map(|record| of(record)).collect()
+/// So that one record that the database will never take does not keep the others.
+async fn insert_one_by_one(db: &PgPool, records: &[UsageRecord], steps: &[Step]) -> sqlx::Result<Refused> {
+    let mut refused = Vec::new();
+    let mut tx = db.begin().await?;
+    for (place, record) in records.iter().enumerate() {
+        let mut one = tx.begin().await?;
+        match put(&mut one, std::slice::from_ref(record)).await {
+            Err(error) if is_refusal(&error) => {
+                one.rollback().await?;
+                refused.push((place, error.to_string()));
+            }
+            done => {
+                done?;
+                one.commit().await?;
+            }
+        }
     }
-    /// What no `bigint` holds the caller has refused.
-    fn numbers(records: &[&UsageRecord], of: fn(&UsageRecord) -> u64) -> Vec<i64> {
-        records.iter().map(|record| of(record).cast_signed()).collect()
+    advance(&mut tx, steps).await?;
+    tx.commit().await?;
+    Ok(refused)
+}
+
+/// SQLSTATE classes 22 and 23: the data is at fault, and trying again helps nothing.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+}
+
+async fn put(db: &mut PgConnection, records: &[UsageRecord]) -> sqlx::Result<()> {
+    if records.is_empty() {
+        return Ok(());
     }
-    let sums = Sums::of(records.iter().copied());
-    sqlx::query(INSERT)
-        .bind(all(records, |record| record.id))
-        .bind(all(records, |record| record.at))
-        .bind(all(records, |record| record.request_id.as_str()))
-        .bind(all(records, |record| record.workspace_id))
-        .bind(all(records, |record| record.key_id))
-        .bind(all(records, |record| record.key_name.as_str()))
-        .bind(all(records, |record| record.user_name.as_str()))
-        .bind(all(records, |record| record.route.as_str()))
-        .bind(all(records, |record| record.asset.as_str()))
-        .bind(all(records, |record| record.operation.as_str()))
-        .bind(all(records, |record| record.model.as_str()))
-        .bind(all(records, |record| record.backend.as_str()))
-        .bind(all(records, |record| record.vendor_model.as_str()))
-        .bind(numbers(records, |record| record.tokens.input))
-        .bind(numbers(records, |record| record.tokens.cached_input))
-        .bind(numbers(records, |record| record.tokens.cache_write))
-        .bind(numbers(records, |record| record.tokens.input_audio))
-        .bind(numbers(records, |record| record.tokens.output))
-        .bind(numbers(records, |record| record.tokens.reasoning))
-        .bind(numbers(records, |record| record.tokens.output_audio))
-        .bind(numbers(records, |record| record.saved))
-        .bind(numbers(records, |record| record.cost))
-        .bind(numbers(records, |record| record.saved_cost))
-        .bind(numbers(records, |record| record.latency_ms))
-        .bind(all(records, |record| record.first_token_ms.map(u64::cast_signed)))
-        .bind(all(records, |record| record.attempts.cast_signed()))
-        .bind(all(records, |record| i32::from(record.status)))
-        .bind(all(records, |record| record.stream))
-        .bind(all(records, |record| record.outcome.as_str()))
-        .bind(all(records, |record| record.refused_by.as_str()))
-        .bind(all(records, |record| record.cache.as_str()))
-        .bind(all(records, |record| record.source.as_str()))
-        .bind(all(records, |record| Json(&record.dimensions)))
+    let mut copy = db.copy_in_raw(&COPY).await?;
+    copy.send(rows(records.iter())).await?;
+    copy.finish().await?;
+    let sums = Sums::of(records);
+    sqlx::query(ADD)
         .bind(Json(&sums.rollups))
         .bind(Json(&sums.latencies))
         .bind(Json(&sums.counters))
@@ -88,42 +85,15 @@ async fn insert_new(db: &PgPool, records: &[&UsageRecord]) -> sqlx::Result<()> {
     Ok(())
 }
 
-fn says_one_is_there(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.constraint() == Some("usage_record_pkey"))
-}
-
-async fn known(db: &PgPool, records: &[&UsageRecord]) -> sqlx::Result<HashSet<Uuid>> {
-    let ids: Vec<Uuid> = records.iter().map(|record| record.id).collect();
-    let known: Vec<Uuid> =
-        sqlx::query_scalar("select usage_record_id from usage_record where usage_record_id = any($1)")
-            .bind(ids)
-            .fetch_all(db)
-            .await?;
-    Ok(known.into_iter().collect())
-}
-
-/// The columns of the records, and the rows of the three tables of sums.
-const INSERT: &str = "
-with recorded as (
-    insert into usage_record (
-        usage_record_id, at, request_id, workspace_id, key_id, key_name, user_name, route, asset, operation, model,
-        backend, vendor_model, input, cached_input, cache_write, input_audio, output, reasoning, output_audio, saved,
-        cost, saved_cost, latency_ms, first_token_ms, attempts, status, stream, outcome, refused_by, cache, source,
-        dimensions)
-    select *
-    from unnest(
-        $1::uuid[], $2::timestamptz[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[],
-        $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[], $16::bigint[],
-        $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[],
-        $24::bigint[], $25::bigint[], $26::integer[], $27::integer[], $28::boolean[], $29::text[], $30::text[],
-        $31::text[], $32::text[], $33::jsonb[])
-), rolled_up as (
+/// The rows of the three tables of sums.
+const ADD: &str = "
+with rolled_up as (
     insert into usage_rollup (
         period, start_at, workspace_id, key_id, key_name, user_name, route, asset, model, backend,
         requests, refused, cancelled, failed, cached, attempts, input, cached_input, output, reasoning, saved, cost,
         saved_cost, latency_ms, first_token_ms, first_tokens)
     select *
-    from jsonb_to_recordset($34) as r(
+    from jsonb_to_recordset($1) as r(
         period text, start_at timestamptz, workspace_id uuid, key_id uuid, key_name text, user_name text, route text,
         asset text, model text, backend text,
         requests bigint, refused bigint, cancelled bigint, failed bigint, cached bigint, attempts bigint, input bigint,
@@ -149,14 +119,59 @@ with recorded as (
 ), timed as (
     insert into usage_latency (start_at, workspace_id, model, bucket, requests)
     select *
-    from jsonb_to_recordset($35) as r(
+    from jsonb_to_recordset($2) as r(
         start_at timestamptz, workspace_id uuid, model text, bucket integer, requests bigint)
     on conflict on constraint usage_latency_pkey do update set requests = usage_latency.requests + excluded.requests
 )
 insert into usage_counter (counter_key, period_start, used)
 select *
-from jsonb_to_recordset($36) as r(counter_key text, period_start timestamptz, used bigint)
+from jsonb_to_recordset($3) as r(counter_key text, period_start timestamptz, used bigint)
 on conflict on constraint usage_counter_pkey do update set used = usage_counter.used + excluded.used";
+
+/// Writes down that the spool is read so far, where each step begins where the one before it ended.
+async fn advance(db: &mut PgConnection, steps: &[Step]) -> sqlx::Result<()> {
+    let bytes = |of: fn(&Step) -> u64| steps.iter().map(|step| of(step).cast_signed()).collect::<Vec<i64>>();
+    let advanced = "
+        insert into usage_spool (spool_file, read_from, read_to)
+        select * from unnest($1::uuid[], $2::bigint[], $3::bigint[])
+        on conflict on constraint usage_spool_pkey do update
+            set read_from = excluded.read_from, read_to = excluded.read_to, read_at = now()
+            where usage_spool.read_to = excluded.read_from";
+    let done = sqlx::query(advanced)
+        .bind(steps.iter().map(|step| step.file).collect::<Vec<Uuid>>())
+        .bind(bytes(|step| step.from))
+        .bind(bytes(|step| step.to))
+        .execute(db)
+        .await?;
+    if done.rows_affected() != steps.len() as u64 {
+        return Err(io::Error::other("the database knows the spool to be read to elsewhere").into());
+    }
+    Ok(())
+}
+
+/// How far these files of a spool are read.
+///
+/// # Errors
+/// What Postgres says.
+pub(super) async fn marks(db: &PgPool, files: &[Uuid]) -> sqlx::Result<Marks> {
+    let rows: Vec<(Uuid, i64)> =
+        sqlx::query_as("select spool_file, read_to from usage_spool where spool_file = any($1)")
+            .bind(files)
+            .fetch_all(db)
+            .await?;
+    Ok(rows.into_iter().map(|(file, read_to)| (file, read_to.cast_unsigned())).collect())
+}
+
+/// Forgets how far these files were read: they are gone.
+///
+/// # Errors
+/// What Postgres says.
+pub(super) async fn forget(db: &PgPool, files: &[Uuid]) -> sqlx::Result<()> {
+    if !files.is_empty() {
+        sqlx::query("delete from usage_spool where spool_file = any($1)").bind(files).execute(db).await?;
+    }
+    Ok(())
+}
 
 /// What counts in periods that may still be running.
 ///
@@ -194,6 +209,10 @@ pub(super) async fn remove_old(db: &Database, now: OffsetDateTime, keep: Retenti
     let mut removed = 0;
     let statements = [
         (
+            "delete from usage_record where ctid in (select ctid from usage_record where at < $1 limit 5000)",
+            keep.records,
+        ),
+        (
             "delete from usage_rollup where ctid in (select ctid from usage_rollup where period = 'minute' and start_at < $1 limit 5000)",
             keep.minutes,
         ),
@@ -217,18 +236,12 @@ pub(super) async fn remove_old(db: &Database, now: OffsetDateTime, keep: Retenti
             "delete from budget_notice where ctid in (select ctid from budget_notice where period_start < $1 limit 5000)",
             LONGEST_PERIOD,
         ),
+        // Of files that went with their folder.
+        (
+            "delete from usage_spool where ctid in (select ctid from usage_spool where read_at < $1 limit 5000)",
+            LONGEST_PERIOD,
+        ),
     ];
-    // Records have no index but that of their ids, which are in the order of their times.
-    let oldest = first_id(now - keep.records);
-    loop {
-        let statement = "delete from usage_record where usage_record_id in (
-            select usage_record_id from usage_record where usage_record_id < $1 order by 1 limit 5000)";
-        let gone = sqlx::query(statement).bind(oldest).execute(&db.write).await?.rows_affected();
-        removed += gone;
-        if gone < 5_000 {
-            break;
-        }
-    }
     for (statement, kept_for) in statements {
         loop {
             let gone = sqlx::query(statement).bind(now - kept_for).execute(&db.write).await?.rows_affected();

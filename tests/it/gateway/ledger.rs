@@ -85,24 +85,128 @@ async fn what_is_recorded_is_reported() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_written_twice_counts_once() {
+async fn what_a_record_says_stands_in_its_columns() {
     let app = TestApp::start().await;
-    let (first_home, second_home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (first, second) = (ledger(&app.handles.db, first_home.path()), ledger(&app.handles.db, second_home.path()));
+    let home = tempfile::tempdir().unwrap();
+    let ledger = ledger(&app.handles.db, home.path());
+    let full = UsageRecord {
+        at: datetime!(2026-03-01 12:00:00.123456 UTC),
+        request_id: "one".to_owned(),
+        workspace_id: Some(uuid::Uuid::from_u128(1).into()),
+        key_id: Some(uuid::Uuid::from_u128(2).into()),
+        key_name: "bot".to_owned(),
+        user_name: "Käthe".to_owned(),
+        route: "chat".to_owned(),
+        asset: "a/b".to_owned(),
+        operation: "responses".to_owned(),
+        model: "alias".to_owned(),
+        backend: "east".to_owned(),
+        provider: "openai".to_owned(),
+        vendor_model: "gpt".to_owned(),
+        tokens: Tokens {
+            input: 1,
+            cached_input: 2,
+            cache_write: 3,
+            input_audio: 4,
+            output: 5,
+            reasoning: 6,
+            output_audio: 7,
+        },
+        cost: 8,
+        saved: 9,
+        saved_cost: 10,
+        latency_ms: 11,
+        first_token_ms: Some(12),
+        attempts: 13,
+        status: 200,
+        stream: true,
+        outcome: Outcome::Cancelled,
+        refused_by: "limit".to_owned(),
+        cache: CacheUse::Exact,
+        source: Source::Counted,
+        dimensions: [("team".to_owned(), "\"x\"".to_owned())].into(),
+        quotas: Vec::new(),
+    };
+    ledger.record(full);
+    ledger.record(UsageRecord { request_id: "two".to_owned(), ..UsageRecord::new(datetime!(1999-12-31 23:59:59 UTC)) });
+    drained(&ledger).await;
+
+    let rows: Vec<serde_json::Value> =
+        sqlx::query_scalar("select to_jsonb(usage_record) from usage_record order by request_id")
+            .fetch_all(&app.handles.db.read)
+            .await
+            .unwrap();
+    let expected = serde_json::json!({
+        "at": "2026-03-01T12:00:00.123456+00:00", "request_id": "one",
+        "workspace_id": uuid::Uuid::from_u128(1), "key_id": uuid::Uuid::from_u128(2), "key_name": "bot",
+        "user_name": "Käthe", "route": "chat", "asset": "a/b", "operation": "responses", "model": "alias",
+        "backend": "east", "vendor_model": "gpt", "input": 1, "cached_input": 2, "cache_write": 3, "input_audio": 4,
+        "output": 5, "reasoning": 6, "output_audio": 7, "cost": 8, "saved": 9, "saved_cost": 10, "latency_ms": 11,
+        "first_token_ms": 12, "attempts": 13, "status": 200, "stream": true, "outcome": "cancelled",
+        "refused_by": "limit", "cache": "exact", "source": "counted", "dimensions": {"team": "\"x\""},
+    });
+    assert_eq!(rows[0], expected);
+    assert_eq!(rows[1]["at"], "1999-12-31T23:59:59+00:00");
+    assert_eq!((&rows[1]["key_id"], &rows[1]["first_token_ms"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_process_was_killed_counts_once() {
+    let app = TestApp::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let killed = ledger(&app.handles.db, home.path());
     let mut one = record("bot", 100, 20);
     one.add_quotas(vec![quota(100)]);
+    killed.record(one);
+    killed.recover(&Limits::new(Clock::fixed(NOW))).await.unwrap();
+    killed.record(record("bot", 7, 1));
+    drop(killed);
 
-    first.record(one.clone());
-    first.record(one.clone());
-    drained(&first).await;
-    second.record(one.clone());
-    second.record(record("bot", 7, 1));
-    drained(&second).await;
+    for _ in 0..2 {
+        let next = ledger(&app.handles.db, home.path());
+        next.recover(&Limits::new(Clock::fixed(NOW))).await.unwrap();
 
-    let report = first.report(&Actor::system("test"), &question(By::Model)).await.unwrap();
-    assert_eq!((report.total.requests, report.total.input), (2, 107));
+        let report = next.report(&Actor::system("test"), &question(By::Model)).await.unwrap();
+        assert_eq!((report.total.requests, report.total.input), (2, 107));
+    }
     let used: i64 = sqlx::query_scalar("select used from usage_counter").fetch_one(&app.handles.db.read).await.unwrap();
     assert_eq!(used, 100);
+    let files: i64 =
+        sqlx::query_scalar("select count(*) from usage_spool").fetch_one(&app.handles.db.read).await.unwrap();
+    assert_eq!(files, 0, "a file that was removed is forgotten");
+}
+
+#[tokio::test]
+async fn a_database_that_lost_its_last_moments_is_told_them_again() {
+    let app = TestApp::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let ledger = ledger(&app.handles.db, home.path());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(ledger.clone().run(stop.clone()));
+    let requests = async || ledger.report(&Actor::system("test"), &question(By::Model)).await.unwrap().total.requests;
+    let until = async |count| {
+        tokio::time::timeout(Duration::from_secs(20), async {
+            while requests().await != count {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    };
+    ledger.record(record("bot", 1, 1));
+    until(1).await.unwrap();
+    ledger.record(record("bot", 2, 2));
+    until(2).await.unwrap();
+
+    // As a database does that is brought back from before the second.
+    let statement = "update usage_spool set read_to = read_from, read_from = 0";
+    sqlx::query(statement).execute(&app.handles.db.write).await.unwrap();
+    sqlx::query("update usage_rollup set requests = requests - 1").execute(&app.handles.db.write).await.unwrap();
+    ledger.record(record("bot", 3, 3));
+
+    until(3).await.unwrap();
+    stop.cancel();
+    running.await.unwrap();
+    assert_eq!(requests().await, 3);
 }
 
 #[tokio::test]
@@ -114,7 +218,7 @@ async fn what_a_killed_process_left_is_brought_in_by_the_next() {
     one.add_quotas(vec![quota(950)]);
     killed.record(one.clone());
     drop(killed);
-    std::fs::write(home.path().join("000000000009.jsonl"), b"{\"id\": \"torn\n").unwrap();
+    std::fs::write(home.path().join(format!("{}.jsonl", uuid::Uuid::now_v7())), b"{\"at\": \"torn\n").unwrap();
 
     let next = ledger(&app.handles.db, home.path());
     let limits = Limits::new(Clock::fixed(NOW));
@@ -194,10 +298,15 @@ async fn what_the_database_refuses_keeps_nobody_else_waiting() {
 
     ledger.record(UsageRecord { latency_ms: u64::MAX, ..record("bot", 1, 1) });
     ledger.record(record("bot", 100, 20));
+    // Each has room in its column; their sum has none.
+    for _ in 0..2 {
+        ledger.record(UsageRecord { cost: i64::MAX.unsigned_abs() / 3 * 2, ..record("bot", 10, 2) });
+    }
+    ledger.record(record("bot", 1, 1));
     drained(&ledger).await;
 
-    assert_eq!(ledger.report(&Actor::system("test"), &question(By::Model)).await.unwrap().total.input, 100);
-    assert!(home.path().join("rejected.txt").is_file());
+    assert_eq!(ledger.report(&Actor::system("test"), &question(By::Model)).await.unwrap().total.input, 101 + 10);
+    assert_eq!(std::fs::read_to_string(home.path().join("rejected.txt")).unwrap().lines().count(), 2);
 }
 
 #[tokio::test]

@@ -3,12 +3,12 @@
 //!
 //! A line is handed to the operating system before the request is over, so that a killed process loses nothing; the
 //! files are forced to the disk every second or so, which is what a power cut may cost. A file is removed when all
-//! its lines are in the database. What is read twice is harmless there.
+//! its lines are in the database, which keeps the marks of how far it is read.
 
 mod marks;
 mod writer;
 
-pub(super) use marks::Marks;
+pub(super) use marks::{Marks, Step};
 
 use crate::base::lane;
 use marks::Mark;
@@ -18,6 +18,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
+use uuid::Uuid;
 use writer::{Files, Room, Writer};
 
 /// Bytes that are read at once; no line is as long, whatever its caller's headers hold.
@@ -34,6 +35,15 @@ pub(super) struct Spool<R> {
     writers: Box<[Mutex<Writer<R>>]>,
     /// Something was written since the last forcing to disk.
     unsynced: AtomicBool,
+}
+
+/// What the reader found.
+#[derive(Debug, PartialEq)]
+pub(super) struct Reading {
+    /// None when all is read.
+    pub(super) portion: Option<Portion>,
+    /// Files that were removed, since all of them is read and nobody writes them.
+    pub(super) removed: Vec<Uuid>,
 }
 
 /// A part of the spool.
@@ -62,7 +72,7 @@ impl<R> Spool<R> {
     fn with_writers(folder: &Path, count: usize) -> Self {
         let files = Files::of(folder);
         let room = Room { records: AT_HAND / count, bytes: KEPT / count };
-        let writers = (0..count).map(|_| Mutex::new(Writer::new(&files, room))).collect();
+        let writers = (0..count).map(|_| Mutex::new(Writer::new(room))).collect();
         Self { files, writers, unsynced: AtomicBool::new(false) }
     }
 
@@ -89,49 +99,51 @@ impl<R> Spool<R> {
         (!records.is_empty()).then_some((records, marks))
     }
 
-    /// The next lines after `marks`, at most so many; none when all are read.
+    /// The next lines after `marks`, at most so many.
     ///
     /// # Errors
-    /// When a file cannot be read.
-    pub(super) fn read(&self, marks: &Marks, most: usize) -> io::Result<Option<Portion>> {
-        // Asked first: what is not written any more now has all its lines.
-        let next = self.files.next();
-        let written: Vec<u64> = self.writers().map(|writer| writer.mark().number).collect();
-        for number in self.files.numbers()? {
-            if let Some(portion) = self.read_file(number, marks, most)? {
-                return Ok(Some(portion));
+    /// When a file cannot be read or removed.
+    pub(super) fn read(&self, marks: &Marks, most: usize) -> io::Result<Reading> {
+        let names = self.files.names()?;
+        // Asked after the names: which of those is not written by now has all its lines.
+        let written: Vec<Uuid> = self.writers().map(|writer| writer.mark().file).collect();
+        let mut removed = Vec::new();
+        for name in names {
+            if let Some(portion) = self.read_file(name, marks, most)? {
+                return Ok(Reading { portion: Some(portion), removed });
             }
-            // Read to its end, or empty.
-            if number < next && !written.contains(&number) {
-                fs::remove_file(self.files.path(number))?;
+            if !written.contains(&name) {
+                fs::remove_file(self.files.path(name))?;
+                removed.push(name);
             }
         }
-        Ok(None)
+        Ok(Reading { portion: None, removed })
     }
 
-    fn read_file(&self, number: u64, marks: &Marks, most: usize) -> io::Result<Option<Portion>> {
-        let (from, mut bytes) = (marks.offset(number), Vec::new());
-        let mut file = File::open(self.files.path(number))?;
+    fn read_file(&self, name: Uuid, marks: &Marks, most: usize) -> io::Result<Option<Portion>> {
+        let (from, mut bytes) = (marks.offset(name), Vec::new());
+        let mut file = File::open(self.files.path(name))?;
         file.seek(SeekFrom::Start(from))?;
         file.take(READ).read_to_end(&mut bytes)?;
         // A torn line ends a file whose writer was killed, or is being written; it is never longer than a portion.
         let end = memchr::memchr_iter(b'\n', &bytes).take(most).last().map_or(0, |at| at + 1);
         bytes.truncate(end);
         let mut marks = marks.clone();
-        marks.advance(Mark { number, offset: from + end as u64 });
+        marks.advance(Mark { file: name, offset: from + end as u64 });
         Ok((end > 0).then_some(Portion { bytes, marks }))
     }
 
-    /// Begins new files where all of one is read, which is removed; gives the marks of what is left.
+    /// The files that are there; marks of others are of no use.
     ///
     /// # Errors
-    /// When a file cannot be removed.
-    pub(super) fn rotate(&self, mut marks: Marks) -> io::Result<Marks> {
-        for mut writer in self.writers() {
-            writer.rotate(&self.files, &marks)?;
-        }
-        marks.retain(&self.files.numbers()?);
-        Ok(marks)
+    /// When the folder cannot be read.
+    pub(super) fn files(&self) -> io::Result<Vec<Uuid>> {
+        self.files.names()
+    }
+
+    /// Lines go on in new files, so that those that are there can be removed when they are read.
+    pub(super) fn begin_anew(&self) {
+        self.writers().for_each(|mut writer| writer.begin_next());
     }
 
     /// Tries the lines that the disk did not take once more; gives how many bytes it still does not take.
@@ -160,9 +172,9 @@ impl<R> Spool<R> {
 
     /// Bytes that wait, for a gauge: what cannot be looked at, or was removed meanwhile, counts for none.
     pub(super) fn waiting(&self, marks: &Marks) -> u64 {
-        let numbers = self.files.numbers().unwrap_or_default().into_iter();
-        let size = |number| fs::metadata(self.files.path(number)).map_or(0, |file| file.len());
-        numbers.map(|number| size(number).saturating_sub(marks.offset(number))).sum()
+        let names = self.files.names().unwrap_or_default().into_iter();
+        let size = |name| fs::metadata(self.files.path(name)).map_or(0, |file| file.len());
+        names.map(|name| size(name).saturating_sub(marks.offset(name))).sum()
     }
 
     /// Lays a line aside that the database will never take.
@@ -190,7 +202,7 @@ mod tests {
 
     fn all(spool: &Spool<()>, marks: &mut Marks) -> Vec<String> {
         let mut lines = Vec::new();
-        while let Some(portion) = spool.read(marks, 10).unwrap() {
+        while let Some(portion) = spool.read(marks, 10).unwrap().portion {
             *marks = portion.marks.clone();
             lines.extend(portion.lines().map(|line| String::from_utf8(line.to_vec()).unwrap()));
         }
@@ -224,8 +236,10 @@ mod tests {
 
         let mut marks = Marks::default();
         assert_eq!(all(&spool, &mut marks), ["whole", "new"]);
-        spool.rotate(marks).unwrap();
-        assert!(spool.files.numbers().unwrap().is_empty(), "read files are removed");
+        spool.begin_anew();
+        let files = spool.files().unwrap();
+        assert_eq!(spool.read(&marks, 10).unwrap(), Reading { portion: None, removed: files });
+        assert!(spool.files().unwrap().is_empty(), "read files are removed");
     }
 
     #[test]
@@ -246,11 +260,11 @@ mod tests {
         for _ in 0..100 {
             spool.append(&[&line[..], b"\n"].concat(), ());
         }
-        assert!(spool.files.numbers().unwrap().len() >= 2);
+        assert!(spool.files().unwrap().len() >= 2);
 
         let mut marks = Marks::default();
         assert_eq!(all(&spool, &mut marks).len(), 100);
-        assert_eq!(spool.files.numbers().unwrap().len(), 1);
+        assert_eq!(spool.files().unwrap().len(), 1);
         assert_eq!(spool.waiting(&marks), 0);
     }
 
@@ -260,7 +274,7 @@ mod tests {
         let spool = Spool::with_writers(home.path(), 1);
         let append = |n: usize| assert!(spool.append(format!("{n}\n").as_bytes(), n));
         let read = |marks: &Marks| {
-            let portion = spool.read(marks, 100).unwrap()?;
+            let portion = spool.read(marks, 100).unwrap().portion?;
             let lines = portion.lines().map(|line| std::str::from_utf8(line).unwrap().parse().unwrap());
             Some((lines.collect::<Vec<usize>>(), portion.marks.clone()))
         };
@@ -273,9 +287,7 @@ mod tests {
             marks = after;
         }
         // The fifty are not at hand, these are again.
-        (AT_HAND + 50..AT_HAND + 60).for_each(append);
-        assert_eq!(spool.rotate(marks.clone()).unwrap(), marks, "not all of it is read");
-        (AT_HAND + 60..AT_HAND + 70).for_each(append);
+        (AT_HAND + 50..AT_HAND + 70).for_each(append);
         while let Some((some, after)) = next(&marks) {
             given.extend(some);
             marks = after;
@@ -283,8 +295,8 @@ mod tests {
 
         assert_eq!(given, (0..AT_HAND + 70).collect::<Vec<_>>());
         assert!(spool.take_at_hand(&marks, 100).is_none());
-        // When all is read, lines go on in a file of their own, still at hand.
-        marks = spool.rotate(marks).unwrap();
+        // What goes on in a new file is at hand too.
+        spool.begin_anew();
         append(0);
         assert_eq!(spool.take_at_hand(&marks, 100).unwrap().0, [0]);
     }
@@ -304,22 +316,23 @@ mod tests {
             }
         });
         append(0);
-        assert_eq!(spool.files.numbers().unwrap().len(), 3);
+        assert_eq!(spool.files().unwrap().len(), 3);
 
         // Each lane has its share, what is read is not at hand any more, and the other way round.
         let (mut given, marks) = spool.take_at_hand(&Marks::default(), 12).unwrap();
         assert_eq!(given, [0, 1, 2, 3, 100, 101, 102, 103, 200, 201, 202, 203]);
-        let portion = spool.read(&marks, 5).unwrap().unwrap();
+        let portion = spool.read(&marks, 5).unwrap().portion.unwrap();
         given.extend(portion.lines().map(|line| std::str::from_utf8(line).unwrap().parse::<usize>().unwrap()));
         let (rest, marks) = spool.take_at_hand(&portion.marks, 1_000).unwrap();
         given.extend(rest);
 
         given.sort_unstable();
         assert_eq!(given, (0..3).flat_map(|lane| lane * 100..lane * 100 + 30).collect::<Vec<_>>());
-        assert_eq!(spool.read(&marks, 10).unwrap(), None);
+        assert_eq!(spool.read(&marks, 10).unwrap(), Reading { portion: None, removed: Vec::new() });
         assert_eq!(spool.waiting(&marks), 0);
-        assert_eq!(spool.rotate(marks).unwrap(), Marks::default());
-        assert!(spool.files.numbers().unwrap().is_empty());
+        spool.begin_anew();
+        assert_eq!(spool.read(&marks, 10).unwrap().removed.len(), 3);
+        assert!(spool.files().unwrap().is_empty());
     }
 
     #[test]

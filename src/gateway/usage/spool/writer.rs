@@ -5,15 +5,15 @@ use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use uuid::Uuid;
 
 /// A file grows to this size, then the next is begun.
 const FILE_SIZE: u64 = 4 << 20;
 
-/// The files of a spool; numbers are given once, in order.
+/// The files of a spool. Their names are ids in the order of time, given once: what the database knows of a file it knows
+/// of no other.
 pub(super) struct Files {
     folder: PathBuf,
-    next: AtomicU64,
 }
 
 /// What a writer may keep in memory.
@@ -26,7 +26,7 @@ pub(super) struct Room {
 }
 
 pub(super) struct Writer<R> {
-    number: u64,
+    name: Uuid,
     file: Option<File>,
     size: u64,
     /// Full files that were not forced to the disk yet.
@@ -45,54 +45,52 @@ struct AtHand<R> {
 }
 
 impl Files {
-    /// The files of a folder, which is made; new ones come after those that are there.
+    /// The files of a folder, which is made.
     pub(super) fn of(folder: &Path) -> Self {
-        let files = Self { folder: folder.to_owned(), next: AtomicU64::new(1) };
-        match fs::create_dir_all(folder).and_then(|()| files.numbers()) {
-            Ok(numbers) => files.next.store(numbers.last().map_or(1, |last| last + 1), Ordering::Relaxed),
-            Err(error) => {
-                tracing::error!(error = %error, "The spool of usage records {} cannot be opened", folder.display());
-            }
+        if let Err(error) = fs::create_dir_all(folder) {
+            tracing::error!(error = %error, "The spool of usage records {} cannot be opened", folder.display());
         }
-        files
+        Self { folder: folder.to_owned() }
     }
 
-    pub(super) fn path(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{number:012}.jsonl"))
+    pub(super) fn path(&self, name: Uuid) -> PathBuf {
+        self.folder.join(format!("{name}.jsonl"))
     }
 
     pub(super) fn rejected(&self) -> PathBuf {
         self.folder.join("rejected.txt")
     }
 
-    /// The number that the next new file will have.
-    pub(super) fn next(&self) -> u64 {
-        self.next.load(Ordering::Acquire)
-    }
-
-    /// The numbers of the files that are there, in order.
-    pub(super) fn numbers(&self) -> io::Result<Vec<u64>> {
-        let mut numbers = Vec::new();
+    /// The names of the files that are there, the oldest first.
+    pub(super) fn names(&self) -> io::Result<Vec<Uuid>> {
+        let mut names = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
-            // What has no number as its name is not of the spool's files.
+            // What has no id as its name is not of the spool's files.
             let name = entry?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
-            numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+            let name = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
+            names.extend(name.and_then(|name| name.parse::<Uuid>().ok()));
         }
-        numbers.sort_unstable();
-        Ok(numbers)
+        names.sort_unstable();
+        Ok(names)
     }
 }
 
 impl<R> Writer<R> {
-    pub(super) fn new(files: &Files, room: Room) -> Self {
-        let number = files.next.fetch_add(1, Ordering::AcqRel);
-        Self { number, file: None, size: 0, full: Vec::new(), kept: Vec::new(), at_hand: VecDeque::new(), room }
+    pub(super) fn new(room: Room) -> Self {
+        Self {
+            name: Uuid::now_v7(),
+            file: None,
+            size: 0,
+            full: Vec::new(),
+            kept: Vec::new(),
+            at_hand: VecDeque::new(),
+            room,
+        }
     }
 
     /// How far was written.
     pub(super) fn mark(&self) -> Mark {
-        Mark { number: self.number, offset: self.size }
+        Mark { file: self.name, offset: self.size }
     }
 
     /// Bytes that the disk did not take.
@@ -113,24 +111,14 @@ impl<R> Writer<R> {
 
     /// Adds to `records`, until they are `most`, those at hand that follow what is read.
     pub(super) fn give(&mut self, marks: &mut Marks, most: usize, records: &mut Vec<R>) {
-        let read = self.at_hand.partition_point(|next| next.begin.offset < marks.offset(next.begin.number));
+        let read = self.at_hand.partition_point(|next| next.begin.offset < marks.offset(next.begin.file));
         self.at_hand.drain(..read);
         while records.len() < most
-            && let Some(next) = self.at_hand.pop_front_if(|next| next.begin.offset == marks.offset(next.begin.number))
+            && let Some(next) = self.at_hand.pop_front_if(|next| next.begin.offset == marks.offset(next.begin.file))
         {
             marks.advance(next.end);
             records.push(next.record);
         }
-    }
-
-    /// Removes its file where all of it is read, so that a next process does not read it again; lines go on in a new one.
-    pub(super) fn rotate(&mut self, files: &Files, marks: &Marks) -> io::Result<()> {
-        if self.size > 0 && marks.offset(self.number) == self.size {
-            fs::remove_file(files.path(self.number))?;
-            self.file = None;
-            self.begin_next(files);
-        }
-        Ok(())
     }
 
     /// Files that have to be forced to the disk.
@@ -141,7 +129,7 @@ impl<R> Writer<R> {
 
     fn write(&mut self, files: &Files, line: &[u8]) -> bool {
         if self.size >= FILE_SIZE {
-            self.begin_next(files);
+            self.begin_next();
         }
         if !self.retry(files) {
             return self.keep(line);
@@ -169,7 +157,7 @@ impl<R> Writer<R> {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                let file = OpenOptions::new().create(true).append(true).open(files.path(self.number))?;
+                let file = OpenOptions::new().create(true).append(true).open(files.path(self.name))?;
                 self.file.insert(file)
             }
         };
@@ -180,7 +168,7 @@ impl<R> Writer<R> {
             }
             Err(error) => {
                 // Half a line may be there: what follows begins in a new file, and the half is passed over.
-                self.begin_next(files);
+                self.begin_next();
                 Err(error)
             }
         }
@@ -195,8 +183,9 @@ impl<R> Writer<R> {
         false
     }
 
-    fn begin_next(&mut self, files: &Files) {
-        self.number = files.next.fetch_add(1, Ordering::AcqRel);
+    /// Lines go on in a new file.
+    pub(super) fn begin_next(&mut self) {
+        self.name = Uuid::now_v7();
         self.full.extend(self.file.take());
         self.size = 0;
     }
