@@ -31,12 +31,17 @@ pub use inside::{Inside, ask};
 pub use path::is_ours;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Counts the gateways of ours that a request has passed.
+pub(super) const HOPS: HeaderName = HeaderName::from_static("x-wharfinger-hops");
+/// The headers that clients send their keys in.
+static CREDENTIALS: [HeaderName; 3] =
+    [header::AUTHORIZATION, HeaderName::from_static("api-key"), HeaderName::from_static("x-api-key")];
 /// A request that passed so many gateways of ours goes in a circle.
 const MOST_HOPS: u32 = 5;
 
 /// How many gateways of ours a request has passed.
 pub(super) fn hops(headers: &HeaderMap) -> u32 {
-    headers.get("x-wharfinger-hops").and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
+    headers.get(HOPS).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
 }
 
 /// Answers a request whose path [`is_ours`].
@@ -122,7 +127,7 @@ impl Asking<'_> {
             let status = StatusCode::LOOP_DETECTED;
             return Err(plainly(Problem::new(status, "loop-detected", "Loop detected", words)));
         }
-        for name in ["authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"] {
+        for name in CREDENTIALS.iter().chain(&[header::COOKIE, header::PROXY_AUTHORIZATION]) {
             headers.remove(name);
         }
         let snapshot = self.traffic.snapshot();
@@ -205,18 +210,17 @@ impl Asking<'_> {
 fn credential(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let wrong = || Problem::unauthenticated("The Authorization header is not of the form `Bearer <key>`.");
     let mut found: Option<&str> = None;
-    for name in ["authorization", "api-key", "x-api-key"] {
+    for name in &CREDENTIALS {
         let Some(value) = headers.get(name) else { continue };
         let text = value.to_str().map_err(|_| wrong())?.trim();
-        let text = match name {
-            "authorization" => {
-                let (scheme, rest) = text.split_once(' ').ok_or_else(wrong)?;
-                if !scheme.eq_ignore_ascii_case("bearer") || rest.trim().is_empty() {
-                    return Err(wrong());
-                }
-                rest.trim()
+        let text = if *name == header::AUTHORIZATION {
+            let (scheme, rest) = text.split_once(' ').ok_or_else(wrong)?;
+            if !scheme.eq_ignore_ascii_case("bearer") || rest.trim().is_empty() {
+                return Err(wrong());
             }
-            _ => text,
+            rest.trim()
+        } else {
+            text
         };
         if found.is_some_and(|other| other != text) {
             return Err(Problem::unauthenticated("The request carries two different credentials."));

@@ -5,6 +5,7 @@ use super::order::alias;
 use super::passed::of_connection;
 use super::plan::PlannedMember;
 use crate::base::Problem;
+use crate::gateway::door::{HOPS, hops};
 use crate::gateway::exchange::{Asked, Exchange};
 use crate::gateway::provider;
 use crate::gateway::telemetry::TRACEPARENT;
@@ -13,9 +14,6 @@ use crate::wire::call::{Dialect, rewritten};
 use crate::wire::translate;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-
-/// How many gateways of ours a request has passed.
-pub(in crate::gateway) const HOPS: HeaderName = HeaderName::from_static("x-wharfinger-hops");
 
 /// Of a model's caller, these go on; what else a client sends is between it and us.
 const FORWARDED: [HeaderName; 8] = [
@@ -136,8 +134,8 @@ impl Outgoing {
         headers.entry(header::USER_AGENT).or_insert(AGENT);
         // What is packed would have to be unpacked to be read, and can unpack to anything.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let hops = crate::gateway::door::hops(&exchange.headers) + 1;
-        headers.insert(HOPS, HeaderValue::from(hops));
+        let passed = hops(&exchange.headers) + 1;
+        headers.insert(HOPS, HeaderValue::from(passed));
         if let Some(parent) = exchange.trace.as_ref().and_then(|trace| trace.header_for(member.backend.id)) {
             headers.insert(TRACEPARENT, parent);
         }

@@ -1,16 +1,22 @@
 //! What of a backend's head goes on to the client.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, header};
 
 /// What a vendor's head says goes on, but for what belongs to the connection and what it says of its own limits, which
 /// are not the caller's.
 pub(super) fn pass_headers(vendor: &HeaderMap, is_model: bool, out: &mut HeaderMap) {
-    const OF_MODELS: &[&str] = &["content-type", "openai-processing-ms", "openai-version", "openai-model"];
+    static OF_MODELS: [HeaderName; 4] = [
+        header::CONTENT_TYPE,
+        HeaderName::from_static("openai-processing-ms"),
+        HeaderName::from_static("openai-version"),
+        HeaderName::from_static("openai-model"),
+    ];
+    static IDS: [HeaderName; 2] = [HeaderName::from_static("x-request-id"), HeaderName::from_static("request-id")];
     const VENDOR_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
     if is_model {
-        for name in OF_MODELS {
-            if let Some(value) = vendor.get(*name) {
-                out.insert(HeaderName::from_static(name), value.clone());
+        for name in &OF_MODELS {
+            if let Some(value) = vendor.get(name) {
+                out.insert(name, value.clone());
             }
         }
     } else {
@@ -35,8 +41,7 @@ pub(super) fn pass_headers(vendor: &HeaderMap, is_model: bool, out: &mut HeaderM
             }
         }
     }
-    let id: Option<&HeaderValue> = vendor.get("x-request-id").or_else(|| vendor.get("request-id"));
-    if let Some(id) = id {
+    if let Some(id) = IDS.iter().find_map(|name| vendor.get(name)) {
         out.insert(VENDOR_ID, id.clone());
     }
 }

@@ -10,35 +10,35 @@ use uuid::Uuid;
 /// What some records add, each table's rows in the order of their keys: replicas that write at once may wait for each other,
 /// and never in a circle.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Sums {
-    pub rollups: Vec<Rollup>,
-    pub latencies: Vec<Latency>,
-    pub counters: Vec<Counter>,
+pub(super) struct Sums<'a> {
+    pub rollups: Vec<Rollup<'a>>,
+    pub latencies: Vec<Latency<'a>>,
+    pub counters: Vec<Counter<'a>>,
 }
 
 /// A row of `usage_rollup`.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Rollup {
+pub(super) struct Rollup<'a> {
     #[serde(flatten)]
-    key: RollupKey,
+    key: RollupKey<'a>,
     #[serde(flatten)]
     added: Added,
 }
 
 /// What records have in common that one row sums up. What a record does not have is the nil id or the empty text.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct RollupKey {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct RollupKey<'a> {
     period: &'static str,
     #[serde(with = "time::serde::rfc3339")]
     start_at: OffsetDateTime,
     workspace_id: Uuid,
     key_id: Uuid,
-    key_name: String,
-    user_name: String,
-    route: String,
-    asset: String,
-    model: String,
-    backend: String,
+    key_name: &'a str,
+    user_name: &'a str,
+    route: &'a str,
+    asset: &'a str,
+    model: &'a str,
+    backend: &'a str,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -63,27 +63,27 @@ struct Added {
 
 /// A row of `usage_latency`.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Latency {
+pub(super) struct Latency<'a> {
     #[serde(with = "time::serde::rfc3339")]
     start_at: OffsetDateTime,
     workspace_id: Uuid,
-    model: String,
+    model: &'a str,
     bucket: i32,
     requests: u64,
 }
 
 /// A row of `usage_counter`.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Counter {
-    counter_key: String,
+pub(super) struct Counter<'a> {
+    counter_key: &'a str,
     #[serde(with = "time::serde::rfc3339")]
     period_start: OffsetDateTime,
     used: u64,
 }
 
-impl Sums {
-    pub(super) fn of<'a>(records: impl IntoIterator<Item = &'a UsageRecord>) -> Self {
-        let mut minutes = BTreeMap::<RollupKey, Added>::new();
+impl<'a> Sums<'a> {
+    pub(super) fn of(records: impl IntoIterator<Item = &'a UsageRecord>) -> Self {
+        let mut minutes = BTreeMap::<RollupKey<'a>, Added>::new();
         let mut latencies = BTreeMap::<_, u64>::new();
         let mut counters = BTreeMap::<_, u64>::new();
         for record in records {
@@ -110,45 +110,45 @@ impl Sums {
                 .map(|((start_at, workspace_id, model, bucket), requests)| Latency {
                     start_at,
                     workspace_id,
-                    model: model.to_owned(),
+                    model,
                     bucket,
                     requests,
                 })
                 .collect(),
             counters: counters
                 .into_iter()
-                .map(|((key, period_start), used)| Counter { counter_key: key.to_owned(), period_start, used })
+                .map(|((counter_key, period_start), used)| Counter { counter_key, period_start, used })
                 .collect(),
         }
     }
 }
 
 /// The minutes, and the hours and days they are parts of.
-fn rollups(minutes: BTreeMap<RollupKey, Added>) -> Vec<Rollup> {
+fn rollups(minutes: BTreeMap<RollupKey<'_>, Added>) -> Vec<Rollup<'_>> {
     let mut all = minutes.clone();
     for (minute, added) in minutes {
         for (period, start_at) in
             [("hour", minute.start_at.truncate_to_hour()), ("day", minute.start_at.truncate_to_day())]
         {
-            all.entry(RollupKey { period, start_at, ..minute.clone() }).or_default().add(&added);
+            all.entry(RollupKey { period, start_at, ..minute }).or_default().add(&added);
         }
     }
     all.into_iter().map(|(key, added)| Rollup { key, added }).collect()
 }
 
-impl RollupKey {
-    fn of(record: &UsageRecord) -> Self {
+impl<'a> RollupKey<'a> {
+    fn of(record: &'a UsageRecord) -> Self {
         Self {
             period: "minute",
             start_at: utc(record.at).truncate_to_minute(),
             workspace_id: workspace(record),
             key_id: record.key_id.map_or(Uuid::nil(), |id| id.0),
-            key_name: record.key_name.clone(),
-            user_name: record.user_name.clone(),
-            route: record.route.clone(),
-            asset: record.asset.clone(),
-            model: record.model.clone(),
-            backend: record.backend.clone(),
+            key_name: &record.key_name,
+            user_name: &record.user_name,
+            route: &record.route,
+            asset: &record.asset,
+            model: &record.model,
+            backend: &record.backend,
         }
     }
 }
@@ -243,13 +243,14 @@ mod tests {
     #[test]
     fn records_are_summed_by_minute_hour_and_day_of_utc() {
         let (first, second) = (datetime!(2026-03-01 23:59:59.9 UTC), datetime!(2026-03-02 01:00:01 +1));
-        let sums = Sums::of(&[record(first, "a", 3), record(second, "a", 4), record(first, "b", 5)]);
+        let records = [record(first, "a", 3), record(second, "a", 4), record(first, "b", 5)];
+        let sums = Sums::of(&records);
 
         let told: Vec<_> = sums
             .rollups
             .iter()
             .map(|row| {
-                (row.key.period, row.key.start_at.unix_timestamp() % 86_400 / 60, &*row.key.key_name, row.added.input)
+                (row.key.period, row.key.start_at.unix_timestamp() % 86_400 / 60, row.key.key_name, row.added.input)
             })
             .collect();
         let last = 23 * 60 + 59;
@@ -296,6 +297,6 @@ mod tests {
         records[1].quotas = vec![line("x", 3)];
 
         let told: Vec<_> = Sums::of(&records).counters.into_iter().map(|row| (row.counter_key, row.used)).collect();
-        assert_eq!(told, [("x".to_owned(), 5), ("y".to_owned(), 1)]);
+        assert_eq!(told, [("x", 5), ("y", 1)]);
     }
 }
