@@ -26,7 +26,7 @@ const READ: u64 = 512 << 10;
 /// What is kept in memory when the disk takes nothing.
 const KEPT: usize = 16 << 20;
 /// Records at hand, of a kilobyte or so.
-const AT_HAND: usize = 2_000;
+const AT_HAND: usize = 6_000;
 
 /// Where records wait; many who append, one who reads.
 pub(super) struct Spool<R> {
