@@ -247,7 +247,9 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
     };
     let in_flight = InFlight::default();
     let stream = Guarded::new(stream, &server.config.limits, in_flight.clone());
-    let (doors, leaving, lanes) = (server.doors.clone(), server.leaving.clone(), server.lanes.clone());
+    // Of its own: whoever asks one that all have asks in turn.
+    let (leaving, drain, cut) = (server.leaving.child_token(), server.drain.child_token(), server.cut.child_token());
+    let (doors, lanes) = (server.doors.clone(), server.lanes.clone());
     let has_goaway = Arc::new(AtomicBool::new(false));
     let (requests, goaway) = (in_flight.clone(), has_goaway.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -299,7 +301,7 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
 
     let keep_alive = server.config.limits.keep_alive_timeout;
     let draining = async {
-        server.drain.cancelled().await;
+        drain.cancelled().await;
         let delay = server.config.limits.drain_delay;
         // A balancer may send a next request at the moment in which we close, and cannot know whether it was begun. It is
         // answered, as the last one of its connection; what rests for a while is closed.
@@ -313,7 +315,7 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
         let idle = idle_for(&in_flight, keep_alive);
         let outcome = tokio::select! {
             outcome = &mut conversation => Some(outcome),
-            () = server.cut.cancelled() => None,
+            () = cut.cancelled() => None,
             () = &mut draining, if !ending => {
                 ending = true;
                 conversation.as_mut().graceful_shutdown();

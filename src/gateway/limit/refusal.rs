@@ -2,7 +2,9 @@
 
 use super::{Limit, Measure, Span};
 use crate::base::Problem;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,15 +135,24 @@ impl Standing {
             HeaderName::from_static("x-ratelimit-remaining-tokens"),
             HeaderName::from_static("x-ratelimit-reset-tokens"),
         ];
-        let [limit, remaining, reset] = match self.measure {
+        let names = match self.measure {
             Measure::Requests => REQUESTS,
             Measure::Cost => return,
             _ => TOKENS,
         };
-        headers.insert(limit, self.most.into());
-        headers.insert(remaining, self.remaining.into());
-        let written = HeaderValue::try_from(written(self.reset)).expect("digits and letters are a header's value");
-        headers.insert(reset, written);
+        let values: [&dyn fmt::Display; 3] = [&self.most, &self.remaining, &InWords(self.reset)];
+        // All three lie in one piece of memory: every answer has them.
+        let mut text = String::with_capacity(64);
+        let lengths = values.map(|value| {
+            let before = text.len();
+            write!(text, "{value}").expect("a text takes all that is written");
+            text.len() - before
+        });
+        let mut text = Bytes::from(text);
+        for (name, length) in names.into_iter().zip(lengths) {
+            let value = HeaderValue::from_maybe_shared(text.split_to(length));
+            headers.insert(name, value.expect("digits and letters are a header's value"));
+        }
     }
 
     /// Adds it to `told`, where of those told in the same headers only the tightest stays; money is told in none.
@@ -164,12 +175,16 @@ impl Standing {
 }
 
 /// `6m0s`, `59s`, `0s`.
-fn written(time: Duration) -> String {
-    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds}s"),
-        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
-        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
+struct InWords(Duration);
+
+impl fmt::Display for InWords {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0);
+        match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+            (0, 0, seconds) => write!(out, "{seconds}s"),
+            (0, minutes, seconds) => write!(out, "{minutes}m{seconds}s"),
+            (hours, minutes, seconds) => write!(out, "{hours}h{minutes}m{seconds}s"),
+        }
     }
 }
 

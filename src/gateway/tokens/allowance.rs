@@ -4,8 +4,9 @@
 //! that sets aside nothing lets them all in. What is set aside here is what 19 of 20 replies of this caller and model stayed
 //! below lately.
 
+use foldhash::quality::RandomState;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Mutex;
 
 /// What is expected of a caller of whom nothing is known.
@@ -19,9 +20,11 @@ const SHARDS: usize = 16;
 
 /// Reply lengths by caller and model.
 pub struct Allowances {
-    shards: Box<[Mutex<HashMap<u64, Learned>>]>,
+    shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
 }
+
+type Shard = HashMap<u64, Learned, RandomState>;
 
 /// How often replies had a length, by quarters of a doubling; old ones fade as new ones come.
 #[derive(Clone)]
@@ -34,7 +37,7 @@ const BUCKETS: usize = 72;
 
 impl Default for Allowances {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::default() }
     }
 }
 
@@ -71,7 +74,7 @@ impl Allowances {
         shard.entry(at).or_insert_with(Learned::new).add(tokens);
     }
 
-    fn shard(&self, at: u64) -> std::sync::MutexGuard<'_, HashMap<u64, Learned>> {
+    fn shard(&self, at: u64) -> std::sync::MutexGuard<'_, Shard> {
         self.shards[at as usize % SHARDS].lock().expect("no holder of this lock can panic")
     }
 }

@@ -5,8 +5,9 @@
 //! counted.
 
 use crate::base::BackendId;
+use foldhash::quality::RandomState;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// No report moves an expectation further than this from the count: a vendor that reports nonsense must neither switch a
@@ -23,9 +24,11 @@ const SHARDS: usize = 16;
 
 /// Factors from counted to reported prompt tokens, by backend and model.
 pub struct Corrections {
-    shards: Box<[Mutex<HashMap<u64, Learned>>]>,
+    shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
 }
+
+type Shard = HashMap<u64, Learned, RandomState>;
 
 #[derive(Clone, Copy, Default)]
 struct Learned {
@@ -36,7 +39,7 @@ struct Learned {
 
 impl Default for Corrections {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), hasher: RandomState::default() }
     }
 }
 
@@ -64,7 +67,7 @@ impl Corrections {
         backends.map(of).max().unwrap_or(counted)
     }
 
-    fn shard(&self, at: u64) -> MutexGuard<'_, HashMap<u64, Learned>> {
+    fn shard(&self, at: u64) -> MutexGuard<'_, Shard> {
         // Nothing that holds it can panic half way.
         self.shards[at as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }

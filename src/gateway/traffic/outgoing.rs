@@ -160,5 +160,5 @@ impl Outgoing {
 }
 
 fn uri(base: &str, path: &str) -> Result<Uri, Problem> {
-    format!("{base}{path}").parse().map_err(|_| Problem::bad_request("The path cannot be sent on."))
+    Uri::try_from([base, path].concat()).map_err(|_| Problem::bad_request("The path cannot be sent on."))
 }

@@ -3,6 +3,7 @@
 use super::framing::Framing;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, response::Parts};
+use std::mem::MaybeUninit;
 
 /// The longest head of an answer.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
@@ -62,9 +63,14 @@ impl Request<'_> {
 pub(super) fn read(asked: &Method, input: &[u8]) -> Result<Option<(Head, usize)>, String> {
     let mut from = 0;
     loop {
-        let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut answer = httparse::Response::new(&mut lines);
-        let length = match answer.parse(&input[from..]) {
+        let mut lines = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut answer = httparse::Response::new(&mut []);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut answer,
+            &input[from..],
+            &mut lines,
+        );
+        let length = match parsed {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) if input.len() >= MAX_HEAD => return Err("its head is too long".into()),
             Ok(httparse::Status::Partial) => return Ok(None),

@@ -4,16 +4,17 @@
 //! whoever collects. Further values are counted together, as `other`.
 
 use super::{CacheUse, Outcome, UsageRecord};
+use foldhash::quality::RandomState;
 use metrics::{Counter, Histogram, Label, counter, histogram};
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 pub(super) struct Measured {
     seen: Mutex<HashMap<String, HashSet<String>>>,
     most: usize,
     /// By a hash of what tells them apart: to find a metric by its labels costs more than to count.
-    series: RwLock<HashMap<u64, Arc<Series>>>,
+    series: RwLock<HashMap<u64, Arc<Series>, RandomState>>,
     hashes: RandomState,
 }
 
@@ -38,7 +39,7 @@ const OUTCOMES: [Outcome; 4] = [Outcome::Served, Outcome::Refused, Outcome::Canc
 
 impl Measured {
     pub(super) fn new(most: usize) -> Self {
-        Self { seen: Mutex::default(), most, series: RwLock::default(), hashes: RandomState::new() }
+        Self { seen: Mutex::default(), most, series: RwLock::default(), hashes: RandomState::default() }
     }
 
     pub(super) fn measure(&self, record: &UsageRecord) {

@@ -36,7 +36,6 @@ use measured::Measured;
 use spool::Spool;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -62,7 +61,6 @@ struct Inner {
     measured: Measured,
     settings: LedgerSettings,
     wake: Notify,
-    appended: AtomicU64,
     prompts: mpsc::Sender<PromptRecord>,
     prompts_waiting: Mutex<Option<mpsc::Receiver<PromptRecord>>>,
 }
@@ -88,10 +86,10 @@ impl Ledger {
     pub fn open(db: Database, clock: Clock, folder: &Path, settings: LedgerSettings) -> Self {
         let spool = Spool::open(folder);
         let measured = Measured::new(settings.label_values);
-        let (wake, appended) = (Notify::new(), AtomicU64::new(0));
+        let wake = Notify::new();
         let (prompts, waiting) = mpsc::channel(PROMPTS_WAITING);
         let prompts_waiting = Mutex::new(Some(waiting));
-        Self(Arc::new(Inner { db, clock, spool, measured, settings, wake, appended, prompts, prompts_waiting }))
+        Self(Arc::new(Inner { db, clock, spool, measured, settings, wake, prompts, prompts_waiting }))
     }
 
     /// Takes a record; it will be in the database within a moment after that answers.
@@ -102,12 +100,11 @@ impl Ledger {
         if ledger.settings.access_log {
             log(&record);
         }
-        if !ledger.spool.append(&record.line(), record) {
-            metrics::counter!("wharfinger_usage_spool_errors_total").increment(1);
-        }
-        let appended = ledger.appended.fetch_add(1, Ordering::Relaxed) + 1;
-        if appended.is_multiple_of(BATCH as u64) {
-            ledger.wake.notify_one();
+        match ledger.spool.append(&record.line(), record) {
+            // With what the other lanes have by then, it is worth a batch.
+            Some(number) if number.is_multiple_of(BATCH as u64 / 2) => ledger.wake.notify_one(),
+            Some(_) => {}
+            None => metrics::counter!("wharfinger_usage_spool_errors_total").increment(1),
         }
     }
 

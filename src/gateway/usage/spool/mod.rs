@@ -76,13 +76,16 @@ impl<R> Spool<R> {
         Self { files, writers, unsynced: AtomicBool::new(false) }
     }
 
-    /// Adds a record, whose line ends in a line break. Gives false when the disk does not take it: it is then kept in memory
-    /// and written with the next one, or dropped when too many are kept.
-    pub(super) fn append(&self, line: &[u8], record: R) -> bool {
+    /// Adds a record, whose line ends in a line break; gives the number it has among those of its lane. Gives none when the
+    /// disk does not take it: it is then kept in memory and written with the next one, or dropped when too many are kept.
+    pub(super) fn append(&self, line: &[u8], record: R) -> Option<u64> {
         let writer = &self.writers[lane::here() % self.writers.len()];
-        let is_written = locked(writer).append(&self.files, line, record);
-        self.unsynced.store(true, Ordering::Relaxed);
-        is_written
+        let number = locked(writer).append(&self.files, line, record);
+        // Written only when it changes: lanes on other processors read it each time.
+        if !self.unsynced.load(Ordering::Relaxed) {
+            self.unsynced.store(true, Ordering::Relaxed);
+        }
+        number
     }
 
     /// Takes the records after `marks` that are at hand, at most so many, and gives the marks after them; none when what comes
@@ -213,7 +216,7 @@ mod tests {
     fn what_is_written_is_read_once_and_in_order() {
         let home = tempfile::tempdir().unwrap();
         let spool = Spool::<()>::open(home.path());
-        (0..25).for_each(|n| assert!(spool.append(format!("{n}\n").as_bytes(), ())));
+        (0..25).for_each(|n| assert!(spool.append(format!("{n}\n").as_bytes(), ()).is_some()));
 
         let mut marks = Marks::default();
         assert_eq!(all(&spool, &mut marks), (0..25).map(|n| n.to_string()).collect::<Vec<_>>());
@@ -272,7 +275,7 @@ mod tests {
     fn what_is_at_hand_is_given_once_in_order_and_never_across_a_gap() {
         let home = tempfile::tempdir().unwrap();
         let spool = Spool::with_writers(home.path(), 1);
-        let append = |n: usize| assert!(spool.append(format!("{n}\n").as_bytes(), n));
+        let append = |n: usize| assert!(spool.append(format!("{n}\n").as_bytes(), n).is_some());
         let read = |marks: &Marks| {
             let portion = spool.read(marks, 100).unwrap().portion?;
             let lines = portion.lines().map(|line| std::str::from_utf8(line).unwrap().parse().unwrap());
@@ -305,8 +308,9 @@ mod tests {
     fn lanes_write_files_of_their_own_and_all_are_read_and_removed() {
         let home = tempfile::tempdir().unwrap();
         let spool = Spool::with_writers(home.path(), 3);
-        let append =
-            |from: usize| (from..from + 30).for_each(|n| assert!(spool.append(format!("{n}\n").as_bytes(), n)));
+        let append = |from: usize| {
+            (from..from + 30).for_each(|n| assert!(spool.append(format!("{n}\n").as_bytes(), n).is_some()))
+        };
         thread::scope(|scope| {
             for number in 1..3 {
                 scope.spawn(move || {
@@ -342,7 +346,7 @@ mod tests {
         let spool = Spool::<()>::open(&folder);
         fs::remove_dir(&folder).unwrap();
 
-        assert!(!spool.append(b"first\n", ()));
+        assert_eq!(spool.append(b"first\n", ()), None);
         assert_eq!(spool.retry(), b"first\n".len());
         fs::create_dir(&folder).unwrap();
         assert_eq!(spool.retry(), 0);

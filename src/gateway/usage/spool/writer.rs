@@ -29,6 +29,8 @@ pub(super) struct Writer<R> {
     name: Uuid,
     file: Option<File>,
     size: u64,
+    /// Records so far.
+    appended: u64,
     /// Full files that were not forced to the disk yet.
     full: Vec<File>,
     /// Lines that the disk did not take.
@@ -81,6 +83,7 @@ impl<R> Writer<R> {
             name: Uuid::now_v7(),
             file: None,
             size: 0,
+            appended: 0,
             full: Vec::new(),
             kept: Vec::new(),
             at_hand: VecDeque::new(),
@@ -98,15 +101,18 @@ impl<R> Writer<R> {
         self.kept.len()
     }
 
-    /// Adds a record, whose line ends in a line break. Gives false when the disk does not take it.
-    pub(super) fn append(&mut self, files: &Files, line: &[u8], record: R) -> bool {
-        let is_written = self.write(files, line);
-        if is_written && self.at_hand.len() < self.room.records {
+    /// Adds a record, whose line ends in a line break; gives its number, or none when the disk does not take it.
+    pub(super) fn append(&mut self, files: &Files, line: &[u8], record: R) -> Option<u64> {
+        if !self.write(files, line) {
+            return None;
+        }
+        self.appended += 1;
+        if self.at_hand.len() < self.room.records {
             let end = self.mark();
             let begin = Mark { offset: end.offset - line.len() as u64, ..end };
             self.at_hand.push_back(AtHand { begin, end, record });
         }
-        is_written
+        Some(self.appended)
     }
 
     /// Adds to `records`, until they are `most`, those at hand that follow what is read.
