@@ -6,28 +6,23 @@ use std::sync::LazyLock;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-/// The statement that takes what [`rows`] gives.
+/// The statement that takes rows between [`HEAD`] and [`END`].
 pub(super) static COPY: LazyLock<String> = LazyLock::new(|| {
     let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
     format!("copy usage_record ({}) from stdin (format binary)", names.join(", "))
 });
 
-/// Bytes of a row of the usual kind, and some more.
-const USUAL: usize = 600;
+/// What comes before the rows: that there are no flags, and that there is no more before the rows.
+pub(super) const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// What comes after them.
+pub(super) const END: &[u8] = &(-1_i16).to_be_bytes();
 
-/// The records as rows, each number of which the database has room for ([`UsageRecord::is_storable`]).
-pub(super) fn rows<'a>(records: impl ExactSizeIterator<Item = &'a UsageRecord>) -> Vec<u8> {
-    let mut rows = Vec::with_capacity(records.len() * USUAL);
-    rows.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
-    rows.extend_from_slice(&[0; 8]); // no flags, and no more in the head
-    for record in records {
-        rows.extend_from_slice(&(COLUMNS.len() as i16).to_be_bytes());
-        for (_, put) in COLUMNS {
-            put(record, &mut rows);
-        }
+/// Adds the row of a record, each number of which the database has room for ([`UsageRecord::is_storable`]).
+pub(super) fn put_row(record: &UsageRecord, rows: &mut Vec<u8>) {
+    rows.extend_from_slice(&(COLUMNS.len() as i16).to_be_bytes());
+    for (_, put) in COLUMNS {
+        put(record, rows);
     }
-    rows.extend_from_slice(&(-1_i16).to_be_bytes());
-    rows
 }
 
 /// Writes the value of a column with its length.

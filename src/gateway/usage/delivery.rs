@@ -1,13 +1,14 @@
 //! `Delivery`: brings the records of the spool into the database, in batches, each once.
 
-use super::spool::{Marks, Reading, Spool};
+use super::gathered::Gathered;
+use super::spool::{Marks, Reading, Spool, Step};
 use super::store;
 use super::{Inner, UsageRecord};
 use std::io;
 use std::sync::Arc;
 
-/// Records that are written in one transaction. A larger one costs less in all, and holds a processor for longer: where the
-/// database shares it, requests wait for so long.
+/// Records that are worth a transaction, and that are read at once. More cost less in all, and hold a processor for longer:
+/// where the database shares it, requests wait for so long.
 pub(super) const BATCH: usize = 500;
 
 /// The one reader of a spool.
@@ -22,7 +23,7 @@ impl Delivery {
         Self { ledger, marks: None }
     }
 
-    /// Some records from the spool into the database, at most [`BATCH`]; gives how many lines that were.
+    /// Some records from the spool into the database; gives how many lines that were.
     ///
     /// # Errors
     /// When the database does not answer or a file cannot be read; the records stay in the spool.
@@ -33,10 +34,12 @@ impl Delivery {
             None => store::marks(self.database(), &self.spool().files()?).await?,
         };
         let (lines, marks) = match self.spool().take_at_hand(&marks, BATCH) {
-            Some((records, after)) => {
-                let lines = records.len();
-                self.write(records, &marks, &after).await?;
-                (lines, after)
+            Some((gathered, after)) => {
+                let lines = gathered.iter().map(|gathered| gathered.records).sum();
+                match store::insert(self.database(), gathered, &after.steps_since(&marks)).await {
+                    Err(error) if store::is_refusal(&error) => self.move_read(marks).await?,
+                    done => done.map(|()| (lines, after))?,
+                }
             }
             None => self.move_read(marks).await?,
         };
@@ -59,16 +62,17 @@ impl Delivery {
         marks.forget(&removed);
         store::forget(self.database(), &removed).await?;
         let Some(portion) = portion else { return Ok((0, marks)) };
-        let (mut records, mut torn) = (Vec::new(), Vec::new());
+        let (mut records, mut others) = (Vec::new(), Vec::new());
         for line in portion.lines() {
-            match serde_json::from_slice(line) {
-                Ok(record) => records.push(record),
-                Err(_) => torn.push(line),
+            match serde_json::from_slice::<UsageRecord>(line) {
+                Ok(record) if record.is_storable() => records.push(record),
+                Ok(_) => others.push((line, "a number is too large")),
+                Err(_) => others.push((line, "it is no record")),
             }
         }
-        let lines = records.len() + torn.len();
-        self.write(records, &marks, &portion.marks).await?;
-        torn.into_iter().for_each(|line| self.set_aside(line, "it is no record"));
+        let lines = records.len() + others.len();
+        self.write(&records, &portion.marks.steps_since(&marks)).await?;
+        others.into_iter().for_each(|(line, reason)| self.ledger.set_aside(line, reason));
         Ok((lines, portion.marks))
     }
 
@@ -84,20 +88,15 @@ impl Delivery {
         read.await.map_err(io::Error::other)?
     }
 
-    /// Writes the records between these marks.
-    async fn write(&self, mut records: Vec<UsageRecord>, before: &Marks, after: &Marks) -> sqlx::Result<()> {
-        let too_large: Vec<_> = records.extract_if(.., |record| !record.is_storable()).collect();
-        let refused = store::insert(self.database(), &records, &after.steps_since(before)).await?;
-        too_large.iter().for_each(|record| self.set_aside(&record.line(), "a number is too large"));
-        refused.iter().for_each(|(place, reason)| self.set_aside(&records[*place].line(), reason));
-        Ok(())
-    }
-
-    /// Lays a line aside that the database will never take.
-    fn set_aside(&self, line: &[u8], reason: &str) {
-        tracing::error!(reason, "A usage record was laid aside");
-        metrics::counter!("wharfinger_usage_records_set_aside_total").increment(1);
-        self.spool().set_aside(line);
+    async fn write(&self, records: &[UsageRecord], steps: &[Step]) -> sqlx::Result<()> {
+        match store::insert(self.database(), vec![Gathered::of(records)], steps).await {
+            Err(error) if store::is_refusal(&error) => {
+                let refused = store::insert_one_by_one(self.database(), records, steps).await?;
+                refused.iter().for_each(|(place, reason)| self.ledger.set_aside(&records[*place].line(), reason));
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// Bytes that wait in the spool.
@@ -105,7 +104,7 @@ impl Delivery {
         self.marks.as_ref().map_or_else(|| self.spool().waiting(&Marks::default()), |marks| self.spool().waiting(marks))
     }
 
-    fn spool(&self) -> &Spool<UsageRecord> {
+    fn spool(&self) -> &Spool<Gathered> {
         &self.ledger.spool
     }
 

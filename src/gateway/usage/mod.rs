@@ -9,6 +9,7 @@ mod budget;
 mod charged;
 mod copy;
 mod delivery;
+mod gathered;
 mod latency;
 mod measured;
 mod price;
@@ -32,6 +33,7 @@ use crate::base::{Clock, Database};
 use crate::gateway::limit::Limits;
 use charged::Charged;
 use delivery::{BATCH, Delivery};
+use gathered::Gathered;
 use measured::Measured;
 use spool::Spool;
 use std::io;
@@ -57,7 +59,7 @@ pub struct Ledger(Arc<Inner>);
 struct Inner {
     db: Database,
     clock: Clock,
-    spool: Spool<UsageRecord>,
+    spool: Spool<Gathered>,
     measured: Measured,
     settings: LedgerSettings,
     wake: Notify,
@@ -100,7 +102,10 @@ impl Ledger {
         if ledger.settings.access_log {
             log(&record);
         }
-        match ledger.spool.append(&record.line(), record) {
+        if !record.is_storable() {
+            return ledger.set_aside(&record.line(), "a number is too large");
+        }
+        match ledger.spool.append(&record.line(), &record) {
             // With what the other lanes have by then, it is worth a batch.
             Some(number) if number.is_multiple_of(BATCH as u64 / 2) => ledger.wake.notify_one(),
             Some(_) => {}
@@ -228,6 +233,15 @@ impl Ledger {
 
     pub(in crate::gateway) fn db(&self) -> &Database {
         &self.0.db
+    }
+}
+
+impl Inner {
+    /// Lays the line of a record aside that the database will never take.
+    fn set_aside(&self, line: &[u8], reason: &str) {
+        tracing::error!(reason, "A usage record was laid aside");
+        metrics::counter!("wharfinger_usage_records_set_aside_total").increment(1);
+        self.spool.set_aside(line);
     }
 }
 

@@ -1,10 +1,11 @@
 //! The ledger's tables: records, their sums and how far the spool is read are written in one transaction, so that each
 //! record counts once however often it is read.
 //!
-//! Records are summed here and not there, and come by `COPY`: the database often shares its processors with us.
+//! Records are summed by us and come by `COPY`: the database often shares its processors with us.
 
 use super::UsageRecord;
-use super::copy::{COPY, rows};
+use super::copy::{COPY, END, HEAD};
+use super::gathered::Gathered;
 use super::spool::{Marks, Step};
 use super::sums::Sums;
 use crate::base::Database;
@@ -16,37 +17,33 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Records of a batch that the database will never take: their places, and the reasons.
-pub(super) type Refused = Vec<(usize, String)>;
-
 /// Writes the records of these steps through the spool, and what they add to the sums.
 ///
 /// # Errors
 /// What Postgres says, or that the spool is read to elsewhere; nothing is written then, or all of it where the connection
 /// was lost at the very end.
-pub(super) async fn insert(db: &PgPool, records: &[UsageRecord], steps: &[Step]) -> sqlx::Result<Refused> {
+pub(super) async fn insert(db: &PgPool, gathered: Vec<Gathered>, steps: &[Step]) -> sqlx::Result<()> {
     let mut tx = db.begin().await?;
-    match put(&mut tx, records).await {
-        Err(error) if is_refusal(&error) => {
-            tx.rollback().await?;
-            insert_one_by_one(db, records, steps).await
-        }
-        done => {
-            done?;
-            advance(&mut tx, steps).await?;
-            tx.commit().await?;
-            Ok(Vec::new())
-        }
-    }
+    put(&mut tx, gathered).await?;
+    advance(&mut tx, steps).await?;
+    tx.commit().await
 }
 
-/// So that one record that the database will never take does not keep the others.
-async fn insert_one_by_one(db: &PgPool, records: &[UsageRecord], steps: &[Step]) -> sqlx::Result<Refused> {
+/// As [`insert`], so that one record that the database will never take does not keep the others; gives such, by their
+/// places, with the reasons.
+///
+/// # Errors
+/// As [`insert`].
+pub(super) async fn insert_one_by_one(
+    db: &PgPool,
+    records: &[UsageRecord],
+    steps: &[Step],
+) -> sqlx::Result<Vec<(usize, String)>> {
     let mut refused = Vec::new();
     let mut tx = db.begin().await?;
     for (place, record) in records.iter().enumerate() {
         let mut one = tx.begin().await?;
-        match put(&mut one, std::slice::from_ref(record)).await {
+        match put(&mut one, vec![Gathered::of(std::slice::from_ref(record))]).await {
             Err(error) if is_refusal(&error) => {
                 one.rollback().await?;
                 refused.push((place, error.to_string()));
@@ -63,23 +60,29 @@ async fn insert_one_by_one(db: &PgPool, records: &[UsageRecord], steps: &[Step])
 }
 
 /// SQLSTATE classes 22 and 23: the data is at fault, and trying again helps nothing.
-fn is_refusal(error: &sqlx::Error) -> bool {
+pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
-async fn put(db: &mut PgConnection, records: &[UsageRecord]) -> sqlx::Result<()> {
-    if records.is_empty() {
+async fn put(db: &mut PgConnection, gathered: Vec<Gathered>) -> sqlx::Result<()> {
+    if gathered.is_empty() {
         return Ok(());
     }
     let mut copy = db.copy_in_raw(&COPY).await?;
-    copy.send(rows(records.iter())).await?;
+    copy.send(HEAD).await?;
+    let mut sums = Sums::default();
+    for bunch in gathered {
+        copy.send(bunch.rows).await?;
+        sums.join(bunch.sums);
+    }
+    copy.send(END).await?;
     copy.finish().await?;
-    let sums = Sums::of(records);
+    let rows = sums.rows();
     sqlx::query(ADD)
-        .bind(Json(&sums.rollups))
-        .bind(Json(&sums.latencies))
-        .bind(Json(&sums.counters))
+        .bind(Json(&rows.rollups))
+        .bind(Json(&rows.latencies))
+        .bind(Json(&rows.counters))
         .execute(db)
         .await?;
     Ok(())

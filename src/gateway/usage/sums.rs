@@ -1,16 +1,62 @@
-//! `Sums`: what a batch of records adds to the tables of sums. Pure.
+//! `Sums`: what records add to the tables of sums. Pure.
 
 use super::latency::bucket;
 use super::{CacheUse, Outcome, UsageRecord};
+use hashbrown::{Equivalent, HashMap};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use time::{OffsetDateTime, UtcOffset};
+use std::hash::{Hash, Hasher};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// What some records add, each table's rows in the order of their keys: replicas that write at once may wait for each other,
-/// and never in a circle.
+/// What some records add; records are added in the path of requests, so that those that are alike cost no memory.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    minutes: HashMap<Key, Minute>,
+    /// By counter and the start of its period.
+    counters: HashMap<String, Vec<(OffsetDateTime, u64)>>,
+}
+
+/// What records have in common that are summed up together. What a record does not have is the nil id or the empty text.
+#[derive(Debug)]
+struct Key {
+    /// Since 1970, in UTC.
+    minute: i64,
+    workspace_id: Uuid,
+    key_id: Uuid,
+    key_name: String,
+    user_name: String,
+    route: String,
+    asset: String,
+    model: String,
+    backend: String,
+}
+
+/// A [`Key`], or that of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct KeyOf<'a> {
+    minute: i64,
+    workspace_id: Uuid,
+    key_id: Uuid,
+    key_name: &'a str,
+    user_name: &'a str,
+    route: &'a str,
+    asset: &'a str,
+    model: &'a str,
+    backend: &'a str,
+}
+
+#[derive(Debug, Default)]
+struct Minute {
+    added: Added,
+    /// How many served requests fell into which bucket.
+    latencies: Vec<(i32, u64)>,
+}
+
+/// The rows of the tables, each table's in the order of its keys: replicas that write at once may wait for each other, and
+/// never in a circle.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Sums<'a> {
+pub(super) struct Rows<'a> {
     pub rollups: Vec<Rollup<'a>>,
     pub latencies: Vec<Latency<'a>>,
     pub counters: Vec<Counter<'a>>,
@@ -25,7 +71,6 @@ pub(super) struct Rollup<'a> {
     added: Added,
 }
 
-/// What records have in common that one row sums up. What a record does not have is the nil id or the empty text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct RollupKey<'a> {
     period: &'static str,
@@ -81,30 +126,62 @@ pub(super) struct Counter<'a> {
     used: u64,
 }
 
-impl<'a> Sums<'a> {
-    pub(super) fn of(records: impl IntoIterator<Item = &'a UsageRecord>) -> Self {
-        let mut minutes = BTreeMap::<RollupKey<'a>, Added>::new();
+impl Sums {
+    pub(super) fn add(&mut self, record: &UsageRecord) {
+        let key = KeyOf::of(record);
+        let minute = match self.minutes.get_mut(&key) {
+            Some(minute) => minute,
+            None => self.minutes.entry(Key::from(key)).or_default(),
+        };
+        minute.added.record(record);
+        if record.outcome == Outcome::Served {
+            minute.count(bucket(record.latency_ms), 1);
+        }
+        for quota in &record.quotas {
+            self.count(&quota.key, quota.start, quota.amount);
+        }
+    }
+
+    /// Adds what other records add.
+    pub(super) fn join(&mut self, other: Self) {
+        for (key, more) in other.minutes {
+            let minute = self.minutes.entry(key).or_default();
+            minute.added.add(&more.added);
+            more.latencies.into_iter().for_each(|(bucket, requests)| minute.count(bucket, requests));
+        }
+        for (key, periods) in other.counters {
+            periods.into_iter().for_each(|(start, used)| self.count(&key, start, used));
+        }
+    }
+
+    fn count(&mut self, key: &str, start: OffsetDateTime, amount: u64) {
+        let periods = self.counters.entry_ref(key).or_default();
+        match periods.iter_mut().find(|(known, _)| *known == start) {
+            Some((_, used)) => *used = used.saturating_add(amount),
+            None => periods.push((start, amount)),
+        }
+    }
+
+    pub(super) fn rows(&self) -> Rows<'_> {
+        let mut rollups = BTreeMap::<RollupKey<'_>, Added>::new();
         let mut latencies = BTreeMap::<_, u64>::new();
-        let mut counters = BTreeMap::<_, u64>::new();
-        for record in records {
-            let added = minutes.entry(RollupKey::of(record)).or_default();
-            added.record(record);
-            if record.outcome == Outcome::Served {
-                let key = (
-                    utc(record.at).truncate_to_hour(),
-                    workspace(record),
-                    record.model.as_str(),
-                    bucket(record.latency_ms),
-                );
-                *latencies.entry(key).or_default() += 1;
+        for (key, minute) in &self.minutes {
+            for period in PERIODS {
+                rollups.entry(key.within(period)).or_default().add(&minute.added);
             }
-            for quota in &record.quotas {
-                let used = counters.entry((quota.key.as_str(), quota.start)).or_default();
-                *used = used.saturating_add(quota.amount);
+            for (bucket, requests) in &minute.latencies {
+                *latencies.entry((key.start(HOUR), key.workspace_id, key.model.as_str(), *bucket)).or_default() +=
+                    requests;
             }
         }
-        Self {
-            rollups: rollups(minutes),
+        let counters = self.counters.iter();
+        let counters = counters.flat_map(|(key, periods)| {
+            periods.iter().map(|&(period_start, used)| Counter { counter_key: key, period_start, used })
+        });
+        let mut counters: Vec<_> = counters.collect();
+        counters.sort_unstable_by_key(|row| (row.counter_key, row.period_start));
+        Rows {
+            rollups: rollups.into_iter().map(|(key, added)| Rollup { key, added }).collect(),
             latencies: latencies
                 .into_iter()
                 .map(|((start_at, workspace_id, model, bucket), requests)| Latency {
@@ -115,33 +192,77 @@ impl<'a> Sums<'a> {
                     requests,
                 })
                 .collect(),
-            counters: counters
-                .into_iter()
-                .map(|((counter_key, period_start), used)| Counter { counter_key, period_start, used })
-                .collect(),
+            counters,
         }
     }
 }
 
-/// The minutes, and the hours and days they are parts of.
-fn rollups(minutes: BTreeMap<RollupKey<'_>, Added>) -> Vec<Rollup<'_>> {
-    let mut all = minutes.clone();
-    for (minute, added) in minutes {
-        for (period, start_at) in
-            [("hour", minute.start_at.truncate_to_hour()), ("day", minute.start_at.truncate_to_day())]
-        {
-            all.entry(RollupKey { period, start_at, ..minute }).or_default().add(&added);
+/// What is summed up together, and its minutes.
+const PERIODS: [(&str, i64); 3] = [("minute", 1), ("hour", HOUR), ("day", 24 * HOUR)];
+const HOUR: i64 = 60;
+
+impl Key {
+    /// The start of the period of so many minutes that it lies in.
+    fn start(&self, minutes: i64) -> OffsetDateTime {
+        let seconds = self.minute.div_euclid(minutes) * minutes * 60;
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+
+    fn within(&self, (period, minutes): (&'static str, i64)) -> RollupKey<'_> {
+        RollupKey {
+            period,
+            start_at: self.start(minutes),
+            workspace_id: self.workspace_id,
+            key_id: self.key_id,
+            key_name: &self.key_name,
+            user_name: &self.user_name,
+            route: &self.route,
+            asset: &self.asset,
+            model: &self.model,
+            backend: &self.backend,
         }
     }
-    all.into_iter().map(|(key, added)| Rollup { key, added }).collect()
+
+    fn as_of(&self) -> KeyOf<'_> {
+        KeyOf {
+            minute: self.minute,
+            workspace_id: self.workspace_id,
+            key_id: self.key_id,
+            key_name: &self.key_name,
+            user_name: &self.user_name,
+            route: &self.route,
+            asset: &self.asset,
+            model: &self.model,
+            backend: &self.backend,
+        }
+    }
 }
 
-impl<'a> RollupKey<'a> {
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_of() == other.as_of()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_of().hash(state);
+    }
+}
+
+impl Equivalent<Key> for KeyOf<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        *self == key.as_of()
+    }
+}
+
+impl<'a> KeyOf<'a> {
     fn of(record: &'a UsageRecord) -> Self {
         Self {
-            period: "minute",
-            start_at: utc(record.at).truncate_to_minute(),
-            workspace_id: workspace(record),
+            minute: record.at.unix_timestamp().div_euclid(60),
+            workspace_id: record.workspace_id.map_or(Uuid::nil(), |id| id.0),
             key_id: record.key_id.map_or(Uuid::nil(), |id| id.0),
             key_name: &record.key_name,
             user_name: &record.user_name,
@@ -149,6 +270,31 @@ impl<'a> RollupKey<'a> {
             asset: &record.asset,
             model: &record.model,
             backend: &record.backend,
+        }
+    }
+}
+
+impl From<KeyOf<'_>> for Key {
+    fn from(of: KeyOf<'_>) -> Self {
+        Self {
+            minute: of.minute,
+            workspace_id: of.workspace_id,
+            key_id: of.key_id,
+            key_name: of.key_name.to_owned(),
+            user_name: of.user_name.to_owned(),
+            route: of.route.to_owned(),
+            asset: of.asset.to_owned(),
+            model: of.model.to_owned(),
+            backend: of.backend.to_owned(),
+        }
+    }
+}
+
+impl Minute {
+    fn count(&mut self, bucket: i32, requests: u64) {
+        match self.latencies.iter_mut().find(|(known, _)| *known == bucket) {
+            Some((_, all)) => *all += requests,
+            None => self.latencies.push((bucket, requests)),
         }
     }
 }
@@ -217,19 +363,25 @@ impl Added {
     }
 }
 
-fn workspace(record: &UsageRecord) -> Uuid {
-    record.workspace_id.map_or(Uuid::nil(), |id| id.0)
-}
-
-fn utc(at: OffsetDateTime) -> OffsetDateTime {
-    at.to_offset(UtcOffset::UTC)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gateway::usage::{QuotaLine, Tokens};
     use time::macros::datetime;
+
+    /// Added one by one, and in two parts that are joined.
+    fn of(records: &[UsageRecord]) -> Sums {
+        let added = |records: &[UsageRecord]| {
+            let mut sums = Sums::default();
+            records.iter().for_each(|record| sums.add(record));
+            sums
+        };
+        let (first, second) = records.split_at(records.len() / 2);
+        let mut joined = added(first);
+        joined.join(added(second));
+        assert_eq!(joined.rows(), added(records).rows());
+        joined
+    }
 
     fn record(at: OffsetDateTime, key: &str, input: u64) -> UsageRecord {
         UsageRecord {
@@ -244,9 +396,10 @@ mod tests {
     fn records_are_summed_by_minute_hour_and_day_of_utc() {
         let (first, second) = (datetime!(2026-03-01 23:59:59.9 UTC), datetime!(2026-03-02 01:00:01 +1));
         let records = [record(first, "a", 3), record(second, "a", 4), record(first, "b", 5)];
-        let sums = Sums::of(&records);
+        let sums = of(&records);
 
         let told: Vec<_> = sums
+            .rows()
             .rollups
             .iter()
             .map(|row| {
@@ -268,7 +421,10 @@ mod tests {
                 ("minute", 0, "a", 4),
             ]
         );
-        assert_eq!(sums.latencies.iter().map(|row| (row.bucket, row.requests)).collect::<Vec<_>>(), [(24, 2), (24, 1)]);
+        assert_eq!(
+            sums.rows().latencies.iter().map(|row| (row.bucket, row.requests)).collect::<Vec<_>>(),
+            [(24, 2), (24, 1)]
+        );
     }
 
     #[test]
@@ -280,12 +436,12 @@ mod tests {
         records[0].cache = CacheUse::Exact;
         records[0].first_token_ms = Some(40);
 
-        let sums = Sums::of(&records);
+        let sums = of(&records);
 
-        let added = sums.rollups[0].added;
+        let added = sums.rows().rollups[0].added;
         assert_eq!((added.requests, added.refused, added.cancelled, added.failed, added.cached), (5, 1, 1, 2, 1));
         assert_eq!((added.first_token_ms, added.first_tokens, added.input), (40, 1, u64::MAX));
-        assert_eq!(sums.latencies.len(), 1, "of those that were served");
+        assert_eq!(sums.rows().latencies.len(), 1, "of those that were served");
     }
 
     #[test]
@@ -296,7 +452,8 @@ mod tests {
         records[0].quotas = vec![line("y", 1), line("x", 2)];
         records[1].quotas = vec![line("x", 3)];
 
-        let told: Vec<_> = Sums::of(&records).counters.into_iter().map(|row| (row.counter_key, row.used)).collect();
+        let sums = of(&records);
+        let told: Vec<_> = sums.rows().counters.into_iter().map(|row| (row.counter_key, row.used)).collect();
         assert_eq!(told, [("x", 5), ("y", 1)]);
     }
 }

@@ -1,5 +1,6 @@
 //! `Writer`: writes the lines of one lane into files of its own, so that no lane waits for another's write.
 
+use super::Bunch;
 use super::marks::{Mark, Marks};
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -19,13 +20,15 @@ pub(super) struct Files {
 /// What a writer may keep in memory.
 #[derive(Clone, Copy)]
 pub(super) struct Room {
-    /// Records at hand; those beyond are read from their lines.
-    pub(super) records: usize,
+    /// Bunches at hand; what is beyond is read from its lines.
+    pub(super) bunches: usize,
+    /// Records of a bunch.
+    pub(super) bunch: usize,
     /// Bytes of lines that the disk does not take.
     pub(super) bytes: usize,
 }
 
-pub(super) struct Writer<R> {
+pub(super) struct Writer<B> {
     name: Uuid,
     file: Option<File>,
     size: u64,
@@ -35,15 +38,16 @@ pub(super) struct Writer<R> {
     full: Vec<File>,
     /// Lines that the disk did not take.
     kept: Vec<u8>,
-    at_hand: VecDeque<AtHand<R>>,
+    at_hand: VecDeque<AtHand<B>>,
     room: Room,
 }
 
-/// A record, and where its line begins and ends.
-struct AtHand<R> {
-    begin: Mark,
-    end: Mark,
-    record: R,
+/// A bunch, and where its lines begin and end.
+struct AtHand<B> {
+    file: Uuid,
+    begin: u64,
+    end: u64,
+    bunch: B,
 }
 
 impl Files {
@@ -77,7 +81,7 @@ impl Files {
     }
 }
 
-impl<R> Writer<R> {
+impl<B: Bunch> Writer<B> {
     pub(super) fn new(room: Room) -> Self {
         Self {
             name: Uuid::now_v7(),
@@ -91,9 +95,9 @@ impl<R> Writer<R> {
         }
     }
 
-    /// How far was written.
-    pub(super) fn mark(&self) -> Mark {
-        Mark { file: self.name, offset: self.size }
+    /// The file that is written.
+    pub(super) fn file(&self) -> Uuid {
+        self.name
     }
 
     /// Bytes that the disk did not take.
@@ -102,29 +106,37 @@ impl<R> Writer<R> {
     }
 
     /// Adds a record, whose line ends in a line break; gives its number, or none when the disk does not take it.
-    pub(super) fn append(&mut self, files: &Files, line: &[u8], record: R) -> Option<u64> {
+    pub(super) fn append(&mut self, files: &Files, line: &[u8], record: &B::Record) -> Option<u64> {
         if !self.write(files, line) {
             return None;
         }
         self.appended += 1;
-        if self.at_hand.len() < self.room.records {
-            let end = self.mark();
-            let begin = Mark { offset: end.offset - line.len() as u64, ..end };
-            self.at_hand.push_back(AtHand { begin, end, record });
+        let (file, end) = (self.name, self.size);
+        let begin = end - line.len() as u64;
+        let Room { bunches, bunch, .. } = self.room;
+        let goes_on = |last: &AtHand<B>| (last.file, last.end) == (file, begin) && last.bunch.len() < bunch;
+        if !self.at_hand.back().is_some_and(goes_on) && self.at_hand.len() < bunches {
+            self.at_hand.push_back(AtHand { file, begin, end: begin, bunch: B::default() });
+        }
+        if let Some(last) = self.at_hand.back_mut().filter(|last| goes_on(last)) {
+            last.bunch.add(record);
+            last.end = end;
         }
         Some(self.appended)
     }
 
-    /// Adds to `records`, until they are `most`, those at hand that follow what is read.
-    pub(super) fn give(&mut self, marks: &mut Marks, most: usize, records: &mut Vec<R>) {
-        let read = self.at_hand.partition_point(|next| next.begin.offset < marks.offset(next.begin.file));
-        self.at_hand.drain(..read);
-        while records.len() < most
-            && let Some(next) = self.at_hand.pop_front_if(|next| next.begin.offset == marks.offset(next.begin.file))
-        {
-            marks.advance(next.end);
-            records.push(next.record);
-        }
+    /// Gives the first bunch at hand, where it follows what is read.
+    pub(super) fn give(&mut self, marks: &mut Marks) -> Option<B> {
+        // What is read in part or beyond is read on from the lines.
+        while self.at_hand.pop_front_if(|next| next.begin < marks.offset(next.file)).is_some() {}
+        let next = self.at_hand.pop_front_if(|next| next.begin == marks.offset(next.file))?;
+        marks.advance(Mark { file: next.file, offset: next.end });
+        Some(next.bunch)
+    }
+
+    /// Where in this file that begins which is at hand, where any of it is.
+    pub(super) fn at_hand_from(&self, file: Uuid) -> Option<u64> {
+        self.at_hand.iter().find(|at_hand| at_hand.file == file).map(|at_hand| at_hand.begin)
     }
 
     /// Files that have to be forced to the disk.
