@@ -2,7 +2,7 @@
 import asyncio, json, os, random, shutil, subprocess, tempfile, time
 from pathlib import Path
 
-from house import ADMIN, BINARY, WORDS, Service, family_cpu, family_memory, free_port, say
+from house import ADMIN, BINARY, ROOT, WORDS, Service, family_cpu, family_memory, free_port, say
 
 SETTINGS = """
 backends:
@@ -47,7 +47,7 @@ class Vendor:
 
 
 def example(name):
-    return BINARY.parent / "examples" / name
+    return ROOT / "target/release/examples" / name
 
 
 def in_front_of(vendor, key="{key}"):

@@ -6,7 +6,7 @@ from pathlib import Path
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 ROOT = Path(__file__).resolve().parent.parent
-BINARY = Path(os.environ.get("BENCH_BINARY", ROOT / "target/release/wharfinger"))
+BINARY = Path(os.environ.get("BENCH_BINARY", ROOT / "target/dist/wharfinger"))
 SHARED = Path(os.environ.get("WHARFINGER_SHARED", ROOT.parent / "shared"))
 ADMIN = "whf_" + "bench" * 9
 SERVERS, VERSIONS = 24_000, 79_945
