@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the release build against the figures the project promises; standard library, wrk and nginx only.
+"""Measures what the container image ships against the figures the project promises; standard library, wrk and nginx only.
 
     bench/bench.py [registry] [search] [import] [start] [access] [gateway] [streams] [steady] [counters]     all when none is named
 
