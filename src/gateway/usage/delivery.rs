@@ -47,7 +47,18 @@ impl Delivery {
         Ok(lines)
     }
 
-    /// Removes the files when all of them is read, and forgets them.
+    /// Removes files that are read, and forgets them.
+    ///
+    /// # Errors
+    /// When a file cannot be removed, or the database does not answer.
+    pub(super) async fn tidy(&mut self) -> sqlx::Result<()> {
+        let Some(marks) = &mut self.marks else { return Ok(()) };
+        let removed = self.ledger.spool.remove_read(marks)?;
+        marks.forget(&removed);
+        store::forget(&self.ledger.db.steady, &removed).await
+    }
+
+    /// Removes all files when all of them is read, and forgets them.
     ///
     /// # Errors
     /// As [`Delivery::move_on`].

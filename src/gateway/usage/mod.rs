@@ -151,6 +151,9 @@ impl Ledger {
             let stopping = stop.is_cancelled();
             if housekeeping.look.falls_due(LOOKING) {
                 metrics::gauge!("wharfinger_usage_spool_bytes").set(delivery.waiting() as f64);
+                if let Err(error) = delivery.tidy().await {
+                    tracing::warn!(error = %error, "Files of the spool of usage records are left though they are read");
+                }
             }
             if housekeeping.clean.falls_due(CLEANING) {
                 self.clean().await;

@@ -153,6 +153,19 @@ impl<B: Bunch> Spool<B> {
         Ok((end > 0).then_some(Portion { bytes, marks }))
     }
 
+    /// Removes files of which nothing is left to read or to write, and gives their names.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or a file cannot be removed.
+    pub(super) fn remove_read(&self, marks: &Marks) -> io::Result<Vec<Uuid>> {
+        let mut names = self.files.names()?;
+        // Asked after the names, as above.
+        let written: Vec<Uuid> = self.writers().map(|writer| writer.file()).collect();
+        names.retain(|name| !written.contains(name) && self.left(*name, marks) == 0);
+        names.iter().try_for_each(|name| fs::remove_file(self.files.path(*name)))?;
+        Ok(names)
+    }
+
     /// The files that are there; marks of others are of no use.
     ///
     /// # Errors
@@ -192,9 +205,13 @@ impl<B: Bunch> Spool<B> {
 
     /// Bytes that wait, for a gauge: what cannot be looked at, or was removed meanwhile, counts for none.
     pub(super) fn waiting(&self, marks: &Marks) -> u64 {
-        let names = self.files.names().unwrap_or_default().into_iter();
-        let size = |name| fs::metadata(self.files.path(name)).map_or(0, |file| file.len());
-        names.map(|name| size(name).saturating_sub(marks.offset(name))).sum()
+        self.files.names().unwrap_or_default().into_iter().map(|name| self.left(name, marks)).sum()
+    }
+
+    /// Bytes of a file that are not read.
+    fn left(&self, name: Uuid, marks: &Marks) -> u64 {
+        let size = fs::metadata(self.files.path(name)).map_or(0, |file| file.len());
+        size.saturating_sub(marks.offset(name))
     }
 
     /// Lays a line aside that the database will never take.
@@ -360,6 +377,26 @@ mod tests {
 
         assert_eq!(bunches.concat(), (BUNCH..BUNCH + 10).collect::<Vec<_>>());
         assert_eq!(spool.waiting(&after), 0);
+    }
+
+    #[test]
+    fn what_is_read_is_removed_also_while_there_is_always_something_at_hand() {
+        let home = tempfile::tempdir().unwrap();
+        let spool = Spool::<Vec<()>>::with_writers(home.path(), 1, AT_HAND);
+        let line = [vec![b'x'; 64 << 10], b"\n".to_vec()].concat();
+        let mut marks = Marks::default();
+        for _ in 0..200 {
+            assert!(spool.append(&line, &()).is_some());
+            marks = spool.take_at_hand(&marks, 1).unwrap().1;
+        }
+        spool.append(&line, &());
+        assert!(spool.files().unwrap().len() >= 3);
+
+        let removed = spool.remove_read(&marks).unwrap();
+
+        assert!(removed.len() >= 2);
+        assert_eq!(spool.files().unwrap().len(), 1);
+        assert_eq!(spool.waiting(&marks), line.len() as u64);
     }
 
     #[test]
