@@ -22,8 +22,8 @@ impl Gateway {
     /// within a second. Gives how many went, here or from what is shared.
     ///
     /// # Errors
-    /// 401, 403 for who does not look after the instance's gateway; 422 for what nothing can be called; 503 when the shared cache does not answer: not all may
-    /// have gone then.
+    /// 401, 403 for who does not look after the instance's gateway; 422 for what nothing can be called; 503 when the shared
+    /// cache does not answer: not all may have gone then.
     pub async fn purge(&self, actor: &Actor, cache: &Cache, which: &Purge) -> Result<usize, Problem> {
         rights::require_instance(actor)?;
         let now = self.inner.clock.now();

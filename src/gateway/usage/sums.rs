@@ -1,11 +1,13 @@
 //! `Sums`: what records add to the tables of sums. Pure.
 
+mod key;
+
 use super::latency::bucket;
 use super::{CacheUse, Outcome, UsageRecord};
-use hashbrown::{Equivalent, HashMap};
+use hashbrown::HashMap;
+use key::{Key, KeyOf};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -15,35 +17,6 @@ pub(super) struct Sums {
     minutes: HashMap<Key, Minute>,
     /// By counter and the start of its period.
     counters: HashMap<String, Vec<(OffsetDateTime, u64)>>,
-}
-
-/// What records have in common that are summed up together. What a record does not have is the nil id or the empty text.
-#[derive(Debug)]
-struct Key {
-    /// Since 1970, in UTC.
-    minute: i64,
-    workspace_id: Uuid,
-    key_id: Uuid,
-    key_name: String,
-    user_name: String,
-    route: String,
-    asset: String,
-    model: String,
-    backend: String,
-}
-
-/// A [`Key`], or that of a record.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct KeyOf<'a> {
-    minute: i64,
-    workspace_id: Uuid,
-    key_id: Uuid,
-    key_name: &'a str,
-    user_name: &'a str,
-    route: &'a str,
-    asset: &'a str,
-    model: &'a str,
-    backend: &'a str,
 }
 
 #[derive(Debug, Default)]
@@ -60,30 +33,6 @@ pub(super) struct Rows<'a> {
     pub rollups: Vec<Rollup<'a>>,
     pub latencies: Vec<Latency<'a>>,
     pub counters: Vec<Counter<'a>>,
-}
-
-/// A row of `usage_rollup`.
-#[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Rollup<'a> {
-    #[serde(flatten)]
-    key: RollupKey<'a>,
-    #[serde(flatten)]
-    added: Added,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct RollupKey<'a> {
-    period: &'static str,
-    #[serde(with = "time::serde::rfc3339")]
-    start_at: OffsetDateTime,
-    workspace_id: Uuid,
-    key_id: Uuid,
-    key_name: &'a str,
-    user_name: &'a str,
-    route: &'a str,
-    asset: &'a str,
-    model: &'a str,
-    backend: &'a str,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -104,6 +53,18 @@ struct Added {
     latency_ms: u64,
     first_token_ms: u64,
     first_tokens: u64,
+}
+
+/// A row of `usage_rollup`.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Rollup<'a> {
+    period: &'static str,
+    #[serde(with = "time::serde::rfc3339")]
+    start_at: OffsetDateTime,
+    #[serde(flatten)]
+    key: KeyOf<'a>,
+    #[serde(flatten)]
+    added: Added,
 }
 
 /// A row of `usage_latency`.
@@ -163,15 +124,16 @@ impl Sums {
     }
 
     pub(super) fn rows(&self) -> Rows<'_> {
-        let mut rollups = BTreeMap::<RollupKey<'_>, Added>::new();
+        let mut rollups = BTreeMap::<(&str, KeyOf<'_>), Added>::new();
         let mut latencies = BTreeMap::<_, u64>::new();
         for (key, minute) in &self.minutes {
-            for period in PERIODS {
-                rollups.entry(key.within(period)).or_default().add(&minute.added);
+            let key = key.as_of();
+            for (period, minutes) in PERIODS {
+                rollups.entry((period, key.at_start_of(minutes))).or_default().add(&minute.added);
             }
+            let hour = key.at_start_of(HOUR).start_at();
             for (bucket, requests) in &minute.latencies {
-                *latencies.entry((key.start(HOUR), key.workspace_id, key.model.as_str(), *bucket)).or_default() +=
-                    requests;
+                *latencies.entry((hour, key.workspace_id, key.model, *bucket)).or_default() += requests;
             }
         }
         let counters = self.counters.iter();
@@ -181,7 +143,10 @@ impl Sums {
         let mut counters: Vec<_> = counters.collect();
         counters.sort_unstable_by_key(|row| (row.counter_key, row.period_start));
         Rows {
-            rollups: rollups.into_iter().map(|(key, added)| Rollup { key, added }).collect(),
+            rollups: rollups
+                .into_iter()
+                .map(|((period, key), added)| Rollup { period, start_at: key.start_at(), key, added })
+                .collect(),
             latencies: latencies
                 .into_iter()
                 .map(|((start_at, workspace_id, model, bucket), requests)| Latency {
@@ -200,95 +165,6 @@ impl Sums {
 /// What is summed up together, and its minutes.
 const PERIODS: [(&str, i64); 3] = [("minute", 1), ("hour", HOUR), ("day", 24 * HOUR)];
 const HOUR: i64 = 60;
-
-impl Key {
-    /// The start of the period of so many minutes that it lies in.
-    fn start(&self, minutes: i64) -> OffsetDateTime {
-        let seconds = self.minute.div_euclid(minutes) * minutes * 60;
-        OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
-    }
-
-    fn within(&self, (period, minutes): (&'static str, i64)) -> RollupKey<'_> {
-        RollupKey {
-            period,
-            start_at: self.start(minutes),
-            workspace_id: self.workspace_id,
-            key_id: self.key_id,
-            key_name: &self.key_name,
-            user_name: &self.user_name,
-            route: &self.route,
-            asset: &self.asset,
-            model: &self.model,
-            backend: &self.backend,
-        }
-    }
-
-    fn as_of(&self) -> KeyOf<'_> {
-        KeyOf {
-            minute: self.minute,
-            workspace_id: self.workspace_id,
-            key_id: self.key_id,
-            key_name: &self.key_name,
-            user_name: &self.user_name,
-            route: &self.route,
-            asset: &self.asset,
-            model: &self.model,
-            backend: &self.backend,
-        }
-    }
-}
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_of() == other.as_of()
-    }
-}
-
-impl Eq for Key {}
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_of().hash(state);
-    }
-}
-
-impl Equivalent<Key> for KeyOf<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
-        *self == key.as_of()
-    }
-}
-
-impl<'a> KeyOf<'a> {
-    fn of(record: &'a UsageRecord) -> Self {
-        Self {
-            minute: record.at.unix_timestamp().div_euclid(60),
-            workspace_id: record.workspace_id.map_or(Uuid::nil(), |id| id.0),
-            key_id: record.key_id.map_or(Uuid::nil(), |id| id.0),
-            key_name: &record.key_name,
-            user_name: &record.user_name,
-            route: &record.route,
-            asset: &record.asset,
-            model: &record.model,
-            backend: &record.backend,
-        }
-    }
-}
-
-impl From<KeyOf<'_>> for Key {
-    fn from(of: KeyOf<'_>) -> Self {
-        Self {
-            minute: of.minute,
-            workspace_id: of.workspace_id,
-            key_id: of.key_id,
-            key_name: of.key_name.to_owned(),
-            user_name: of.user_name.to_owned(),
-            route: of.route.to_owned(),
-            asset: of.asset.to_owned(),
-            model: of.model.to_owned(),
-            backend: of.backend.to_owned(),
-        }
-    }
-}
 
 impl Minute {
     fn count(&mut self, bucket: i32, requests: u64) {
@@ -402,9 +278,7 @@ mod tests {
             .rows()
             .rollups
             .iter()
-            .map(|row| {
-                (row.key.period, row.key.start_at.unix_timestamp() % 86_400 / 60, row.key.key_name, row.added.input)
-            })
+            .map(|row| (row.period, row.start_at.unix_timestamp() % 86_400 / 60, row.key.key_name, row.added.input))
             .collect();
         let last = 23 * 60 + 59;
         assert_eq!(
