@@ -2,13 +2,12 @@
 
 use super::gathered::Gathered;
 use super::spool::{Marks, Reading, Spool, Step};
-use super::store;
+use super::store::{self, Pace};
 use super::{Inner, UsageRecord};
 use std::io;
 use std::sync::Arc;
 
-/// Records that are worth a transaction, and that are read at once. More cost less in all, and hold a processor for longer:
-/// where the database shares it, requests wait for so long.
+/// Records that are worth a transaction, and that are read at once.
 pub(super) const BATCH: usize = 500;
 
 /// The one reader of a spool.
@@ -16,11 +15,29 @@ pub(super) struct Delivery {
     ledger: Arc<Inner>,
     /// How far the spool is read, as the database knows it; none where that is to be asked.
     marks: Option<Marks>,
+    /// More than a batch is left.
+    is_behind: bool,
 }
 
 impl Delivery {
     pub(super) const fn of(ledger: Arc<Inner>) -> Self {
-        Self { ledger, marks: None }
+        // As long as nobody looked, the spool of an earlier process may be long.
+        Self { ledger, marks: None, is_behind: true }
+    }
+
+    /// Whether there is no time to wait for more before the next batch.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// Waits until a batch has come together.
+    pub(super) async fn next_batch(&self) {
+        loop {
+            self.ledger.wake.notified().await;
+            if self.spool().at_hand() >= BATCH {
+                break;
+            }
+        }
     }
 
     /// Some records from the spool into the database; gives how many lines that were.
@@ -33,16 +50,21 @@ impl Delivery {
             Some(marks) => marks,
             None => store::marks(self.database(), &self.spool().files()?).await?,
         };
+        let mut is_read = false;
         let (lines, marks) = match self.spool().take_at_hand(&marks, BATCH) {
             Some((gathered, after)) => {
                 let lines = gathered.iter().map(|gathered| gathered.records).sum();
-                match store::insert(self.database(), gathered, &after.steps_since(&marks)).await {
+                match store::insert(self.database(), gathered, &after.steps_since(&marks), self.pace()).await {
                     Err(error) if store::is_refusal(&error) => self.move_read(marks).await?,
                     done => done.map(|()| (lines, after))?,
                 }
             }
-            None => self.move_read(marks).await?,
+            None => {
+                is_read = true;
+                self.move_read(marks).await?
+            }
         };
+        self.is_behind = self.spool().at_hand() >= BATCH || is_read && lines >= BATCH;
         self.marks = Some(marks);
         Ok(lines)
     }
@@ -100,7 +122,7 @@ impl Delivery {
     }
 
     async fn write(&self, records: &[UsageRecord], steps: &[Step]) -> sqlx::Result<()> {
-        match store::insert(self.database(), vec![Gathered::of(records)], steps).await {
+        match store::insert(self.database(), vec![Gathered::of(records)], steps, self.pace()).await {
             Err(error) if store::is_refusal(&error) => {
                 let refused = store::insert_one_by_one(self.database(), records, steps).await?;
                 refused.iter().for_each(|(place, reason)| self.ledger.set_aside(&records[*place].line(), reason));
@@ -113,6 +135,10 @@ impl Delivery {
     /// Bytes that wait in the spool.
     pub(super) fn waiting(&self) -> u64 {
         self.marks.as_ref().map_or_else(|| self.spool().waiting(&Marks::default()), |marks| self.spool().waiting(marks))
+    }
+
+    fn pace(&self) -> Pace {
+        if self.is_behind { Pace::Swift } else { Pace::Even }
     }
 
     fn spool(&self) -> &Spool<Gathered> {

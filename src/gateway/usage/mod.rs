@@ -158,23 +158,22 @@ impl Ledger {
             if housekeeping.clean.falls_due(CLEANING) {
                 self.clean().await;
             }
-            let pause = match delivery.move_on().await {
+            let (pause, is_well) = match delivery.move_on().await {
                 Ok(0) if stopping => break true,
-                Ok(BATCH..) => continue,
-                Ok(1..) if stopping => continue,
+                Ok(1..) if stopping || delivery.is_behind() => continue,
                 // Small batches cost nearly as much as large ones: others gather meanwhile.
-                Ok(_) => PAUSE,
+                Ok(_) => (PAUSE, true),
                 Err(error) => {
                     tracing::warn!(error = %error, size_bytes = delivery.waiting(), "Usage records wait in the spool");
                     if stopping {
                         break false;
                     }
-                    PATIENCE
+                    (PATIENCE, false)
                 }
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.0.wake.notified() => {}
+                () = delivery.next_batch(), if is_well => {}
                 () = stop.cancelled() => {}
             }
         };

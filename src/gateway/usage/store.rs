@@ -22,9 +22,9 @@ use uuid::Uuid;
 /// # Errors
 /// What Postgres says, or that the spool is read to elsewhere; nothing is written then, or all of it where the connection
 /// was lost at the very end.
-pub(super) async fn insert(db: &PgPool, gathered: Vec<Gathered>, steps: &[Step]) -> sqlx::Result<()> {
+pub(super) async fn insert(db: &PgPool, gathered: Vec<Gathered>, steps: &[Step], pace: Pace) -> sqlx::Result<()> {
     let mut tx = db.begin().await?;
-    put(&mut tx, gathered).await?;
+    put(&mut tx, gathered, pace).await?;
     advance(&mut tx, steps).await?;
     tx.commit().await
 }
@@ -43,7 +43,7 @@ pub(super) async fn insert_one_by_one(
     let mut tx = db.begin().await?;
     for (place, record) in records.iter().enumerate() {
         let mut one = tx.begin().await?;
-        match put(&mut one, vec![Gathered::of(std::slice::from_ref(record))]).await {
+        match put(&mut one, vec![Gathered::of(std::slice::from_ref(record))], Pace::Swift).await {
             Err(error) if is_refusal(&error) => {
                 one.rollback().await?;
                 refused.push((place, error.to_string()));
@@ -65,7 +65,21 @@ pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
-async fn put(db: &mut PgConnection, gathered: Vec<Gathered>) -> sqlx::Result<()> {
+/// How rows are sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Pace {
+    /// With a rest after each piece. At a whole batch the database works for milliseconds without a rest, and where it shares
+    /// our processors, requests wait for as long.
+    Even,
+    /// All at once.
+    Swift,
+}
+
+/// Bytes of rows between two rests: some forty rows.
+const PIECE: usize = 16 << 10;
+const REST: Duration = Duration::from_millis(2);
+
+async fn put(db: &mut PgConnection, gathered: Vec<Gathered>, pace: Pace) -> sqlx::Result<()> {
     if gathered.is_empty() {
         return Ok(());
     }
@@ -73,7 +87,12 @@ async fn put(db: &mut PgConnection, gathered: Vec<Gathered>) -> sqlx::Result<()>
     copy.send(HEAD).await?;
     let mut sums = Sums::default();
     for bunch in gathered {
-        copy.send(bunch.rows).await?;
+        for piece in bunch.rows.chunks(PIECE) {
+            copy.send(piece).await?;
+            if pace == Pace::Even {
+                tokio::time::sleep(REST).await;
+            }
+        }
         sums.join(bunch.sums);
     }
     copy.send(END).await?;

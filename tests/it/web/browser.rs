@@ -174,6 +174,7 @@ async fn the_pages_of_the_gateway_are_whole_for_those_who_look_after_it() {
         {"name": "gateway-backends", "path": "/gateway/backends"},
         {"name": "gateway-routes", "path": "/gateway/routes"},
         {"name": "gateway-limits", "path": "/gateway/limits"},
+        {"name": "gateway-limits-purged", "path": "/gateway/limits?purged=3"},
     ]);
 
     let told = [("WHARFINGER_PAGES", pages.to_string()), ("WHARFINGER_KEY", app.admin_key.clone())];

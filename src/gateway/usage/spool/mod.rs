@@ -118,6 +118,11 @@ impl<B: Bunch> Spool<B> {
         (!bunches.is_empty()).then_some((bunches, marks))
     }
 
+    /// Records at hand.
+    pub(super) fn at_hand(&self) -> usize {
+        self.writers().map(|writer| writer.at_hand()).sum()
+    }
+
     /// The next lines after `marks` that are not at hand, at most so many.
     ///
     /// # Errors
@@ -196,11 +201,17 @@ impl<B: Bunch> Spool<B> {
         if !self.unsynced.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
-        let mut files = Vec::new();
-        for mut writer in self.writers() {
-            files.extend(writer.unforced()?);
+        // Each is tried, whatever another says.
+        let force = |files: Vec<File>| files.iter().map(File::sync_data).fold(Ok(()), io::Result::and);
+        let mut forced = Ok(());
+        for writer in &self.writers {
+            let unforced = locked(writer).unforced();
+            forced = forced.and(unforced.and_then(force));
         }
-        files.into_iter().try_for_each(|file| file.sync_data())
+        if forced.is_err() {
+            self.unsynced.store(true, Ordering::Relaxed);
+        }
+        forced
     }
 
     /// Bytes that wait, for a gauge: what cannot be looked at, or was removed meanwhile, counts for none.

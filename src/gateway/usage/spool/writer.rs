@@ -105,6 +105,11 @@ impl<B: Bunch> Writer<B> {
         self.kept.len()
     }
 
+    /// Records at hand.
+    pub(super) fn at_hand(&self) -> usize {
+        self.at_hand.iter().map(|at_hand| at_hand.bunch.len()).sum()
+    }
+
     /// Adds a record, whose line ends in a line break; gives its number, or none when the disk does not take it.
     pub(super) fn append(&mut self, files: &Files, line: &[u8], record: &B::Record) -> Option<u64> {
         if !self.write(files, line) {
