@@ -1,14 +1,21 @@
 # The program with its embedding model, on a small base, as an ordinary user. It needs a Postgres: see docker-compose.yml.
 
 FROM rust:1.95-bookworm AS build
+# The program is run while it is built, to count what it does: see scripts/trained-build.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends postgresql python3 \
+    && rm -rf /var/lib/apt/lists/* \
+    && rustup component add llvm-tools
 WORKDIR /src
 COPY Cargo.toml Cargo.lock askama.toml build.rs ./
+COPY scripts/trained-build scripts/
 # Dependencies alone first: they change seldom, and this layer is kept.
-RUN mkdir -p src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs && cargo build --profile dist --locked && rm -r src
+RUN mkdir -p src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs && scripts/trained-build counting && rm -r src
+COPY bench bench
 COPY migrations migrations
 COPY web web
 COPY src src
-RUN touch src/main.rs src/lib.rs && cargo build --profile dist --locked
+RUN touch src/main.rs src/lib.rs && scripts/trained-build
 
 FROM python:3.12-slim-bookworm AS model
 WORKDIR /src

@@ -17,7 +17,7 @@ check:
 # Of the program that the container image ships.
 bench: setup-bench
 	cargo build --release --examples
-	cargo build --profile dist --bins
+	scripts/trained-build
 	bench/bench.py
 
 setup: setup-run
