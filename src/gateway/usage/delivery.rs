@@ -15,29 +15,11 @@ pub(super) struct Delivery {
     ledger: Arc<Inner>,
     /// How far the spool is read, as the database knows it; none where that is to be asked.
     marks: Option<Marks>,
-    /// More than a batch is left.
-    is_behind: bool,
 }
 
 impl Delivery {
     pub(super) const fn of(ledger: Arc<Inner>) -> Self {
-        // As long as nobody looked, the spool of an earlier process may be long.
-        Self { ledger, marks: None, is_behind: true }
-    }
-
-    /// Whether there is no time to wait for more before the next batch.
-    pub(super) fn is_behind(&self) -> bool {
-        self.is_behind
-    }
-
-    /// Waits until a batch has come together.
-    pub(super) async fn next_batch(&self) {
-        loop {
-            self.ledger.wake.notified().await;
-            if self.spool().at_hand() >= BATCH {
-                break;
-            }
-        }
+        Self { ledger, marks: None }
     }
 
     /// Some records from the spool into the database; gives how many lines that were.
@@ -50,21 +32,18 @@ impl Delivery {
             Some(marks) => marks,
             None => store::marks(self.database(), &self.spool().files()?).await?,
         };
-        let mut is_read = false;
+        // Who is behind takes no rests.
+        let pace = if self.spool().at_hand() < 2 * BATCH { Pace::Even } else { Pace::Swift };
         let (lines, marks) = match self.spool().take_at_hand(&marks, BATCH) {
             Some((gathered, after)) => {
                 let lines = gathered.iter().map(|gathered| gathered.records).sum();
-                match store::insert(self.database(), gathered, &after.steps_since(&marks), self.pace()).await {
+                match store::insert(self.database(), gathered, &after.steps_since(&marks), pace).await {
                     Err(error) if store::is_refusal(&error) => self.move_read(marks).await?,
                     done => done.map(|()| (lines, after))?,
                 }
             }
-            None => {
-                is_read = true;
-                self.move_read(marks).await?
-            }
+            None => self.move_read(marks).await?,
         };
-        self.is_behind = self.spool().at_hand() >= BATCH || is_read && lines >= BATCH;
         self.marks = Some(marks);
         Ok(lines)
     }
@@ -122,7 +101,7 @@ impl Delivery {
     }
 
     async fn write(&self, records: &[UsageRecord], steps: &[Step]) -> sqlx::Result<()> {
-        match store::insert(self.database(), vec![Gathered::of(records)], steps, self.pace()).await {
+        match store::insert(self.database(), vec![Gathered::of(records)], steps, Pace::Swift).await {
             Err(error) if store::is_refusal(&error) => {
                 let refused = store::insert_one_by_one(self.database(), records, steps).await?;
                 refused.iter().for_each(|(place, reason)| self.ledger.set_aside(&records[*place].line(), reason));
@@ -135,10 +114,6 @@ impl Delivery {
     /// Bytes that wait in the spool.
     pub(super) fn waiting(&self) -> u64 {
         self.marks.as_ref().map_or_else(|| self.spool().waiting(&Marks::default()), |marks| self.spool().waiting(marks))
-    }
-
-    fn pace(&self) -> Pace {
-        if self.is_behind { Pace::Swift } else { Pace::Even }
     }
 
     fn spool(&self) -> &Spool<Gathered> {

@@ -160,7 +160,8 @@ impl Ledger {
             }
             let (pause, is_well) = match delivery.move_on().await {
                 Ok(0) if stopping => break true,
-                Ok(1..) if stopping || delivery.is_behind() => continue,
+                Ok(BATCH..) => continue,
+                Ok(1..) if stopping => continue,
                 // Small batches cost nearly as much as large ones: others gather meanwhile.
                 Ok(_) => (PAUSE, true),
                 Err(error) => {
@@ -173,7 +174,7 @@ impl Ledger {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = delivery.next_batch(), if is_well => {}
+                () = self.0.wake.notified(), if is_well => {}
                 () = stop.cancelled() => {}
             }
         };

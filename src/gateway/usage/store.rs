@@ -75,9 +75,9 @@ pub(super) enum Pace {
     Swift,
 }
 
-/// Bytes of rows between two rests: some forty rows.
-const PIECE: usize = 16 << 10;
-const REST: Duration = Duration::from_millis(2);
+/// Bytes of rows between two rests: some twenty rows.
+const PIECE: usize = 8 << 10;
+const REST: Duration = Duration::from_millis(1);
 
 async fn put(db: &mut PgConnection, gathered: Vec<Gathered>, pace: Pace) -> sqlx::Result<()> {
     if gathered.is_empty() {
