@@ -54,7 +54,10 @@ pub struct Person<'a> {
 impl TestApp {
     /// Starts the program with a fixed clock and the small deterministic embedder.
     pub async fn start() -> Self {
-        Self::start_with(&[], Embedder::hashed()).await
+        let embedder = Embedder::hashed();
+        // While it loads, nothing is found by meaning.
+        embedder.loaded().await;
+        Self::start_with(&[], embedder).await
     }
 
     /// Starts the program with these settings and this embedder.
