@@ -180,6 +180,13 @@ def family_cpu(pid):
     return total / tick
 
 
+def processors():
+    """Ticks that all processors were busy for, and all ticks, since the machine started."""
+    user, nice, system, idle, waiting, *interrupts = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
+    busy = user + nice + system + sum(interrupts[:3])
+    return busy, busy + idle + waiting
+
+
 def say(what, figure, note):
     print(f"{what:<44} {figure:>14}   {note}", flush=True)
 

@@ -59,7 +59,7 @@ async fn serve_with(config: Config, storage: &Storage, listener: TcpListener, st
     let default = Slug::parse("default").expect("a plain word is a slug");
     handles.catalog.ensure_workspace(&system, &default, "Default").await?;
     let made =
-        admin_key_for_a_first_start(&handles.db, &handles.auth, admin_key.as_ref().map(|key| key.expose().as_str()))
+        admin_key_for_a_start(&handles.db, &handles.auth, admin_key.as_ref().map(|key| key.expose().as_str()))
             .await?;
     seed::first_start(&handles, &api::document(&public_url)).await?;
 
@@ -209,8 +209,10 @@ fn threads(settings: &Embedding) -> usize {
     settings.embedding_threads as usize
 }
 
-/// The admin key when one is made now and nobody was told it yet. Of several replicas that start at once one makes it.
-async fn admin_key_for_a_first_start(db: &Database, auth: &Auth, given: Option<&str>) -> Result<Option<String>> {
+/// The admin key when one is made now and nobody was told it yet: only where there never was one, so that a house that
+/// revoked its keys gets none behind its back. A given one is kept on any start, which lets in again who lost all others. Of
+/// several replicas that start at once one makes it.
+async fn admin_key_for_a_start(db: &Database, auth: &Auth, given: Option<&str>) -> Result<Option<String>> {
     /// Any number that nothing else locks.
     const LOCK: i64 = 0x61_64_6d;
     let mut tx = db.write.begin().await?;
@@ -220,7 +222,7 @@ async fn admin_key_for_a_first_start(db: &Database, auth: &Auth, given: Option<&
     let mut made = None;
     if let Some(key) = given {
         auth.ensure_admin_key("first admin", key).await?;
-    } else if !auth.has_admin_key().await? {
+    } else if !auth.had_admin_key().await? {
         let key = crate::auth::SecretKey::generate();
         auth.ensure_admin_key("first admin", key.reveal()).await?;
         made = Some(key.reveal().to_owned());

@@ -209,29 +209,24 @@ pub(super) async fn end_secrets(conn: &mut PgConnection, id: KeyId, ends: Offset
     Ok(())
 }
 
+/// Gives the id of the new key; none where its text was a key before.
 pub(super) async fn insert_if_absent(
     conn: &mut PgConnection,
     new: &NewKey,
     hash: &[u8; 32],
     now: OffsetDateTime,
-) -> Result<(), sqlx::Error> {
+) -> Result<Option<KeyId>, sqlx::Error> {
     let known: bool = sqlx::query_scalar("select exists (select from api_key_secret where secret_hash = $1)")
         .bind(hash.as_slice())
         .fetch_one(&mut *conn)
         .await?;
-    if !known {
-        insert(conn, new, None, hash, now).await?;
-    }
-    Ok(())
+    if known { Ok(None) } else { insert(conn, new, None, hash, now).await.map(Some) }
 }
 
-pub(super) async fn any_administrator(db: &PgPool) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "select exists (
-             select from api_key where role = 'administrator' and workspace_id is null and revoked_at is null)",
-    )
-    .fetch_one(db)
-    .await
+pub(super) async fn ever_administrator(db: &PgPool) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select exists (select from api_key where role = 'administrator' and workspace_id is null)")
+        .fetch_one(db)
+        .await
 }
 
 pub(super) async fn revoke(conn: &mut PgConnection, id: KeyId, now: OffsetDateTime) -> Result<bool, sqlx::Error> {

@@ -53,25 +53,29 @@ impl Auth {
         Ok((key, secret))
     }
 
-    /// Keeps `text` as an administrator's key; a second time changes nothing. For the first start, before anybody can ask.
+    /// Keeps `text` as an administrator's key; a second time changes nothing, not even after it was revoked. For a start,
+    /// before anybody can ask.
     ///
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn ensure_admin_key(&self, name: &str, text: &str) -> Result<(), Problem> {
         let mut tx = self.db.write.begin().await?;
         let new = NewKey::with_role(name, Role::Administrator, None);
-        key::insert_if_absent(&mut tx, &new, &key::hash(text), self.clock.now()).await?;
+        if let Some(id) = key::insert_if_absent(&mut tx, &new, &key::hash(text), self.clock.now()).await? {
+            let after = json!({"name": new.name, "holder": holder_text(&new), "scopes": new.scopes});
+            self.note_key(&mut tx, &Actor::system("start"), "key.create", (name, id, None), Some(after)).await?;
+        }
         tx.commit().await?;
         self.remembered.changed();
         Ok(())
     }
 
-    /// Whether any administrator's key exists.
+    /// Whether there ever was an administrator's key, in force or revoked.
     ///
     /// # Errors
     /// 503 when the database does not answer.
-    pub async fn has_admin_key(&self) -> Result<bool, Problem> {
-        Ok(key::any_administrator(&self.db.read).await?)
+    pub async fn had_admin_key(&self) -> Result<bool, Problem> {
+        Ok(key::ever_administrator(&self.db.read).await?)
     }
 
     /// The keys of a workspace, or all of them for an administrator who names none; newest first.

@@ -60,11 +60,12 @@ pub fn ago(at: impl Borrow<OffsetDateTime>, now: impl Borrow<OffsetDateTime>) ->
     }
 }
 
-/// `12,345`: a whole number with its thousands apart.
+/// `12,345` or `1,000.5`: a decimal number with its thousands apart.
 #[must_use]
 pub fn number(number: impl Display) -> String {
-    let digits = number.to_string();
-    let (sign, digits) = digits.split_at(digits.find(|c: char| c.is_ascii_digit()).unwrap_or(0));
+    let number = number.to_string();
+    let (whole, part) = number.split_at(number.find('.').unwrap_or(number.len()));
+    let (sign, digits) = whole.split_at(whole.find(|c: char| c.is_ascii_digit()).unwrap_or(0));
     let mut text = sign.to_owned();
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {
@@ -72,7 +73,7 @@ pub fn number(number: impl Display) -> String {
         }
         text.push(digit);
     }
-    text
+    text + part
 }
 
 /// `Tools` for `tools`.
@@ -250,6 +251,7 @@ mod tests {
         for (value, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (-12_345_678, "-12,345,678")] {
             assert_eq!(number(value), text);
         }
+        assert_eq!(number("1000.125"), "1,000.125");
         assert_eq!(count(1, "tool", "tools"), "1 tool");
         assert_eq!(count(1_200, "tool", "tools"), "1,200 tools");
     }

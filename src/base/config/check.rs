@@ -1,6 +1,6 @@
 //! Settings that are well formed alone but make no sense together, or no sense yet.
 
-use super::Config;
+use super::{Config, Origin};
 use std::time::Duration;
 
 /// Shorter admin keys are refused: they can be guessed.
@@ -123,14 +123,19 @@ impl Config {
         if self.access.admin_key.as_ref().is_some_and(|key| key.expose().len() < GOOD_ADMIN_KEY) {
             warnings.push("admin_key is short: whoever guesses it may do everything".to_owned());
         }
-        if self.storage.database_url.is_some() && self.storage.postgres_bin.is_some() {
-            warnings.push("postgres_bin does nothing while database_url is set".to_owned());
-        }
-        if self.embedding.model_dir.is_some() && self.embedding.model_hub {
-            warnings.push("model_hub does nothing while model_dir is set".to_owned());
-        }
-        if self.export.otlp_endpoint.is_none() && self.export.otlp_headers.is_some() {
-            warnings.push("otlp_headers does nothing while otlp_endpoint is unset".to_owned());
+        let (no_redis, no_collector) = (self.shared.redis_url.is_none(), self.export.otlp_endpoint.is_none());
+        for (setting, does_nothing, reason) in [
+            ("postgres_bin", self.storage.database_url.is_some(), "while database_url is set"),
+            ("model_hub", self.embedding.model_dir.is_some() && self.embedding.model_hub, "while model_dir is set"),
+            ("encryption_key_file", self.gateway.encryption_keys.is_some(), "while encryption_keys is set"),
+            ("redis_away", no_redis, "while redis_url is unset"),
+            ("otlp_headers", no_collector, "while otlp_endpoint is unset"),
+            ("otlp_sampling", no_collector, "while otlp_endpoint is unset"),
+            ("otlp_metrics_every", no_collector, "while otlp_endpoint is unset"),
+        ] {
+            if does_nothing && self.given.origin(setting) != Origin::Default {
+                warnings.push(format!("{setting} does nothing {reason}"));
+            }
         }
         if self.server.public_url.is_none() && self.server.listen.ip().is_unspecified() {
             warnings
@@ -183,5 +188,15 @@ mod tests {
 
         assert!(quiet.warnings().is_empty());
         assert_eq!(loud.warnings().len(), 1);
+        for (file, warning) in [
+            ("redis_away = 'refuse'", "redis_away does nothing while redis_url is unset"),
+            ("otlp_sampling = 0.5", "otlp_sampling does nothing while otlp_endpoint is unset"),
+            (
+                "database_url = 'postgres://a'\npostgres_bin = '/bin'",
+                "postgres_bin does nothing while database_url is set",
+            ),
+        ] {
+            assert_eq!(config(file).unwrap().warnings(), [warning]);
+        }
     }
 }

@@ -133,7 +133,7 @@ settings! {
     /// Who may do what on a first start.
     access: Access {
         /// The admin key to create on the first start, for automation: at least 16 characters, better `whf_` and 48 random ones.
-        /// Unset: one is made and printed once.
+        /// Unset: one is made and printed once. Another one on a later start is added, to let in who lost every key.
         admin_key: Option<Sealed<String>> = "";
         /// Whether names of the MCP registry may be published only in namespaces that an administrator gave to a workspace.
         /// Otherwise names of no registered namespace are free.

@@ -195,8 +195,8 @@ pub(super) fn says(rule: &Rule) -> String {
         Rule::TokenLimit(limit) => token_limit(limit),
         Rule::RequestRate(rate) => format!("{} requests in {}", figure(rate.requests), rate.per),
         Rule::Budget(budget) => {
-            let soft = budget.soft.map(|soft| format!("told of at {soft}"));
-            let hard = budget.hard.map(|hard| format!("refused at {hard}"));
+            let soft = budget.soft.map(|soft| format!("told of at {}", words::number(soft)));
+            let hard = budget.hard.map(|hard| format!("refused at {}", words::number(hard)));
             let parts: Vec<_> = [soft, hard].into_iter().flatten().collect();
             format!("money, each {}: {}", budget.period.as_str(), parts.join(", "))
         }
@@ -311,7 +311,7 @@ mod tests {
             ),
             (
                 json!({"budget": {"counterKey": "{key}", "period": "month", "soft": 800, "hard": 1000.5}}),
-                "money, each month: told of at 800, refused at 1000.5",
+                "money, each month: told of at 800, refused at 1,000.5",
             ),
             (
                 json!({"ipFilter": {"allow": ["10.0.0.0/8"], "deny": ["10.1.0.0/16"]}}),
