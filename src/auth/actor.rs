@@ -4,6 +4,7 @@ use super::key_scope::KeyScope;
 use super::permission::{Grant, Permission, Role, Scope};
 use super::sight::Sight;
 use crate::base::{KeyId, ServiceAccountId, UserId};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -17,9 +18,11 @@ pub struct Actor {
     pub(super) grants: Arc<[Grant]>,
     /// Names of the groups it belongs to, sorted.
     pub(super) groups: Arc<[String]>,
+    /// What the token it came with says of it, as texts; empty where it came with none.
+    pub(super) claims: Arc<BTreeMap<String, String>>,
     /// What its key may be used for; empty: everything.
     pub(super) scopes: Arc<[KeyScope]>,
-    /// Follows from the three above; clones share it.
+    /// Follows from grants, groups and scopes; clones share it.
     outlook: Arc<Outlook>,
     /// Of the request in which the actor asks; goes into the audit record.
     pub request_id: Option<Arc<str>>,
@@ -91,6 +94,7 @@ impl Actor {
             key: None,
             grants: grants.into(),
             groups: Arc::default(),
+            claims: Arc::default(),
             scopes: Arc::default(),
             outlook: Arc::default(),
             request_id: None,
@@ -104,6 +108,18 @@ impl Actor {
         self.groups = groups.into();
         self.outlook = Arc::default();
         self
+    }
+
+    #[must_use]
+    pub(super) fn with_claims(mut self, claims: BTreeMap<String, String>) -> Self {
+        self.claims = claims.into();
+        self
+    }
+
+    /// What its token says under this name.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        self.claims.get(name).map(String::as_str)
     }
 
     #[must_use]
@@ -212,16 +228,21 @@ impl Actor {
     /// Who it is, for good: names are for people and may be taken by another after a while.
     #[must_use]
     pub fn stable_id(&self) -> String {
-        let own = match &self.identity {
+        match &self.key {
+            Some(key) => format!("{}/key:{}", self.identity_id(), key.id),
+            None => self.identity_id(),
+        }
+    }
+
+    /// The same for all keys and sessions of somebody, and for nobody else.
+    #[must_use]
+    pub fn identity_id(&self) -> String {
+        match &self.identity {
             Identity::Anonymous => "anonymous".to_owned(),
             Identity::User { id, .. } => format!("user:{id}"),
             Identity::ServiceAccount { id, .. } => format!("service-account:{id}"),
             Identity::Key { id, .. } => format!("key:{id}"),
             Identity::System(part) => format!("system:{part}"),
-        };
-        match &self.key {
-            Some(key) => format!("{own}/key:{}", key.id),
-            None => own,
         }
     }
 

@@ -81,7 +81,7 @@ impl Auth {
             }
         };
         let Some((actor, changes_at)) = found else { return Ok(Meaning::Ended) };
-        Ok(Meaning::Somebody { actor: actor.into(), ends_at, changes_at })
+        Ok(Meaning::Somebody { actor: actor.with_claims(claims.texts()).into(), ends_at, changes_at })
     }
 
     async fn person_behind(

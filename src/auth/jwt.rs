@@ -10,6 +10,7 @@ pub use key::KeySet;
 use crate::base::parse_strict;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use time::OffsetDateTime;
 
@@ -201,6 +202,21 @@ impl Claims {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.all.get(name)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// All that can be said in a text: texts, numbers, yes and no, and lists of these with commas between them.
+    #[must_use]
+    pub fn texts(&self) -> BTreeMap<String, String> {
+        let text = |value: &Value| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+            _ => None,
+        };
+        let told = |value: &Value| match value {
+            Value::Array(items) => Some(items.iter().filter_map(text).collect::<Vec<_>>().join(",")),
+            one => text(one),
+        };
+        self.all.iter().filter_map(|(name, value)| Some((name.clone(), told(value)?))).collect()
     }
 
     /// The audiences it names.

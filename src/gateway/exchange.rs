@@ -257,8 +257,8 @@ impl Exchange {
     /// When it is no request of the same dialect: the policy that made it is at fault.
     pub fn replace_body(&mut self, body: Bytes) -> Result<(), crate::wire::call::CallError> {
         if let Asked::Model(call) = &mut self.asked {
-            let by_path = call.model_at.is_none().then(|| call.model.clone());
-            *call = Call::read(call.dialect, &body, by_path.as_deref())?;
+            // The model stays the one that was looked at, whatever the body calls it.
+            *call = Call::read(call.dialect, &body, Some(&call.model))?;
         }
         self.body = body;
         Ok(())

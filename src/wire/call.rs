@@ -231,15 +231,15 @@ pub struct Edit {
     pub with: Vec<u8>,
 }
 
-/// The body with its model named so, and asking for usage at the end of its stream where it did not; none when it can go
-/// out as it is.
+/// The body with its model named so, whatever it calls it, and asking for usage at the end of its stream where it did not;
+/// none when it can go out as it is.
 #[must_use]
-pub fn rewritten(call: &Call, body: &[u8], model: Option<&str>, ask_usage: bool) -> Option<Vec<u8>> {
+pub fn rewritten(call: &Call, body: &[u8], model: &str, ask_usage: bool) -> Option<Vec<u8>> {
     let mut edits: Vec<Edit> = Vec::new();
-    if let (Some(model), Some(at)) = (model, &call.model_at)
-        && model != call.model
-    {
-        edits.push(Edit { at: at.clone(), with: serde_json::to_vec(model).expect("a text serialises") });
+    match &call.model_at {
+        Some(at) if is_text(&body[at.clone()], model) => {}
+        Some(at) => edits.push(Edit { at: at.clone(), with: json_text(model) }),
+        None => edits.push(added(body, "model", &json_text(model))),
     }
     if ask_usage && call.stream && !call.wants_usage {
         edits.push(usage_asked(call, body));
@@ -273,9 +273,22 @@ fn usage_asked(call: &Call, body: &[u8]) -> Edit {
         };
         return Edit { at: at.clone(), with };
     }
-    // After the brace that opens the object; the body has fields, so a comma follows.
+    added(body, "stream_options", ASKED)
+}
+
+/// A member more, after the brace that opens the object; the body has others, so a comma follows.
+fn added(body: &[u8], name: &str, value: &[u8]) -> Edit {
     let start = memchr::memchr(b'{', body).map_or(0, |brace| brace + 1);
-    Edit { at: start..start, with: [b"\"stream_options\":", ASKED, b","].concat() }
+    Edit { at: start..start, with: [b"\"", name.as_bytes(), b"\":", value, b","].concat() }
+}
+
+/// Whether this JSON is the text, as it is written without escapes.
+fn is_text(json: &[u8], text: &str) -> bool {
+    json.len() == text.len() + 2 && &json[1..json.len() - 1] == text.as_bytes()
+}
+
+fn json_text(text: &str) -> Vec<u8> {
+    serde_json::to_vec(text).expect("a text serialises")
 }
 
 /// The text of a reply's piece: the values of the keys that carry text, found without reading the rest.
@@ -366,21 +379,34 @@ mod tests {
     fn only_what_must_change_changes() {
         let plain = br#" {"model": "fast", "messages":[], "x":1}"#;
         let call = Call::read(Dialect::Chat, plain, None).unwrap();
-        assert_eq!(rewritten(&call, plain, Some("fast"), true), None);
-        assert_eq!(
-            rewritten(&call, plain, Some("gpt-4o"), true).unwrap(),
-            br#" {"model": "gpt-4o", "messages":[], "x":1}"#
-        );
+        assert_eq!(rewritten(&call, plain, "fast", true), None);
+        assert_eq!(rewritten(&call, plain, "gpt-4o", true).unwrap(), br#" {"model": "gpt-4o", "messages":[], "x":1}"#);
 
         let stream = br#"{"model":"fast","stream":true,"messages":[]}"#;
         let call = Call::read(Dialect::Chat, stream, None).unwrap();
         let expected = br#"{"stream_options":{"include_usage":true},"model":"gpt-4o","stream":true,"messages":[]}"#;
-        assert_eq!(rewritten(&call, stream, Some("gpt-4o"), true).unwrap(), expected);
+        assert_eq!(rewritten(&call, stream, "gpt-4o", true).unwrap(), expected);
 
         let options = br#"{"model":"m","stream":true,"stream_options":{"a":1,"include_usage":false},"messages":[]}"#;
         let call = Call::read(Dialect::Chat, options, None).unwrap();
         let expected = br#"{"model":"m","stream":true,"stream_options":{"a":1,"include_usage":true},"messages":[]}"#;
-        assert_eq!(rewritten(&call, options, None, true).unwrap(), expected);
+        assert_eq!(rewritten(&call, options, "m", true).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_body_names_the_model_that_was_looked_at_whatever_it_said() {
+        for (body, expected) in [
+            (r#"{"model":"dear","messages":[]}"#, r#"{"model":"cheap","messages":[]}"#),
+            (r#"{"model":7,"messages":[]}"#, r#"{"model":"cheap","messages":[]}"#),
+            (r#"{"messages":[]}"#, r#"{"model":"cheap","messages":[]}"#),
+        ] {
+            let call = Call::read(Dialect::Chat, body.as_bytes(), Some("cheap")).unwrap();
+            assert_eq!(rewritten(&call, body.as_bytes(), "cheap", false).as_deref(), Some(expected.as_bytes()));
+        }
+
+        let same = br#"{"model":"cheap","messages":[]}"#;
+        let call = Call::read(Dialect::Chat, same, Some("cheap")).unwrap();
+        assert_eq!(rewritten(&call, same, "cheap", false), None);
     }
 
     #[test]

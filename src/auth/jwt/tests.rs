@@ -154,3 +154,15 @@ fn groups_are_found_where_providers_put_them() {
         assert_eq!(claims(all.clone()).list(path), found, "{all}");
     }
 }
+
+#[test]
+fn claims_are_told_in_texts() {
+    let all =
+        json!({"tid": "t-1", "level": 3, "staff": true, "roles": ["a", 2], "address": {"city": "x"}, "none": null});
+    let claims = Claims { issuer: String::new(), subject: "a".into(), all: all.as_object().unwrap().clone() };
+
+    let texts = claims.texts();
+
+    let told: Vec<_> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    assert_eq!(told, [("level", "3"), ("roles", "a,2"), ("staff", "true"), ("tid", "t-1")]);
+}

@@ -2,7 +2,7 @@
 
 use super::limited::counted;
 use super::{Admission, Policy};
-use crate::base::{Network, Problem};
+use crate::base::{Network, Problem, Slug};
 use crate::gateway::Policy as Settings;
 use crate::gateway::exchange::{Exchange, Settlement};
 use crate::gateway::settings::{IpFilter, ModelAllowList, SizeLimit};
@@ -20,9 +20,12 @@ pub struct Models {
 impl Policy for Models {
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
         let Some(call) = exchange.call() else { return Ok(Admission::Continue) };
-        // `workspace/alias` asks for the alias of that workspace.
-        let alias = call.model.rsplit('/').next().unwrap_or_default();
-        if self.settings.models.iter().any(|model| *model == call.model || model == alias) {
+        // `workspace/alias` allows the alias of that workspace.
+        let workspace = exchange.route.owner.workspace_name().map(Slug::as_str);
+        let qualified = workspace.map(|workspace| (workspace, &*call.model));
+        let is_it =
+            |model: &String| *model == call.model || qualified.is_some_and(|it| model.split_once('/') == Some(it));
+        if self.settings.models.iter().any(is_it) {
             return Ok(Admission::Continue);
         }
         let detail = format!("The policy {} does not allow the model {}.", self.policy.name, call.model);

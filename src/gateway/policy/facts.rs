@@ -118,4 +118,8 @@ impl Facts for CallFacts<'_> {
     fn header(&self, name: &str) -> Option<&str> {
         self.exchange.headers.get(name)?.to_str().ok()
     }
+
+    fn claim(&self, name: &str) -> Option<&str> {
+        self.exchange.caller.claim(name)
+    }
 }

@@ -68,6 +68,18 @@ impl Route {
         }
     }
 
+    /// The alias of its own that a caller means, who may write the workspace before it: prices, conditions and counters know
+    /// that one alone.
+    #[must_use]
+    pub fn alias<'a>(&self, asked: &'a str) -> &'a str {
+        let plain = || asked.split_once('/').map(|(_, alias)| alias).filter(|alias| self.answers_to(alias));
+        if self.answers_to(asked) { asked } else { plain().unwrap_or(asked) }
+    }
+
+    fn answers_to(&self, alias: &str) -> bool {
+        self.models().iter().any(|model| model == alias)
+    }
+
     /// The catalog asset it belongs to, as workspace and name.
     #[must_use]
     pub fn asset(&self) -> Option<(&str, &str)> {

@@ -62,6 +62,7 @@ fn a_workspace_finds_its_own_things_before_those_of_the_instance() {
     let found = snapshot.route_for_model(&system, "gpt-4o").unwrap();
     assert_eq!((&found.owner, found.pool.members[0].backend.url.host_str()), (&team, Some("team.example.com")));
     assert_eq!(snapshot.route_for_model(&system, "team/gpt-4o").unwrap().id, found.id);
+    assert_eq!(["gpt-4o", "team/gpt-4o"].map(|asked| found.alias(asked)), ["gpt-4o"; 2]);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The request as it goes to a backend. The caller's own credential never goes along, and ours goes nowhere else.
 
 use super::hidden::Hidden;
-use super::order::alias;
 use super::passed::of_connection;
 use super::plan::PlannedMember;
 use crate::base::Problem;
@@ -86,11 +85,10 @@ impl Outgoing {
             Asked::Model(call) => {
                 let unserved = || Problem::bad_request("This backend does not serve requests of this kind.");
                 let spoken = member.provider.dialect(call.dialect).ok_or_else(unserved)?;
-                let alias = alias(&call.model, &settings.models);
-                let model = settings.vendor_model(alias).ok_or_else(unserved)?;
+                let model = settings.vendor_model(&call.model).ok_or_else(unserved)?;
                 let asked_usage = call.stream && !call.wants_usage && spoken == Dialect::Chat;
                 let body = if spoken == call.dialect {
-                    match rewritten(call, &exchange.body, Some(model), asked_usage) {
+                    match rewritten(call, &exchange.body, model, asked_usage) {
                         Some(body) => body.into(),
                         None => exchange.body.clone(),
                     }
