@@ -76,6 +76,14 @@ impl Question {
     }
 }
 
+impl Question {
+    /// The same question, which only an answer to the very same words answers.
+    #[must_use]
+    pub fn only_exact(self) -> Self {
+        Self { text: None, ..self }
+    }
+}
+
 fn is_set(request: &Map<String, Value>, member: &str) -> bool {
     !matches!(request.get(member), None | Some(Value::Null | Value::Bool(false)))
 }

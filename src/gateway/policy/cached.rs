@@ -9,6 +9,7 @@ use crate::gateway::cache::{Found, Question, Stored};
 use crate::gateway::exchange::{Ending, Exchange, HeaderChange, Settlement};
 use crate::gateway::limit::{Facts, rendered};
 use crate::gateway::settings::{SemanticCache, Share};
+use crate::wire::call::Dialect;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub struct Cached {
 impl Cached {
     /// All that answers must not be shared across, beside what the request itself says.
     fn question(&self, exchange: &Exchange) -> Option<Question> {
-        let call = exchange.call()?;
+        let call = exchange.call().filter(|call| call.dialect != Dialect::CountTokens)?;
         let facts = CallFacts::of(exchange);
         let sharers = match self.settings.share {
             // Names may be given twice; an identity is its own.
@@ -42,12 +43,18 @@ impl Cached {
         let varied: Vec<String> = self.settings.vary_by.iter().map(|template| rendered(template, &facts)).collect();
         let mut whose = vec![&*policy, &*route, call.dialect.as_str(), &*call.model, &*sharers];
         whose.extend(varied.iter().map(String::as_str));
-        Question::of(&whose, &exchange.body, self.settings.max_messages).ok()
+        let question = Question::of(&whose, &exchange.body, self.settings.max_messages).ok()?;
+        // The vector of another text is another vector, however near their meanings are.
+        Some(if call.dialect == Dialect::Embeddings { question.only_exact() } else { question })
     }
 }
 
 impl Policy for Cached {
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
+        // What a policy hid from the backend is put back into the answer, which is then one about this caller's data.
+        if !exchange.filters.is_empty() {
+            return Ok(Admission::Continue);
+        }
         let (reads, keeps) = wishes(&exchange.headers);
         let Some(question) = self.question(exchange) else { return Ok(Admission::Continue) };
         let now = self.services.clock.monotonic();

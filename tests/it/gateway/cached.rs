@@ -6,12 +6,17 @@ use crate::support::vendor::Vendor;
 use crate::support::{Answer, Person, TestApp};
 use serde_json::{Value, json};
 use wharfinger::auth::Role;
-use wharfinger::gateway::settings::{PolicySettings, Provider, Rule, SemanticCache, Share};
+use wharfinger::gateway::settings::{Content, Mask, MaskKind, PolicySettings, Provider, Rule, SemanticCache, Share};
 
 const CHAT: &str = "/llm/v1/chat/completions";
 
 /// Two models of one vendor, each behind the cache.
 async fn with_cache(share: Share) -> (TestApp, Vendor) {
+    with_cache_and(share, None).await
+}
+
+/// As [`with_cache`], with another policy beside it.
+async fn with_cache_and(share: Share, other: Option<Rule>) -> (TestApp, Vendor) {
     let (app, vendor) = house().await;
     app.handles.services.cache.purge(&wharfinger::gateway::cache::Purge::default(), app.clock.monotonic()).await;
     let mut settings = parts();
@@ -23,6 +28,9 @@ async fn with_cache(share: Share) -> (TestApp, Vendor) {
     settings = settings.with_policy("again", PolicySettings::new(Rule::SemanticCache(cache)));
     for route in &mut settings.routes {
         route.settings.policies = vec!["again".to_owned()];
+    }
+    if let Some(rule) = other {
+        settings = settings.with_policy("other", PolicySettings::everywhere(rule));
     }
     install(&app, settings);
     (app, vendor)
@@ -157,4 +165,34 @@ async fn a_client_may_have_the_model_asked_and_nothing_kept() {
     assert_eq!(person.send(told("no-cache")).await.header("x-wharfinger-cache"), "miss");
     assert_eq!(vendor.requests("ok"), 3);
     assert_eq!(ask(&person, &asked).await.header("x-wharfinger-cache"), "exact");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_put_back_into_an_answer_for_one_caller_is_given_to_no_other() {
+    let content = Content { masks: vec![Mask::Known(MaskKind::Email)], restore: true, ..Content::default() };
+    let (app, vendor) = with_cache_and(Share::Route, Some(Rule::Content(content))).await;
+
+    for who in ["ann@example.com", "bob@example.com"] {
+        ask(&app.admin(), &question(&format!("Write to {who}"))).await;
+    }
+
+    assert_eq!(vendor.requests("ok"), 2, "hidden, both ask the same; put back, the answers differ");
+    let asked = question("Where does the ferry to the island leave?");
+    ask(&app.admin(), &asked).await;
+    assert_eq!(ask(&app.admin(), &asked).await.header("x-wharfinger-cache"), "exact", "where nothing was hidden");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_very_same_text_has_the_same_vector() {
+    let (app, vendor) = with_cache(Share::Key).await;
+    let embed = async |text: &str| {
+        let asked = json!({"model": "fast", "input": text});
+        let answer = app.admin().post("/llm/v1/embeddings", &asked).await.expect(200);
+        answer.header("x-wharfinger-cache").to_owned()
+    };
+
+    assert_eq!(embed("Where does the ferry to the island leave?").await, "miss");
+    assert_eq!(embed("Please tell me, where does the ferry to the island leave").await, "miss");
+    assert_eq!(embed("Where does the ferry to the island leave?").await, "exact");
+    assert_eq!(vendor.requests("ok"), 2);
 }
