@@ -41,6 +41,12 @@ impl RedisLink {
         (monotonic.as_millis() as u64) < self.away_until.load(Ordering::Relaxed)
     }
 
+    /// Whether it answers a ping.
+    pub async fn answers(&self, monotonic: Duration) -> bool {
+        let ping = async |mut to: ConnectionManager| redis::cmd("PING").query_async::<()>(&mut to).await;
+        self.ask(monotonic, ping).await.is_some()
+    }
+
     /// What it answers; none when it does not answer in time, or wrongly.
     pub async fn ask<T, F>(&self, monotonic: Duration, asked: impl FnOnce(ConnectionManager) -> F) -> Option<T>
     where

@@ -11,9 +11,9 @@ pub use reservation::Reservation;
 
 use super::redis::{Shared, Tell, WhenAway};
 use super::refusal::{Refusal, Standing, Why};
-use super::{Ask, CounterKey, Expected, Now, Span};
+use super::{Ask, CounterKey, Expected, Limit, Now, Span};
 use crate::base::Clock;
-use counter::{Room, call_first};
+use counter::{Counter, Room, call_first};
 use lease::tell;
 use reservation::Hold;
 use shards::{SHARDS, Shard};
@@ -66,6 +66,53 @@ enum Mode {
     Closed,
 }
 
+/// What a counter says of a request.
+enum Verdict {
+    Fits,
+    Against(Why),
+    /// The shared store has to be asked for room first.
+    Unknown,
+}
+
+impl Mode {
+    /// Whether there is room for this amount, of which a part is certain, in a counter.
+    fn verdict(
+        self,
+        counter: &mut Counter,
+        room: Room,
+        (certain, amount): (u64, u64),
+        may_ask: bool,
+        now: Now,
+    ) -> Verdict {
+        let Limit { most, span, .. } = *counter.limit;
+        let by = |why: Option<Why>| why.map_or(Verdict::Fits, Verdict::Against);
+        match self {
+            Self::Own => by(room.why_not(certain, amount, most)),
+            Self::Share(replicas) => {
+                let elsewhere = counter.lease.as_deref().map_or(0, |lease| lease.elsewhere(span, now));
+                let all = Room { used: room.used.saturating_add(elsewhere), ..room };
+                let mine = room.why_not(certain, amount, most / replicas);
+                by(mine.or_else(|| all.why_not(certain, amount, most)))
+            }
+            Self::Leased | Self::Closed if certain > most => Verdict::Against(Why::TooLarge),
+            Self::Leased | Self::Closed => {
+                let lease = counter.lease.get_or_insert_default();
+                if lease.free >= amount {
+                    Verdict::Fits
+                } else if self == Self::Closed {
+                    Verdict::Against(Why::Unreachable)
+                } else if may_ask && lease.empty_until <= now.monotonic {
+                    Verdict::Unknown
+                } else if lease.used.saturating_add(amount) > most {
+                    Verdict::Against(Why::Spent)
+                } else {
+                    Verdict::Against(Why::InFlight)
+                }
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Turn {
     /// Comes behind those who wait.
@@ -92,6 +139,14 @@ impl Limits {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         let asking = tokio::sync::Mutex::default();
         Self(Arc::new(Inner { clock, shared, asking, shards, earlier: Mutex::default() }))
+    }
+
+    /// Whether the store that replicas share answers now; none where each counts for itself.
+    pub async fn store_answers(&self) -> Option<bool> {
+        match &self.0.shared {
+            Some(shared) => Some(shared.answers(self.0.clock.monotonic()).await),
+            None => None,
+        }
     }
 
     /// How often the shared store was asked.
@@ -171,35 +226,16 @@ impl Limits {
             let amount = certain.max(wanted.min(ask.limit.most));
             amounts.push(amount);
             let queue = counter.waiting.as_ref().map_or(0, |waiting| waiting.len());
-            let why = match mode {
-                Mode::Own => room.why_not(certain, amount, ask.limit.most),
-                Mode::Share(replicas) => {
-                    let elsewhere = counter.lease.as_deref().map_or(0, |lease| lease.elsewhere(ask.limit.span, now));
-                    let all = Room { used: room.used.saturating_add(elsewhere), ..room };
-                    let mine = room.why_not(certain, amount, ask.limit.most / replicas);
-                    mine.or_else(|| all.why_not(certain, amount, ask.limit.most))
-                }
-                Mode::Leased | Mode::Closed if certain > ask.limit.most => Some(Why::TooLarge),
-                Mode::Leased | Mode::Closed => {
-                    let lease = *counter.lease.get_or_insert_default().as_ref();
-                    match () {
-                        () if lease.free >= amount => None,
-                        () if mode == Mode::Closed => Some(Why::Unreachable),
-                        () if may_ask && lease.empty_until <= now.monotonic => {
-                            tells.push(tell(*key, counter, amount));
-                            None
-                        }
-                        () if lease.used.saturating_add(amount) > ask.limit.most => Some(Why::Spent),
-                        () => Some(Why::InFlight),
-                    }
-                }
-            };
-            let why = match why {
+            let why = match mode.verdict(counter, room, (certain, amount), may_ask, now) {
+                Verdict::Against(why) => why,
                 // Who comes late does not overtake those who wait, where waiting is all there is to do.
-                None if queue > 0 && turn == Turn::New && !ask.limit.shadow => Some(Why::InFlight),
-                why => why,
+                _ if queue > 0 && turn == Turn::New && !ask.limit.shadow => Why::InFlight,
+                Verdict::Fits => continue,
+                Verdict::Unknown => {
+                    tells.push(tell(*key, counter, amount));
+                    continue;
+                }
             };
-            let Some(why) = why else { continue };
             let refusal = room.refusal(ask, why, amount, counter, now);
             if ask.limit.shadow {
                 shadowed.push(refusal);
@@ -270,7 +306,7 @@ impl Limits {
     }
 }
 
-/// A place in a queue. Who leaves after being called passes the call on.
+/// A place in a queue. Who leaves it passes the call on, called or not: what was too little for one may do for the next.
 struct Place<'a> {
     limits: &'a Limits,
     key: CounterKey,
@@ -290,9 +326,7 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         if let Some(mut called) = self.called.take() {
             called.close();
-            if called.try_recv().is_ok() {
-                self.limits.call_next(self.key);
-            }
+            self.limits.call_next(self.key);
         }
     }
 }

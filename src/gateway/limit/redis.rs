@@ -202,6 +202,11 @@ impl Shared {
         self.link.is_away(monotonic)
     }
 
+    /// Whether it answers now.
+    pub(super) async fn answers(&self, monotonic: Duration) -> bool {
+        self.link.answers(monotonic).await
+    }
+
     pub(super) fn when_away(&self) -> WhenAway {
         self.when_away
     }

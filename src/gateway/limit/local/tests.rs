@@ -189,6 +189,23 @@ async fn waiting_has_an_end_and_is_in_order() {
 }
 
 #[tokio::test]
+async fn who_gave_up_waiting_keeps_nobody_from_what_is_free() {
+    let (limits, minute) = (Limits::new(clock()), limit(Measure::Tokens, Span::MINUTE, 1_000));
+    let _held = limits.reserve_now(tokens(600, 0), &ask(&minute)).unwrap();
+    let wait = |input: u64, patience: u64| {
+        let (limits, asks) = (limits.clone(), ask(&minute));
+        tokio::spawn(async move { limits.reserve(tokens(input, 0), asks, Duration::from_millis(patience)).await })
+    };
+
+    let (large, small) = (wait(500, 50), wait(100, 60_000));
+    assert_eq!(large.await.unwrap().unwrap_err().why, Why::InFlight);
+    small.await.unwrap().expect("it fits as soon as the one before it has left").release();
+
+    assert_eq!(wait(500, 50).await.unwrap().unwrap_err().why, Why::InFlight);
+    wait(100, 50).await.unwrap().expect("nobody waits any more").release();
+}
+
+#[tokio::test]
 async fn a_call_that_nobody_hears_is_passed_on() {
     let (limits, one) = (Limits::new(clock()), limit(Measure::Requests, Span::AtOnce, 1));
     let first = limits.reserve_now(tokens(1, 0), &ask(&one)).unwrap();
