@@ -156,6 +156,17 @@ impl Problem {
         self
     }
 
+    /// What a 401 says in `WWW-Authenticate`: a credential that does not hold is told apart from none (RFC 6750, 3.1).
+    #[must_use]
+    pub fn challenge(&self) -> &'static str {
+        match self.kind {
+            "key-unknown" | "key-not-live" | "token-not-believed" | "subject-unknown" => {
+                "Bearer realm=\"wharfinger\", error=\"invalid_token\""
+            }
+            _ => "Bearer realm=\"wharfinger\"",
+        }
+    }
+
     /// The JSON body: `type`, `title`, `status`, `detail`, then `help`, `errors` and the extensions where present.
     #[must_use]
     pub fn body(&self) -> Map<String, Value> {

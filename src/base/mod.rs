@@ -1,5 +1,6 @@
 //! Tools everyone uses. Nothing in here knows what an asset is.
 
+mod client_address;
 mod clock;
 pub mod config;
 pub mod db;
@@ -20,6 +21,7 @@ mod secret;
 pub mod telemetry;
 pub mod trust;
 
+pub use client_address::ClientAddress;
 pub use clock::Clock;
 pub use config::Config;
 pub use db::{Database, OnConstraint};

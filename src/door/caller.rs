@@ -1,8 +1,8 @@
 //! `Caller`: the actor behind a request, from the credential it carries.
 
-use super::{client_address::ClientAddress, cookie, layers::RequestId, refused::Asker, respond::Failure};
+use super::{cookie, layers::RequestId, refused::Asker, respond::Failure};
 use crate::auth::{Actor, Auth, SessionToken};
-use crate::base::Problem;
+use crate::base::{ClientAddress, Problem};
 use axum::extract::{FromRef, FromRequestParts};
 use http::{HeaderMap, header, request::Parts};
 use std::ops::Deref;

@@ -1,9 +1,10 @@
 //! Fetching documents that a body names by their address.
 
 use crate::auth::{Actor, Permission};
-use crate::base::{Fetched, HttpClient, Problem};
+use crate::base::{self, Fetched, HttpClient, Problem};
 use crate::catalog::{NewAsset, NewDefinition};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::Value;
 
 /// Fetches the documents of `new` that are given by their address only; they are then carried as if they had been sent.
 ///
@@ -37,6 +38,40 @@ pub async fn fetch_definition(
     let fetched = fetch_document(http, actor, &url, location).await?;
     definition.base64 = Some(STANDARD.encode(&fetched.bytes));
     Ok(())
+}
+
+/// A line of an import with the documents that it gives by their address only; none where it gives none so.
+///
+/// # Errors
+/// As [`fetch_definitions`].
+pub async fn fetch_for_line(http: &HttpClient, actor: &Actor, line: &[u8]) -> Result<Option<Vec<u8>>, Problem> {
+    // Most lines need no second look.
+    if ["\"url\"", "\"definition"].iter().any(|part| memchr::memmem::find(line, part.as_bytes()).is_none()) {
+        return Ok(None);
+    }
+    // What is wrong with a line is told by whoever stores it.
+    let Ok(Value::Object(mut line)) = base::parse_strict(line) else { return Ok(None) };
+    let mut is_changed = false;
+    if let Some(one) = line.get_mut("definition") {
+        is_changed |= fetch_into(http, actor, one, "body.definition.url").await?;
+    }
+    for (i, one) in line.get_mut("definitions").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
+        is_changed |= fetch_into(http, actor, one, &format!("body.definitions[{i}].url")).await?;
+    }
+    Ok(is_changed.then(|| Value::Object(line).to_string().into_bytes()))
+}
+
+async fn fetch_into(http: &HttpClient, actor: &Actor, value: &mut Value, location: &str) -> Result<bool, Problem> {
+    let Ok(mut definition) = serde_json::from_value::<NewDefinition>(value.clone()) else { return Ok(false) };
+    let had = definition.base64.is_some();
+    fetch_definition(http, actor, &mut definition, location).await?;
+    match (definition.base64, value.as_object_mut()) {
+        (Some(base64), Some(members)) if !had => {
+            members.insert("base64".to_owned(), base64.into());
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
 }
 
 /// The document at `url`, an address that stands at `location` of what was sent.

@@ -3,7 +3,6 @@
 
 use super::{
     body::{BodyBounds, BodyFault, BoundedBody},
-    client_address::ClientAddress,
     extract::unescaped,
     forgery,
     handles::Handles,
@@ -11,7 +10,7 @@ use super::{
     refused::{Asked, Asker},
     respond::render_problem,
 };
-use crate::base::{FieldError, Problem, config::Limits};
+use crate::base::{ClientAddress, FieldError, Problem, config::Limits};
 use axum::{
     Router,
     body::Body,

@@ -3,7 +3,6 @@
 mod asset_path;
 mod body;
 mod caller;
-mod client_address;
 pub mod cookie;
 mod exact;
 mod extract;
@@ -22,9 +21,8 @@ mod writes;
 pub use asset_path::{AssetPath, segment};
 pub use body::{BodyFault, problem_of as problem_of_body, read_body};
 pub use caller::{Caller, credential, identify};
-pub use client_address::ClientAddress;
 pub use extract::{Body, Json, OptionalJson, Path, Query, read_json, read_query};
-pub use fetch::{fetch_definition, fetch_definitions, fetch_document};
+pub use fetch::{fetch_definition, fetch_definitions, fetch_document, fetch_for_line};
 pub use forgery::with_form_token;
 pub use front::{Front, ReadyAnswers};
 pub use handles::{Handles, Liveness, PublicUrl};

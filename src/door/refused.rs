@@ -1,9 +1,8 @@
 //! The one place where refusals of permission are told to the audit record, whichever door refused.
 
-use super::client_address::ClientAddress;
 use crate::audit::{Refusal, Trace};
 use crate::auth::Actor;
-use crate::base::Problem;
+use crate::base::{ClientAddress, Problem};
 use axum::response::Response;
 use http::{Method, StatusCode};
 use std::sync::{Arc, OnceLock};

@@ -34,14 +34,7 @@ pub fn render_problem(problem: &Problem) -> Response {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     }
     if problem.status == StatusCode::UNAUTHORIZED {
-        // RFC 6750, 3.1: a credential that does not hold is told apart from none.
-        let challenge = match problem.kind {
-            "key-unknown" | "key-not-live" | "token-not-believed" | "subject-unknown" => {
-                "Bearer realm=\"wharfinger\", error=\"invalid_token\""
-            }
-            _ => "Bearer realm=\"wharfinger\"",
-        };
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(problem.challenge()));
     }
     response.extensions_mut().insert(problem.clone());
     response

@@ -28,7 +28,7 @@ pub(super) fn respond(problem: &Problem, method: &Method, headers: &HeaderMap) -
     let mut response = answer(problem).respond(method, headers);
     let answer = response.headers_mut();
     if problem.status == StatusCode::UNAUTHORIZED {
-        answer.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"registry\""));
+        answer.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(problem.challenge()));
     }
     if let Some(wait) = problem.retry_after {
         answer.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));

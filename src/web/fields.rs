@@ -1,8 +1,8 @@
 //! `Fields`: a small form as it was sent, and `Visitor`: the browser that sent it.
 
 use crate::auth::Browser;
-use crate::base::Problem;
-use crate::door::{Body, ClientAddress, Failure};
+use crate::base::{ClientAddress, Problem};
+use crate::door::{Body, Failure};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::{StatusCode, header, request::Parts};
 use std::convert::Infallible;

@@ -115,7 +115,8 @@ settings! {
         /// Postgres, `postgres://user:password@host/database`. Unset: a private Postgres below the data directory,
         /// started and stopped by the program.
         database_url: Option<Sealed<String>> = "";
-        /// Search index, model and private Postgres. Unset: `$XDG_DATA_HOME/wharfinger`, else
+        /// Search index, model, private Postgres, the keys that seal credentials, and records of usage on their way to the
+        /// database: of value also where Postgres is elsewhere. Unset: `$XDG_DATA_HOME/wharfinger`, else
         /// `~/.local/share/wharfinger`; as root `/var/lib/wharfinger`.
         data_dir: Option<PathBuf> = "";
         /// Where the programs `postgres` and `initdb` of the private Postgres lie. Unset: `PATH`, then the usual places.

@@ -1,6 +1,5 @@
 //! Problems in the dialect of whoever asked.
 
-use super::path::Target;
 use crate::base::Problem;
 use crate::gateway::traffic::ReplyBody;
 use crate::wire::{anthropic, openai};
@@ -17,12 +16,12 @@ pub(super) enum Voice {
 }
 
 impl Voice {
-    pub(super) fn of(target: &Target) -> Self {
-        match target {
-            Target::Call { dialect, .. } if dialect.is_anthropic() => Self::Anthropic,
-            Target::Models { anthropic: true, .. } => Self::Anthropic,
-            Target::Call { .. } | Target::Models { .. } => Self::OpenAi,
-            Target::Rest { .. } => Self::Problem,
+    /// Of whoever asks for this path, also where it leads nowhere.
+    pub(super) fn of(path: &str) -> Self {
+        match path.strip_prefix("/llm/") {
+            Some(rest) if rest.starts_with("anthropic/") => Self::Anthropic,
+            Some(_) => Self::OpenAi,
+            None => Self::Problem,
         }
     }
 
@@ -50,7 +49,7 @@ impl Voice {
             headers.insert(HeaderName::from_static("retry-after-ms"), HeaderValue::from(millis));
         }
         if problem.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(problem.challenge()));
         }
         if matches!(problem.status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE) {
             // What is left of the body is not waited for.

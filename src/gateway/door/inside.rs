@@ -46,9 +46,10 @@ async fn answered(
 ) -> Result<Response<ReplyBody>, Box<Problem>> {
     let Inside { caller, ip, id, dialect, headers, body } = inside;
     let asking = Asking { traffic, id: &id, begun: Instant::now(), ip };
-    let call = Call::read(dialect, &body, None).map_err(|error| Box::new(unreadable(error)))?;
+    let mut call = Call::read(dialect, &body, None).map_err(|error| Box::new(unreadable(error)))?;
     let snapshot = traffic.snapshot();
-    let route = called(&snapshot, &caller, &call)?;
+    let route = called(&snapshot, &caller, &mut call)?;
+    traffic.check_conversation(&caller, &call).await?;
     let mut exchange = asking.exchange(Arc::new(caller), headers, snapshot, route, Asked::Model(call), body)?;
     exchange.witness = Some(witness);
     traffic.answer(exchange).await.map_err(|(problem, _)| problem)

@@ -16,7 +16,7 @@ use super::traffic::{ReplyBody, Traffic};
 use super::{Route, Snapshot};
 use crate::audit::Refusal;
 use crate::auth::Actor;
-use crate::base::Problem;
+use crate::base::{ClientAddress, Problem};
 use crate::wire::call::{Call, CallError, Dialect};
 use crate::wire::{anthropic, openai};
 use bytes::Bytes;
@@ -31,6 +31,8 @@ pub use inside::{Inside, ask};
 pub use path::is_ours;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where Anthropic's clients look for it.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// Counts the gateways of ours that a request has passed.
 pub(super) const HOPS: HeaderName = HeaderName::from_static("x-wharfinger-hops");
 /// The headers that clients send their keys in.
@@ -52,11 +54,11 @@ where
 {
     let begun = Instant::now();
     let (head, body) = request.into_parts();
-    let trusted = is_trusted(traffic, peer.ip());
-    let id = request_id(&head.headers, trusted);
+    let trusted = &traffic.config().server.trusted_proxies;
+    let id = request_id(&head.headers, trusted.iter().any(|network| network.contains(peer.ip())));
     let target = Target::of(head.uri.path(), head.uri.query());
-    let voice = target.as_ref().map_or(Voice::Problem, Voice::of);
-    let ip = client_ip(traffic, &head.headers, peer.ip(), trusted);
+    let voice = Voice::of(head.uri.path());
+    let ClientAddress(ip) = ClientAddress::of(peer.ip(), &head.headers, trusted);
     let asking = Asking { traffic, id: &id, begun, ip };
     let method = head.method.clone();
     let outcome = match target {
@@ -72,6 +74,9 @@ where
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(value) = HeaderValue::from_str(&id) {
+        if voice == Voice::Anthropic {
+            headers.insert(ANTHROPIC_REQUEST_ID, value.clone());
+        }
         headers.insert(REQUEST_ID, value);
     }
     response
@@ -119,7 +124,7 @@ impl Asking<'_> {
         B: http_body::Body<Data = Bytes> + Unpin,
         B::Error: std::error::Error + 'static,
     {
-        target.check_method(&method).map_err(plainly)?;
+        target.check_method(&method).map_err(|problem| (Box::new(problem), target.allowed()))?;
         target.check_upgrade(&headers).map_err(plainly)?;
         let caller = self.caller(&headers).await.map_err(plainly)?;
         if hops(&headers) >= MOST_HOPS {
@@ -137,14 +142,14 @@ impl Asking<'_> {
             }
             Target::Call { dialect, model } => {
                 let body = body::read(body, &headers, &self.traffic.config().limits).await.map_err(plainly)?;
-                let call = Call::read(dialect, &body, model.as_deref()).map_err(|error| plainly(unreadable(error)))?;
-                let route = called(&snapshot, &caller, &call).map_err(plainly)?;
+                let mut call =
+                    Call::read(dialect, &body, model.as_deref()).map_err(|error| plainly(unreadable(error)))?;
+                let route = called(&snapshot, &caller, &mut call).map_err(plainly)?;
+                self.traffic.check_conversation(&caller, &call).await.map_err(plainly)?;
                 (route, Asked::Model(call), body)
             }
             Target::Rest { workspace, asset, path } => {
-                let route = snapshot.route_for_rest(&caller, &workspace, &asset).cloned();
-                let missing = || Problem::not_found(format!("No API {workspace}/{asset} can be called here by you."));
-                let route = route.ok_or_else(|| plainly(missing()))?;
+                let (route, path) = rest(&snapshot, &caller, &workspace, &asset, path).map_err(plainly)?;
                 let body = body::read(body, &headers, &self.traffic.config().limits).await.map_err(plainly)?;
                 (route, Asked::Rest { method, path }, body)
             }
@@ -230,10 +235,14 @@ fn credential(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     Ok(found)
 }
 
-/// The route that answers a call, in the dialect it is asked in.
-fn called(snapshot: &Snapshot, caller: &Actor, call: &Call) -> Result<Arc<Route>, Problem> {
+/// The route that answers a call, in the dialect it is asked in; from here on the call names the route's own alias.
+fn called(snapshot: &Snapshot, caller: &Actor, call: &mut Call) -> Result<Arc<Route>, Problem> {
     let route = snapshot.route_for_model(caller, &call.model).ok_or_else(|| no_model(&call.model))?;
     check_dialect(route, call.dialect)?;
+    let alias = route.alias(&call.model);
+    if alias.len() < call.model.len() {
+        call.model = alias.to_owned();
+    }
     Ok(route.clone())
 }
 
@@ -242,6 +251,27 @@ fn no_model(model: &str) -> Problem {
     Problem::not_found(format!("There is no model {model} here that you may call."))
         .with_kind("model-unknown")
         .with_help("GET /llm/v1/models lists those you may.")
+}
+
+/// The route of an API and the path behind it. The name may be two segments of the path, its slash written as it is.
+fn rest(
+    snapshot: &Snapshot,
+    caller: &Actor,
+    workspace: &str,
+    asset: &str,
+    path: String,
+) -> Result<(Arc<Route>, String), Problem> {
+    if let Some(route) = snapshot.route_for_rest(caller, workspace, asset) {
+        return Ok((route.clone(), path));
+    }
+    let longer = || {
+        let (asset, path) = path::with_bare_slash(asset, &path)?;
+        Some((snapshot.route_for_rest(caller, workspace, &asset)?.clone(), path))
+    };
+    longer().ok_or_else(|| {
+        Problem::not_found(format!("No API {workspace}/{asset} can be called here by you."))
+            .with_help("Look at the asset's page for the address it is called at.")
+    })
 }
 
 fn unreadable(error: CallError) -> Problem {
@@ -296,10 +326,6 @@ fn json(value: &serde_json::Value) -> Response<ReplyBody> {
     response
 }
 
-fn is_trusted(traffic: &Traffic, peer: IpAddr) -> bool {
-    traffic.config().server.trusted_proxies.iter().any(|network| network.contains(peer))
-}
-
 /// The id a trusted proxy gave, where it is plain; else a new one.
 fn request_id(headers: &HeaderMap, trusted: bool) -> Arc<str> {
     let given = headers.get(&REQUEST_ID).filter(|_| trusted).and_then(|value| value.to_str().ok());
@@ -316,18 +342,4 @@ fn request_id(headers: &HeaderMap, trusted: bool) -> Arc<str> {
             id.into()
         }
     }
-}
-
-/// The client's address: the last of `X-Forwarded-For` that is no trusted proxy's, where the peer is one.
-fn client_ip(traffic: &Traffic, headers: &HeaderMap, peer: IpAddr, trusted: bool) -> IpAddr {
-    if !trusted {
-        return peer;
-    }
-    let mut named: Vec<IpAddr> = Vec::new();
-    for value in headers.get_all("x-forwarded-for") {
-        named.extend(
-            value.to_str().unwrap_or_default().split(',').filter_map(|text| text.trim().parse::<IpAddr>().ok()),
-        );
-    }
-    named.into_iter().rev().find(|ip| !is_trusted(traffic, *ip)).unwrap_or(peer)
 }

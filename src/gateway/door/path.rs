@@ -2,7 +2,7 @@
 
 use crate::base::Problem;
 use crate::wire::call::Dialect;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
 
 /// What a path leads to.
@@ -60,6 +60,16 @@ impl Target {
         Err(not_allowed(format!("This is asked for by {word}.")))
     }
 
+    /// The methods it takes, as an answer to another one tells them (RFC 9110, 15.5.6).
+    pub(super) fn allowed(&self) -> HeaderMap {
+        let methods = match self {
+            Self::Call { .. } => "POST",
+            Self::Models { .. } => "GET",
+            Self::Rest { .. } => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+        };
+        HeaderMap::from_iter([(header::ALLOW, HeaderValue::from_static(methods))])
+    }
+
     /// A connection that becomes another protocol's cannot be looked after here. Other offers to upgrade may be passed over
     /// (RFC 9110, 7.8), and clients make them of every server; who asks for a WebSocket wants nothing else.
     pub(super) fn check_upgrade(&self, headers: &HeaderMap) -> Result<(), Problem> {
@@ -115,6 +125,16 @@ fn rest_api(rest: &str, query: Option<&str>) -> Option<Target> {
     Some(Target::Rest { workspace: workspace.to_owned(), asset, path: format!("/{path}{query}") })
 }
 
+/// The name and the path, where the name goes on with the path's first segment.
+pub(super) fn with_bare_slash(asset: &str, path: &str) -> Option<(String, String)> {
+    let rest = path.strip_prefix('/')?;
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (segment, rest) = rest.split_at(end);
+    let segment = percent_decode_str(segment).decode_utf8().ok().filter(|segment| !segment.is_empty())?;
+    let path = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+    Some((format!("{asset}/{segment}"), path))
+}
+
 /// What a path that leads nowhere is told.
 pub(super) fn unknown(path: &str) -> Problem {
     let detail = if path.starts_with("/rest/") {
@@ -159,6 +179,14 @@ mod tests {
         };
         assert_eq!(of("/rest/shop/orders/v1/a%20b", Some("x=1&y")), rest("orders", "/v1/a%20b?x=1&y"));
         assert_eq!(of("/rest/shop/com.example%2Forders", None), rest("com.example/orders", "/"));
+        for (path, name, behind) in [
+            ("/orders/v1?x=1", "com.example/orders", "/v1?x=1"),
+            ("/orders?x=1", "com.example/orders", "/?x=1"),
+            ("/orders", "com.example/orders", "/"),
+        ] {
+            assert_eq!(with_bare_slash("com.example", path), Some((name.into(), behind.into())));
+        }
+        assert_eq!(with_bare_slash("com.example", "/"), None);
         for path in
             ["/rest/shop/orders/../x", "/rest/shop/orders/%2e%2e/x", "/rest/shop/orders/a%2f..%2fx", "/rest/shop"]
         {

@@ -3,11 +3,12 @@
 use crate::auth::{Actor, Auth, Standing};
 use crate::base::{Clock, Problem};
 use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use http::StatusCode;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 
@@ -26,11 +27,14 @@ pub(super) struct Callers {
     tasks: TaskTracker,
 }
 
+type Answer = Shared<BoxFuture<'static, Result<Arc<Actor>, Problem>>>;
+
 struct Known {
     actor: Arc<Actor>,
     standing: Standing,
     asked_at: Instant,
-    is_asking: AtomicBool,
+    /// The question under way.
+    asking: Mutex<Option<Answer>>,
     /// The last question was not answered: until one is, no request waits for the next.
     is_unanswered: AtomicBool,
 }
@@ -60,44 +64,37 @@ impl Callers {
             return self.ask(hash, credential).await;
         }
         // It was another generation that it held in: what changed may be this.
-        let question = self.ask_beside(hash, credential, &known);
+        let answer = self.ask_beside(hash, credential, &known);
         if known.is_unanswered.load(Ordering::Relaxed) {
             return Ok(known.actor.clone());
         }
-        match question {
-            Some(question) => match tokio::time::timeout(PATIENCE, question).await {
-                Ok(Ok(Err(problem))) if problem.status != StatusCode::SERVICE_UNAVAILABLE => Err(problem),
-                Ok(Ok(Ok(actor))) => Ok(actor),
-                _ => {
-                    known.is_unanswered.store(true, Ordering::Relaxed);
-                    Ok(known.actor.clone())
-                }
-            },
-            // Another request of this caller asks already; the answer is the same for both.
-            None => match tokio::time::timeout(PATIENCE, self.ask(hash, credential)).await {
-                Ok(Err(problem)) if problem.status != StatusCode::SERVICE_UNAVAILABLE => Err(problem),
-                Ok(Ok(actor)) => Ok(actor),
-                _ => Ok(known.actor.clone()),
-            },
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Err(problem)) if problem.status != StatusCode::SERVICE_UNAVAILABLE => Err(problem),
+            Ok(Ok(actor)) => Ok(actor),
+            _ => {
+                known.is_unanswered.store(true, Ordering::Relaxed);
+                Ok(known.actor.clone())
+            }
         }
     }
 
-    /// Asks in a task of its own, whose answer is kept also when nobody waits for it; none where that is under way.
-    fn ask_beside(
-        self: &Arc<Self>,
-        hash: [u8; 32],
-        credential: &str,
-        known: &Arc<Known>,
-    ) -> Option<tokio::task::JoinHandle<Result<Arc<Actor>, Problem>>> {
-        if known.is_asking.swap(true, Ordering::Relaxed) {
-            return None;
+    /// Asks in a task of its own, whose answer is kept also when nobody waits for it, and is the same for all requests that
+    /// come meanwhile: a change of one key would send each of them to the database.
+    fn ask_beside(self: &Arc<Self>, hash: [u8; 32], credential: &str, known: &Arc<Known>) -> Answer {
+        let mut asking = known.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = &*asking {
+            return answer.clone();
         }
-        let (callers, credential, known) = (self.clone(), credential.to_owned(), known.clone());
-        Some(self.tasks.spawn(async move {
+        let (callers, credential, of) = (self.clone(), credential.to_owned(), known.clone());
+        let task = self.tasks.spawn(async move {
             let outcome = callers.ask(hash, &credential).await;
-            known.is_asking.store(false, Ordering::Relaxed);
+            *of.asking.lock().unwrap_or_else(PoisonError::into_inner) = None;
             outcome
-        }))
+        });
+        let failed = |_| Err(Problem::unavailable("The caller could not be looked up."));
+        let answer = task.map(move |joined| joined.unwrap_or_else(failed)).boxed().shared();
+        *asking = Some(answer.clone());
+        answer
     }
 
     async fn ask(&self, hash: [u8; 32], credential: &str) -> Result<Arc<Actor>, Problem> {
@@ -109,7 +106,7 @@ impl Callers {
                     actor: actor.clone(),
                     standing,
                     asked_at: Instant::now(),
-                    is_asking: AtomicBool::new(false),
+                    asking: Mutex::default(),
                     is_unanswered: AtomicBool::new(false),
                 };
                 self.known.insert(hash, Arc::new(known));

@@ -11,6 +11,7 @@
 mod answer;
 mod attempt;
 mod callers;
+mod conversations;
 mod hidden;
 mod live;
 mod order;
@@ -31,19 +32,17 @@ use super::upstream::Origins;
 use super::{Gateway, Route, Snapshot};
 use crate::audit::{Refusal, Refusals};
 use crate::auth::{Actor, Auth};
-use crate::base::{BackendId, Clock, Config, Problem};
+use crate::base::{Clock, Config, Problem};
+use crate::wire::call::Call;
 use arc_swap::ArcSwapOption;
 use callers::Callers;
+use conversations::Conversations;
 use http::HeaderMap;
-use moka::sync::Cache;
 use plan::{Plan, PlannedRoute};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
-/// How long it is remembered which backend gave a response.
-const CONVERSATION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The traffic of this process; cheap to clone.
 #[derive(Clone)]
@@ -62,8 +61,7 @@ struct Inner {
     origins: Origins,
     plan: ArcSwapOption<Plan>,
     planning: Mutex<()>,
-    /// Which backend gave a response that a later request goes on from.
-    responses: Cache<String, BackendId>,
+    conversations: Conversations,
     tasks: TaskTracker,
     draws: AtomicU64,
 }
@@ -80,7 +78,7 @@ impl Traffic {
     ) -> Self {
         let tasks = TaskTracker::new();
         let origins = Origins::new(gateway.egress().clone());
-        let responses = Cache::builder().max_capacity(100_000).time_to_live(CONVERSATION).build();
+        let conversations = Conversations::new(gateway.inner.db.clone(), clock.clone());
         Self {
             inner: Arc::new(Inner {
                 gateway,
@@ -93,7 +91,7 @@ impl Traffic {
                 origins,
                 plan: ArcSwapOption::empty(),
                 planning: Mutex::default(),
-                responses,
+                conversations,
                 tasks,
                 draws: AtomicU64::new(uuid::Uuid::new_v4().as_u128() as u64),
             }),
@@ -129,22 +127,38 @@ impl Traffic {
         self.inner.callers.identify(credential).await
     }
 
+    /// Lets a caller go on from a response that is its own.
+    ///
+    /// # Errors
+    /// 403 where it was given to somebody else.
+    pub(super) async fn check_conversation(&self, caller: &Actor, call: &Call) -> Result<(), Problem> {
+        match &call.previous_response {
+            Some(previous) => self.inner.conversations.check(previous, caller).await,
+            None => Ok(()),
+        }
+    }
+
     /// Notes for the audit record that somebody came without a credential that holds; never waits.
     pub(super) fn refused(&self, refusal: Refusal) {
         self.inner.refusals.note(refusal, self.inner.clock.now());
     }
 
-    /// Closes idle connections until `stop`, and returns when what was left behind is settled.
+    /// Closes idle connections and writes down where responses are until `stop`, and returns when what was left behind is
+    /// settled.
     pub async fn run(self, stop: CancellationToken) {
         const SWEEP: Duration = Duration::from_secs(15);
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(SWEEP) => self.inner.origins.sweep(),
-                () = stop.cancelled() => break,
+        let sweep = async {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(SWEEP) => self.inner.origins.sweep(),
+                    () = stop.cancelled() => break,
+                }
             }
-        }
+        };
+        tokio::join!(sweep, self.inner.conversations.run(stop.clone()));
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+        self.inner.conversations.store().await;
     }
 
     /// What has to be finished although its client has left.

@@ -62,16 +62,8 @@ pub(super) fn serves(member: &PlannedMember, exchange: &Exchange) -> bool {
         Asked::Rest { .. } => true,
         Asked::Model(call) => {
             member.provider.dialect(call.dialect).is_some()
-                && member.backend.settings.vendor_model(alias(&call.model, &member.backend.settings.models)).is_some()
+                && member.backend.settings.vendor_model(&call.model).is_some()
         }
-    }
-}
-
-/// The alias as backends know it: without the workspace that may stand before it.
-pub(super) fn alias<'a>(model: &'a str, known: &std::collections::BTreeMap<String, String>) -> &'a str {
-    match model.split_once('/') {
-        Some((_, alias)) if !known.contains_key(model) && known.contains_key(alias) => alias,
-        _ => model,
     }
 }
 
@@ -95,7 +87,7 @@ fn session(traffic: &Traffic, route: &PlannedRoute, exchange: &Exchange) -> Opti
         Affinity::User => exchange.call()?.user.as_ref().map(|user| Session::Hash(hashed(user.as_bytes()))),
         Affinity::PreviousResponse => {
             let previous = exchange.call()?.previous_response.as_ref()?;
-            let backend = traffic.inner.responses.get(previous)?;
+            let backend = traffic.inner.conversations.backend(previous)?;
             route.members.iter().position(|member| member.backend.id == backend).map(Session::Member)
         }
     })

@@ -188,6 +188,9 @@ pub const KINDS: &[Kind] = kinds! {
     "request-too-large" 413
         "A policy of the gateway allows no request of this size."
         "Send a shorter body or prompt; the body names the policy and its bound."
+    "response-of-another" 403
+        "`previous_response_id` names a response that was given to another caller."
+        "Go on from a response of your own, or send the dialogue itself."
     "route-disabled" 503
         "The route is switched off."
         "Ask the owner of the route."

@@ -59,6 +59,23 @@ async fn a_stream_arrives_as_it_was_sent_and_without_the_usage_nobody_asked_for(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_model_of_the_path_is_asked_whatever_the_body_names() {
+    let (app, vendor) = house().await;
+    one(&app, &vendor, "ok");
+    let path = "/llm/openai/deployments/fast/chat/completions?api-version=2024-10-21";
+    let mut unnamed = chat("dear", false);
+    unnamed.as_object_mut().unwrap().remove("model");
+
+    for asking in [chat("dear", false), unnamed] {
+        app.admin().post(path, &asking).await.expect(200);
+    }
+
+    let seen = vendor.seen.everything.lock().unwrap().concat();
+    assert_eq!(seen.matches("\"model\":\"fast\"").count(), 2, "{seen}");
+    assert!(!seen.contains("dear"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_are_told_in_the_dialect_of_the_client() {
     let (app, vendor) = house().await;
     one(&app, &vendor, "ok");

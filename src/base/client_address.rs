@@ -1,6 +1,6 @@
 //! Where a request came from: the peer, or what trusted proxies in front of us say.
 
-use crate::base::Network;
+use super::Network;
 use http::HeaderMap;
 use std::net::IpAddr;
 
