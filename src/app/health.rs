@@ -2,7 +2,7 @@
 
 use crate::base::telemetry;
 use crate::door::Handles;
-use crate::search::Status;
+use crate::search::{self, Status};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -59,16 +59,31 @@ async fn ready(State(handles): State<Handles>) -> Response {
         true => handles.search.status().await.ok(),
         false => None,
     };
-    let reason = search.as_ref().and_then(|search| search.reason.clone());
-    let mut degraded: Vec<Missing> = reason.map(|reason| Missing { part: "semantic", reason }).into_iter().collect();
+    let mut degraded = Vec::new();
+    let mut miss = |part, reason: &str| degraded.push(Missing { part, reason: reason.to_owned() });
+    match search.as_ref().map(|search| search.lexical) {
+        Some(search::Readiness::Ready) | None => {}
+        Some(search::Readiness::Rebuilding) => miss("lexical", "its index is made again; answers may lack what is new"),
+        Some(_) => miss("lexical", "its index is being read; texts are compared plainly"),
+    }
+    match search.as_ref().map(|search| (search.semantic, search.reason.as_deref())) {
+        Some((_, Some(reason))) => miss("semantic", reason),
+        Some((search::Readiness::Loading, None)) => miss("semantic", "its model is being loaded"),
+        _ => {}
+    }
     if !database {
-        degraded.push(Missing { part: "database", reason: "it does not answer".to_owned() });
+        miss("database", "it does not answer");
+    }
+    if handles.services.limits.store_answers().await == Some(false) {
+        miss("redis", "it does not answer: limits and the cache of answers are not shared among replicas");
+    }
+    for provider in handles.auth.failing_providers() {
+        miss("identity-provider", &format!("{provider} gave no usable answer when it was last asked"));
     }
     let snapshot = handles.gateway.snapshot();
     let left_out = handles.gateway.left_out().len();
     if left_out > 0 {
-        let reason = format!("{left_out} of its settings are not in force");
-        degraded.push(Missing { part: "gateway", reason });
+        miss("gateway", &format!("{left_out} of its settings are not in force"));
     }
     let gateway = GatewayStatus { generation: snapshot.generation, routes: snapshot.routes().count(), left_out };
     let stopping = handles.liveness.is_stopping();

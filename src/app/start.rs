@@ -59,8 +59,7 @@ async fn serve_with(config: Config, storage: &Storage, listener: TcpListener, st
     let default = Slug::parse("default").expect("a plain word is a slug");
     handles.catalog.ensure_workspace(&system, &default, "Default").await?;
     let made =
-        admin_key_for_a_start(&handles.db, &handles.auth, admin_key.as_ref().map(|key| key.expose().as_str()))
-            .await?;
+        admin_key_for_a_start(&handles.db, &handles.auth, admin_key.as_ref().map(|key| key.expose().as_str())).await?;
     seed::first_start(&handles, &api::document(&public_url)).await?;
 
     let (tasks, end_tasks) = (TaskTracker::new(), CancellationToken::new());

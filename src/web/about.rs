@@ -3,9 +3,11 @@
 use super::layout::{Layout, page};
 use super::ways_in::WaysIn;
 use super::words;
+use crate::auth::Auth;
 use crate::base::{Clock, Database};
 use crate::catalog::Catalog;
 use crate::door::{Failure, Liveness};
+use crate::gateway::policy::Services;
 use crate::search::{Readiness, Search};
 use askama::Template;
 use axum::extract::State;
@@ -56,6 +58,8 @@ pub(super) async fn status(
     State(db): State<Database>,
     State(catalog): State<Catalog>,
     State(search): State<Search>,
+    State(auth): State<Auth>,
+    State(services): State<Services>,
     State(liveness): State<Liveness>,
     State(clock): State<Clock>,
 ) -> Result<Response, Failure> {
@@ -82,6 +86,15 @@ pub(super) async fn status(
         let state = search.status().await?;
         parts.push(lexical(state.lexical));
         parts.push(semantic(state.semantic, state.pending > 0));
+    }
+    if services.limits.store_answers().await == Some(false) {
+        let meaning = "Redis does not answer: limits go by what each replica holds, and no answers are shared.";
+        parts.push(Part { name: "Sharing among replicas", class: "warn", word: "Away", meaning: meaning.to_owned() });
+    }
+    let failing: Vec<_> = auth.failing_providers().collect();
+    if !failing.is_empty() {
+        let meaning = format!("No usable answer came from {}: nobody new signs in there.", failing.join(", "));
+        parts.push(Part { name: "Sign-in", class: "warn", word: "Away", meaning });
     }
     if liveness.is_stopping() {
         let meaning = "This process finishes what it has begun and takes no new work.".to_owned();

@@ -225,11 +225,13 @@ fn refuse(stream: TcpStream, full: Full) {
     if full == Full::Address {
         return;
     }
+    let id = uuid::Uuid::now_v7();
     let problem = Problem::unavailable("All connections are in use.").with_kind("too-many-connections");
+    let problem = problem.with("requestId", id.to_string());
     let body = serde_json::Value::Object(problem.body()).to_string();
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 2\r\n\
-         connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+         x-request-id: {id}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     if let Err(error) = stream.try_write(answer.as_bytes()) {

@@ -112,6 +112,12 @@ fn text_claims_are_of_an_id_token(token: &Token<'_>) -> bool {
 }
 
 impl Provider {
+    /// Whether it did not answer, or not usably, when it was last asked. Nobody asks for the sake of this question.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.metadata.is_failing() || self.keys.is_failing()
+    }
+
     fn source(&self) -> &str {
         self.settings.issuer.as_str()
     }

@@ -45,6 +45,12 @@ impl<T> Remembered<T> {
         Self { clock, state: Mutex::new(state), turn: tokio::sync::Mutex::new(()) }
     }
 
+    /// Whether the last look at the provider failed.
+    pub(super) fn is_failing(&self) -> bool {
+        let state = self.state.lock().expect("no holder of this lock can panic");
+        state.tried.is_some() && state.tried != state.fetched
+    }
+
     /// What is there, fetched anew when it is no longer fresh. One request fetches; others take what is there meanwhile,
     /// and wait where nothing is.
     pub(super) async fn get<F>(&self, fetch: impl Fn() -> F) -> Result<Arc<T>, Fault>
@@ -194,15 +200,18 @@ mod tests {
         let source = Source::new();
         source.get().await;
         *source.is_up.lock().unwrap() = false;
+        assert!(!source.remembered.is_failing(), "nobody has looked");
 
         source.clock.advance(Duration::from_secs(23 * 3600));
         assert_eq!((source.get().await, source.get().await), (Some(1), Some(1)));
         assert_eq!(source.asked.load(Ordering::Relaxed), 2, "one try, then a pause");
+        assert!(source.remembered.is_failing());
 
         source.clock.advance(Duration::from_secs(3600));
         assert_eq!(source.get().await, None);
         *source.is_up.lock().unwrap() = true;
         source.clock.advance(IMPATIENT);
         assert_eq!(source.get().await, Some(4));
+        assert!(!source.remembered.is_failing());
     }
 }

@@ -71,6 +71,12 @@ impl Auth {
         self.sign_in.providers.for_sign_in().map(named).collect()
     }
 
+    /// The providers that gave no usable answer when they were last asked.
+    pub fn failing_providers(&self) -> impl Iterator<Item = &str> {
+        let failing = self.sign_in.providers.iter().filter(|provider| provider.is_failing());
+        failing.map(|provider| provider.settings.name.as_str())
+    }
+
     /// Whether clients come over TLS, by our public address.
     #[must_use]
     pub fn is_secure(&self) -> bool {

@@ -149,6 +149,10 @@ async fn a_provider_that_was_never_reached_is_told_of_at_the_first_step() {
         let mut anna = Browser::new();
         let seen = anna.open(&format!("{}/auth/start/oidc", app.url)).await;
         assert_refused(&app, &anna, &seen, status, says);
+        let ready = app.stranger().get("/readyz").await.expect(200).json();
+        assert_eq!(ready["status"], "degraded");
+        assert!(ready["degraded"].as_array().unwrap().iter().any(|one| one["part"] == "identity-provider"), "{ready}");
+        assert!(app.stranger().get("/status").await.expect(200).text.contains("nobody new signs in there"));
         provider.behave("ok").await;
     }
     for mode in ["bad-keys", "huge-keys"] {

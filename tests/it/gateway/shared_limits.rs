@@ -1,10 +1,11 @@
 //! Limits that replicas share through Redis: exact together, cheap for each, and of use without it.
 
-use crate::support::Redis;
+use crate::support::{Redis, TestApp};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wharfinger::base::{Clock, Sealed};
+use wharfinger::embed::Embedder;
 use wharfinger::gateway::limit::{
     Ask, Expected, Limit, Limits, Measure, Reservation, Shared, Span, Spent, WhenAway, Why,
 };
@@ -121,6 +122,22 @@ async fn without_the_store_a_replica_has_its_share_or_refuses_as_the_settings_sa
     assert_eq!(served, 2_000 / 224);
     assert_eq!(reserve(&refuse, &asks).await.unwrap_err(), Why::Unreachable);
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_away_is_told_by_readiness_and_status() {
+    let Some(redis) = Redis::start().await else { return };
+    let app = TestApp::start_with(&[("WHARFINGER_REDIS_URL", &redis.url)], Embedder::hashed()).await;
+    let says_so = async || {
+        let ready = app.stranger().get("/readyz").await.expect(200).json();
+        ready["degraded"].as_array().unwrap().iter().any(|one| one["part"] == "redis")
+    };
+    assert!(!says_so().await);
+
+    drop(redis);
+
+    assert!(says_so().await);
+    assert!(app.stranger().get("/status").await.expect(200).text.contains("Redis does not answer"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
