@@ -1,9 +1,9 @@
 //! Importing many: JSON lines are read as they arrive and stored in batches; a rejected line loses no other.
 
 use crate::auth::{Actor, Permission};
-use crate::base::{FieldError, Slug};
+use crate::base::{FieldError, HttpClient, Slug};
 use crate::catalog::{Catalog, Imported, Outcome};
-use crate::door::{Caller, Failure, Query, problem_of_body};
+use crate::door::{Caller, Failure, Query, fetch_for_line, problem_of_body};
 use axum::body::Body;
 use axum::extract::State;
 use bytes::{Buf, Bytes, BytesMut};
@@ -81,12 +81,14 @@ pub struct RejectedLine {
 )]
 pub async fn import(
     State(catalog): State<Catalog>,
+    State(http): State<HttpClient>,
     caller: Caller,
     Query(query): Query<ImportQuery>,
     body: Body,
 ) -> Result<axum::Json<ImportReport>, Failure> {
     let run = Run {
         catalog: &catalog,
+        http: &http,
         actor: &caller,
         workspace: query.workspace.as_ref().map_or("default", Slug::as_str),
         dry_run: query.dry_run.unwrap_or(false),
@@ -113,6 +115,7 @@ pub async fn import(
 
 struct Run<'a> {
     catalog: &'a Catalog,
+    http: &'a HttpClient,
     actor: &'a Actor,
     workspace: &'a str,
     dry_run: bool,
@@ -121,16 +124,18 @@ struct Run<'a> {
 impl Run<'_> {
     async fn store(&self, batch: Vec<(usize, Line)>, report: &mut ImportReport) -> Result<(), Failure> {
         report.lines += batch.len() as u64;
-        let texts: Vec<(usize, &[u8])> = batch
-            .iter()
-            .filter_map(|(number, line)| match line {
-                Line::Text(text) => Some((*number, text.as_ref())),
-                Line::TooLong => None,
-            })
-            .collect();
-        for (number, _) in batch.iter().filter(|(_, line)| matches!(line, Line::TooLong)) {
-            report.reject(*number, None, format!("The line is longer than {} MiB.", MAX_LINE >> 20), Vec::new());
+        let mut whole: Vec<(usize, Bytes)> = Vec::with_capacity(batch.len());
+        for (number, line) in batch {
+            let Line::Text(text) = line else {
+                report.reject(number, None, format!("The line is longer than {} MiB.", MAX_LINE >> 20), Vec::new());
+                continue;
+            };
+            match fetch_for_line(self.http, self.actor, &text).await {
+                Ok(fetched) => whole.push((number, fetched.map_or(text, Bytes::from))),
+                Err(problem) => report.reject(number, None, problem.detail, problem.errors),
+            }
         }
+        let texts: Vec<(usize, &[u8])> = whole.iter().map(|(number, text)| (*number, text.as_ref())).collect();
         let done = self.catalog.import(self.actor, self.workspace, &texts, self.dry_run).await?;
         done.into_iter().for_each(|one| report.count(one));
         Ok(())

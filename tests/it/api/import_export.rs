@@ -42,6 +42,28 @@ async fn a_rejected_line_loses_no_other_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_line_may_name_its_document_by_an_address() {
+    let document = json!({"openapi": "3.1.0", "info": {"title": "Tides", "version": "2"},
+        "paths": {"/tides": {"get": {"summary": "High and low water"}}}});
+    let text = document.to_string();
+    let router = axum::Router::new().route("/tides", axum::routing::get(|| async { text }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let settings = [("WHARFINGER_FETCH_ALLOWED_NETWORKS", "127.0.0.0/8")];
+    let app = TestApp::start_with(&settings, wharfinger::embed::Embedder::hashed()).await;
+    let named = |name: &str, path: &str| json!({"name": name, "kind": "rest", "definition": {"format": "openapi", "url": format!("{address}{path}")}});
+
+    let text = lines(&[named("tides", "/tides"), named("lost", "/nowhere")]);
+    let report = import(&app.admin(), "", text).await.expect(200).json();
+
+    assert_eq!((&report["registered"], &report["rejectedTotal"]), (&json!(1), &json!(1)), "{report}");
+    assert_eq!(report["rejected"][0]["errors"][0]["location"], "body.definition.url");
+    let operations = app.admin().get("/api/v1/workspaces/default/assets/tides/operations").await.expect(200).json();
+    assert_eq!(operations["total"], 1);
+}
+
+#[tokio::test]
 async fn the_same_lines_again_change_nothing_and_a_dry_run_stores_nothing() {
     let app = TestApp::start().await;
     let text = lines(&[json!({"name": "a", "kind": "rest"}), json!({"name": "b", "kind": "mcp", "workspace": "team"})]);
