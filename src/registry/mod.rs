@@ -9,6 +9,7 @@ mod about;
 mod answer;
 mod body;
 mod cors;
+mod description;
 mod extensions;
 mod managed_settings;
 mod path;
@@ -69,17 +70,14 @@ pub fn router(handles: &Handles) -> (Router<Handles>, impl ReadyAnswers + use<>)
 
     let mut router = Router::new();
     for prefix in ["", "/workspaces/{workspace}", "/registries/{registry}"] {
-        for version in ["v0.1", "v0"] {
+        // Some clients leave the version out.
+        for version in ["v0.1", "v0", "servers"] {
             for rest in ["", "/", "/{*rest}"] {
                 router = router.route(&format!("{prefix}/{version}{rest}"), any(serve));
             }
         }
     }
-    // Some clients leave the version out.
-    for path in ["/servers", "/servers/", "/servers/{*rest}"] {
-        router = router.route(path, any(serve));
-    }
-    (writes_done_once(router, handles).with_state(Arc::new(registry)), ready)
+    (writes_done_once(router, handles).with_state(Arc::new(registry)).merge(description::router()), ready)
 }
 
 /// What the door needs.

@@ -16,6 +16,7 @@ async fn all_forms_of_an_address_are_served_without_a_redirect() {
         "/v0.1/servers/v0.1/servers/",
         "/servers",
         "/workspaces/default/v0.1/v0.1/servers",
+        "/workspaces/default/servers",
     ] {
         assert_eq!(app.stranger().get(path).await.expect(200).text, plain, "{path}");
     }
@@ -26,6 +27,7 @@ async fn all_forms_of_an_address_are_served_without_a_redirect() {
         "/v0.1/servers/com.example%2fa1/versions/latest/",
         "/v0.1/servers/v0.1/servers/com.example%2Fa1/versions/latest",
         "/servers/com.example%2Fa1/versions/1.0.0",
+        "/workspaces/default/servers/com.example%2Fa1/versions/latest",
     ] {
         assert_eq!(app.stranger().get(path).await.expect(200).text, detail, "{path}");
     }
