@@ -64,6 +64,30 @@ async fn keys_are_made_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn no_start_makes_a_key_behind_the_back_of_a_house_that_revoked_its_own() {
+    let (home, url) = (Home::new("revoked"), fresh_database_url(true).await);
+    let settings = [("WHARFINGER_DATA_DIR", home.text()), ("WHARFINGER_DATABASE_URL", url.as_str())];
+    let first = Program::serve(&settings).await;
+    let key = first.admin_key.clone().unwrap();
+    let listed = said(&first.command(&key, &["key", "list"]).await);
+    let id = listed.lines().find_map(|line| line.strip_suffix("\tfirst admin")).unwrap().split('\t').next().unwrap();
+    assert!(first.command(&key, &["key", "revoke", id]).await.status.success());
+    assert!(first.stop().await.0);
+
+    let second = Program::serve(&settings).await;
+    assert_eq!(second.admin_key, None);
+    assert!(!second.command(&key, &["key", "list"]).await.status.success());
+    assert!(second.stop().await.0);
+
+    // Who lost every key gets in by the settings, and that is on record.
+    let chosen = format!("whf_{}", "n".repeat(40));
+    let third = Program::serve(&[&settings[..], &[("WHARFINGER_ADMIN_KEY", &chosen)]].concat()).await;
+    let audit = said(&third.command(&chosen, &["audit", "export"]).await);
+    assert_eq!(audit.lines().filter(|line| line.contains("key.create") && line.contains("first admin")).count(), 2);
+    assert!(third.stop().await.0);
+}
+
+#[tokio::test]
 async fn wrong_settings_are_told_all_at_once() {
     let output =
         program(&[("WHARFINGER_LISTEN", "harbour"), ("WHARFINGER_MAX_BODDY", "1")]).arg("check-config").output();
