@@ -2,7 +2,7 @@
 
 mod worker;
 
-pub use worker::{Delivery, Worker, dead, waiting};
+pub use worker::{Delivery, Worker, dead, run_again, waiting};
 
 use crate::base::AssetId;
 use serde_json::{Value, json};

@@ -1,14 +1,17 @@
-//! The worker: claims what is due, runs it, tries again with growing pauses, and lays aside what never succeeds.
+//! The worker: claims what is due, runs it, tries again with growing pauses, and lays aside what never succeeds. Work that
+//! fails together is run one by one at once, so that one that cannot succeed takes no other with it.
 
 use super::Event;
 use crate::base::Clock;
-use futures::future::BoxFuture;
+use anyhow::anyhow;
+use futures::{FutureExt, future::BoxFuture};
 use serde_json::Value;
 use sqlx::{PgPool, postgres::PgListener};
-use std::{sync::Arc, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-/// A claim older than this is void: its worker died.
+/// A claim older than this is void: its worker died, or is still at it; then the work is done twice, which does no harm.
 const CLAIM_HOLDS: Duration = Duration::from_secs(120);
 /// How often a job is tried before it is laid aside.
 const ATTEMPTS: i32 = 8;
@@ -33,6 +36,15 @@ struct Job {
     kind: String,
     payload: Value,
     attempts: i32,
+}
+
+/// How a claimed job goes back to those that wait.
+struct PutBack<'a> {
+    run_at: OffsetDateTime,
+    /// Whether this time does not count.
+    is_unspent: bool,
+    error: Option<&'a str>,
+    dead_at: Option<OffsetDateTime>,
 }
 
 impl Worker {
@@ -67,29 +79,43 @@ impl Worker {
     /// # Errors
     /// The database's; errors of the work itself are kept with the job.
     pub async fn run_due(&self) -> Result<usize, sqlx::Error> {
-        let jobs = self.claim().await?;
-        let (mut events, mut unreadable) = (Vec::new(), Vec::new());
-        for job in &jobs {
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for job in self.claim().await? {
             match Event::read(&job.kind, &job.payload) {
-                Some(event) => events.push(event),
-                None => unreadable.push(job.job_id),
+                Some(event) => known.push((job, event)),
+                None => unknown.push(job),
             }
         }
         // A kind this release does not know may be one of a newer replica: leave it to that one.
-        self.release(&unreadable).await?;
-        let jobs: Vec<Job> = jobs.into_iter().filter(|job| !unreadable.contains(&job.job_id)).collect();
-        if jobs.is_empty() {
-            return Ok(0);
-        }
+        self.release(&unknown).await?;
+        self.attempt(&known).await?;
+        Ok(known.len())
+    }
 
-        match (self.deliver)(events).await {
-            Ok(()) => self.done(&jobs).await?,
-            Err(error) => {
-                tracing::warn!(error = %error, jobs = jobs.len(), "Queued work failed and will be tried again");
-                self.failed(&jobs, &error.to_string()).await?;
+    /// Delivers all together, and when that fails each by itself.
+    async fn attempt(&self, claimed: &[(Job, Event)]) -> Result<(), sqlx::Error> {
+        let Err(error) = self.deliver(claimed).await else { return self.done(claimed).await };
+        if let [(job, _)] = claimed {
+            return self.failed(job, &error.to_string()).await;
+        }
+        tracing::warn!(error = %error, jobs = claimed.len(), "Queued work failed together and is tried one by one");
+        for one in claimed.chunks(1) {
+            match self.deliver(one).await {
+                Ok(()) => self.done(one).await?,
+                Err(error) => self.failed(&one[0].0, &error.to_string()).await?,
             }
         }
-        Ok(jobs.len())
+        Ok(())
+    }
+
+    /// A reaction that panics has failed, as one that says so.
+    async fn deliver(&self, claimed: &[(Job, Event)]) -> anyhow::Result<()> {
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        let events = claimed.iter().map(|(_, event)| *event).collect();
+        let reaction = async { (self.deliver)(events).await };
+        AssertUnwindSafe(reaction).catch_unwind().await.unwrap_or_else(|panic| Err(anyhow!(told(&*panic))))
     }
 
     async fn claim(&self) -> Result<Vec<Job>, sqlx::Error> {
@@ -111,50 +137,72 @@ impl Worker {
         .await
     }
 
-    async fn release(&self, ids: &[i64]) -> Result<(), sqlx::Error> {
-        if ids.is_empty() {
-            return Ok(());
+    async fn release(&self, jobs: &[Job]) -> Result<(), sqlx::Error> {
+        let run_at = self.clock.now() + Duration::from_secs(60);
+        for job in jobs {
+            self.put_back(job, &PutBack { run_at, is_unspent: true, error: None, dead_at: None }).await?;
         }
-        sqlx::query("update job set claimed_at = null, attempts = attempts - 1, run_at = $2 where job_id = any($1)")
-            .bind(ids)
-            .bind(self.clock.now() + Duration::from_secs(60))
-            .execute(&self.db)
-            .await?;
         Ok(())
     }
 
-    async fn done(&self, jobs: &[Job]) -> Result<(), sqlx::Error> {
-        let ids: Vec<_> = jobs.iter().map(|job| job.job_id).collect();
+    async fn done(&self, claimed: &[(Job, Event)]) -> Result<(), sqlx::Error> {
+        let ids: Vec<_> = claimed.iter().map(|(job, _)| job.job_id).collect();
         sqlx::query("delete from job where job_id = any($1)").bind(ids).execute(&self.db).await?;
         Ok(())
     }
 
-    /// Sets a new time for each, or lays it aside when its attempts are used up. Equal work that came in meanwhile
-    /// takes the failed job's place.
-    async fn failed(&self, jobs: &[Job], error: &str) -> Result<(), sqlx::Error> {
+    /// Sets a new time, or lays the job aside when its attempts are used up.
+    async fn failed(&self, job: &Job, error: &str) -> Result<(), sqlx::Error> {
         let now = self.clock.now();
-        for job in jobs {
-            let pause = Duration::from_secs(1 << job.attempts.clamp(0, 10));
-            sqlx::query(
-                "with newer as (
-                     select 1 from job other join job failed on failed.job_id = $1
-                     where other.kind = failed.kind and other.key = failed.key and other.claimed_at is null
-                       and other.dead_at is null and other.job_id <> $1),
-                 dropped as (delete from job where job_id = $1 and exists (select from newer))
-                 update job
-                 set claimed_at = null, last_error = $2, run_at = $3, dead_at = case when attempts >= $4 then $5 end
-                 where job_id = $1 and not exists (select from newer)",
-            )
-            .bind(job.job_id)
-            .bind(error)
-            .bind(now + pause)
-            .bind(ATTEMPTS)
-            .bind(now)
-            .execute(&self.db)
-            .await?;
+        let is_dead = job.attempts >= ATTEMPTS;
+        match is_dead {
+            true => tracing::error!(job.id = job.job_id, error, "Queued work never succeeded and is laid aside"),
+            false => tracing::warn!(job.id = job.job_id, error, "Queued work failed and will be tried again"),
         }
+        let run_at = now + Duration::from_secs(1 << job.attempts.clamp(0, 10));
+        let back = PutBack { run_at, is_unspent: false, error: Some(error), dead_at: is_dead.then_some(now) };
+        self.put_back(job, &back).await
+    }
+
+    /// Ends a claim. Equal work that came in meanwhile takes the job's place; work that comes in between looking and
+    /// writing meets the index of what waits, and is looked for once more.
+    async fn put_back(&self, job: &Job, back: &PutBack<'_>) -> Result<(), sqlx::Error> {
+        let mut is_again = false;
+        loop {
+            match self.put_back_once(job, back).await {
+                Err(sqlx::Error::Database(error)) if error.is_unique_violation() && !is_again => is_again = true,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn put_back_once(&self, job: &Job, back: &PutBack<'_>) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "with newer as (
+                 select 1 from job other join job own on own.job_id = $1
+                 where other.kind = own.kind and other.key = own.key and other.claimed_at is null
+                   and other.dead_at is null and other.job_id <> $1),
+             dropped as (delete from job where job_id = $1 and exists (select from newer))
+             update job
+             set claimed_at = null, run_at = $2, attempts = attempts - $3, last_error = coalesce($4, last_error),
+                 dead_at = $5
+             where job_id = $1 and not exists (select from newer)",
+        )
+        .bind(job.job_id)
+        .bind(back.run_at)
+        .bind(i32::from(back.is_unspent))
+        .bind(back.error)
+        .bind(back.dead_at)
+        .execute(&self.db)
+        .await?;
         Ok(())
     }
+}
+
+/// What a panic said.
+fn told(panic: &(dyn Any + Send)) -> String {
+    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("it panicked: {}", said.unwrap_or("nothing was said"))
 }
 
 async fn listen(db: &PgPool) -> Option<PgListener> {
@@ -185,4 +233,28 @@ pub async fn waiting(db: &PgPool, kind: &str) -> Result<i64, sqlx::Error> {
 /// The database's.
 pub async fn dead(db: &PgPool) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("select count(*) from job where dead_at is not null").fetch_one(db).await
+}
+
+/// Lets all jobs that were laid aside run again, as if they were new; gives how many those were.
+///
+/// # Errors
+/// The database's.
+pub async fn run_again(db: &PgPool, now: OffsetDateTime) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "with dead as (
+             delete from job where dead_at is not null returning kind, key, payload, created_at),
+         again as (
+             insert into job (kind, key, payload, run_at, created_at)
+             select distinct on (kind, key) kind, key, payload, $1, created_at
+             from dead
+             order by kind, key, created_at desc
+             on conflict (kind, key) where claimed_at is null and dead_at is null do nothing
+             returning 1),
+         woken as (select pg_notify($2, '') from again limit 1)
+         select count(*) from dead where (select count(*) from woken) >= 0",
+    )
+    .bind(now)
+    .bind(super::CHANNEL)
+    .fetch_one(db)
+    .await
 }

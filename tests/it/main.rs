@@ -16,6 +16,7 @@ mod mcp;
 mod openapi;
 mod own_document;
 mod program;
+mod queue;
 mod registry;
 mod search;
 mod server_json;
