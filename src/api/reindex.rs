@@ -5,7 +5,8 @@ use crate::search::Search;
 use axum::extract::State;
 use http::StatusCode;
 
-/// Makes the search index again on every replica, from the catalog; the one before answers until then.
+/// Makes the search index again on every replica, from the catalog; the one before answers until then. Queued work that
+/// never succeeded and was laid aside, like vectors that could not be made, is tried again too.
 #[utoipa::path(
     post, path = "/api/v1/reindex", operation_id = "reindex", tag = "search",
     responses((status = 202, description = "It is being made; /readyz tells when it is done.")),

@@ -250,13 +250,17 @@ impl Search {
         self.0.changes.load(Ordering::Acquire)
     }
 
-    /// Makes the index of words again on every replica, while the one before goes on answering.
+    /// Makes the index of words again on every replica, while the one before goes on answering, and tries vectors again
+    /// that could not be made and were laid aside.
     ///
     /// # Errors
     /// 403 for everybody but administrators; 503 when the database does not answer.
     pub async fn reindex(&self, actor: &Actor) -> Result<(), Problem> {
         actor.require(Permission::ManageInstance, Scope::Instance)?;
-        sync::ask_for_new_index(&self.0.catalog.db().write).await?;
+        let (db, now) = (&self.0.catalog.db().write, self.0.catalog.clock().now());
+        sync::ask_for_new_index(db).await?;
+        let again = crate::queue::run_again(db, now).await?;
+        tracing::info!(jobs = again, "The search is made again, with the work that was laid aside");
         self.0.reindex.store(true, Ordering::Release);
         self.0.wake.notify_one();
         Ok(())
@@ -346,18 +350,6 @@ impl Inner {
         let count = passages::pending(&self.catalog.db().read, self.embedder.model()).await?;
         *pending = Some((Instant::now(), count));
         Ok(count)
-    }
-
-    /// Asks the queue for the vectors that are missing, once the model is there.
-    async fn queue_missing(&self) -> Result<(), sqlx::Error> {
-        if self.embedder.loaded().await == State::Ready {
-            let now = self.catalog.clock().now();
-            let queued = passages::queue_missing(self.catalog.db(), self.embedder.model(), now).await?;
-            if queued > 0 {
-                tracing::info!(assets = queued, "Assets without vectors were queued");
-            }
-        }
-        Ok(())
     }
 }
 

@@ -113,6 +113,13 @@ impl Holdings {
         }
     }
 
+    /// Takes everything out.
+    pub(super) fn clear(&mut self) {
+        self.roster.clear();
+        self.vectors = Vectors::default();
+        self.operations.clear();
+    }
+
     /// The operation that a vector of the asset is about, counted from 0.
     #[must_use]
     pub fn operation(&self, id: AssetId, place: u32) -> Option<&str> {

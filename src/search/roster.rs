@@ -166,6 +166,11 @@ impl Roster {
         Some(slot)
     }
 
+    /// Takes everything out, slots too; which fields are facets stays known.
+    pub fn clear(&mut self) {
+        *self = Self { declared: std::mem::take(&mut self.declared), ..Self::default() };
+    }
+
     fn slot_for(&mut self, id: AssetId) -> u32 {
         if let Some(&slot) = self.slots.get(&id) {
             return slot;

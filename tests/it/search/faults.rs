@@ -4,7 +4,9 @@ use serde_json::json;
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
+use tokio_util::sync::CancellationToken;
 use wharfinger::auth::Actor;
 use wharfinger::embed::Embedder;
 use wharfinger::search::{Degraded, Readiness, Search};
@@ -17,6 +19,38 @@ fn replica(app: &TestApp, folder: &Path) -> Search {
 async fn finds(search: &Search, text: &str) -> usize {
     let request = wharfinger::search::Request { text: text.into(), ..Default::default() };
     search.find(&Actor::system("test"), &request).await.unwrap().items.len()
+}
+
+/// Waits until it is so, for twenty seconds at most.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
+}
+
+async fn change_database(app: &TestApp, statement: &'static str) {
+    sqlx::query(statement).execute(&app.handles.db.write).await.unwrap();
+}
+
+/// Lets every insertion into a table fail, until the trigger `refuse` is dropped.
+async fn refuse(app: &TestApp, table: &str, when: &str) {
+    change_database(app, "create sequence refused").await;
+    // What a sequence counts survives the statement that fails.
+    let function = "create function refuse() returns trigger language plpgsql as $$
+                    begin perform nextval('refused'); raise exception 'refused'; end $$";
+    change_database(app, function).await;
+    let trigger =
+        format!("create trigger refuse before insert on {table} for each row {when} execute function refuse()");
+    sqlx::query(sqlx::AssertSqlSafe(trigger)).execute(&app.handles.db.write).await.unwrap();
+}
+
+/// How many insertions have failed.
+async fn refused(app: &TestApp) -> i64 {
+    let count = "select case when is_called then last_value else 0 end from refused";
+    sqlx::query_scalar(count).fetch_one(&app.handles.db.write).await.unwrap()
 }
 
 /// The folder of the index in use.
@@ -143,6 +177,65 @@ async fn a_new_index_can_be_asked_for_while_the_old_one_serves() {
     search.catch_up().await.unwrap();
 
     assert_eq!((finds(search, "github").await, search.is_ready()), (1, true));
+}
+
+#[tokio::test]
+async fn a_first_reading_that_fails_is_begun_again_from_nothing() {
+    let (app, folder) = (TestApp::start().await, tempfile::tempdir().unwrap());
+    register(&app, "default", &harbour()).await;
+    let search = replica(&app, folder.path());
+    change_database(&app, "alter table passages rename to passages_gone").await;
+    search.catch_up().await.unwrap_err();
+    assert!(!search.is_ready());
+    app.admin().delete("/api/v1/workspaces/default/assets/weather").await;
+
+    change_database(&app, "alter table passages_gone rename to passages").await;
+    search.catch_up().await.unwrap();
+
+    let all = search.find(&Actor::system("test"), &wharfinger::search::Request::default()).await.unwrap();
+    assert_eq!((search.is_ready(), all.total), (true, 2));
+}
+
+#[tokio::test]
+async fn a_wished_index_that_could_not_be_made_is_tried_again_while_the_old_one_serves() {
+    let (app, folder) = (TestApp::start().await, tempfile::tempdir().unwrap());
+    register(&app, "default", &harbour()).await;
+    let search = replica(&app, folder.path());
+    search.catch_up().await.unwrap();
+    let old = index_of(folder.path());
+    refuse(&app, "instance", "when (new.name = 'id')").await;
+
+    search.reindex(&Actor::system("test")).await.unwrap();
+    search.catch_up().await.unwrap();
+    assert_eq!(refused(&app).await, 1);
+    assert_eq!((finds(&search, "github").await, index_of(folder.path())), (1, old.clone()));
+    assert_eq!(search.status().await.unwrap().lexical, Readiness::Rebuilding);
+    change_database(&app, "drop trigger refuse on instance").await;
+
+    let is_ready = async || {
+        search.catch_up().await.unwrap();
+        search.status().await.unwrap().lexical == Readiness::Ready
+    };
+    until(is_ready).await;
+    assert_ne!(index_of(folder.path()), old);
+}
+
+#[tokio::test]
+async fn assets_without_vectors_are_queued_again_after_the_database_failed() {
+    let (app, folder) = (TestApp::start().await, tempfile::tempdir().unwrap());
+    let new = serde_json::from_value(harbour()[0].clone()).unwrap();
+    app.handles.catalog.register(&Actor::system("test"), "default", new).await.unwrap();
+    change_database(&app, "delete from job").await;
+    refuse(&app, "job", "").await;
+    let stop = CancellationToken::new();
+    tokio::spawn(replica(&app, folder.path()).run(stop.clone()));
+    until(async || refused(&app).await > 0).await;
+
+    change_database(&app, "drop trigger refuse on job").await;
+
+    let waits = async || wharfinger::queue::waiting(&app.handles.db.read, "asset-changed").await.unwrap() > 0;
+    until(waits).await;
+    stop.cancel();
 }
 
 #[tokio::test]
