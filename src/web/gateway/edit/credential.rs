@@ -2,7 +2,7 @@
 //! never read back, so there is neither a look at what would change nor the settings as YAML; what is left empty stays.
 
 use super::field::pairs;
-use super::places;
+use super::{if_there, places};
 use crate::auth::Permission;
 use crate::base::Problem;
 use crate::door::{Failure, segment};
@@ -204,7 +204,7 @@ pub(super) async fn submit(layout: Layout, gateway: &Gateway, fields: &Fields) -
 
 /// Saves what the form says and gives where it is listed.
 async fn save(layout: &Layout, gateway: &Gateway, form: &Form, secret: &str) -> Result<String, Problem> {
-    let known = gateway.find(&layout.actor, Section::Credential, form.owner(), &form.name).await.ok();
+    let known = if_there(gateway.find(&layout.actor, Section::Credential, form.owner(), &form.name).await)?;
     let secret = match (&known, form.revision, secret) {
         (Some(_), None, _) => {
             return Err(Problem::invalid_field("body.name", "this name is taken; choose another, or edit what has it"));

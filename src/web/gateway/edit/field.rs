@@ -1,5 +1,6 @@
 //! `Field`: one place of the settings as it stands in a form: how it is written, and how it reads back. Pure.
 
+use super::number;
 use crate::base::FieldError;
 use crate::web::fields::Fields;
 use serde_json::{Map, Value};
@@ -96,13 +97,14 @@ impl Field {
         into.push((self.path.to_owned(), written(self.form, value)));
     }
 
-    /// What a form that was sent says; none where it leaves the place unsaid.
+    /// What a form that was sent says; none where it leaves the place unsaid. Rows keep what they have in `stored`, the
+    /// settings the form was made of, and no column shows.
     ///
     /// # Errors
     /// What does not read, with the place.
-    pub fn read(&self, fields: &Fields) -> Result<Option<Value>, FieldError> {
+    pub fn read(&self, fields: &Fields, stored: &Value) -> Result<Option<Value>, FieldError> {
         match self.form {
-            Form::Rows(columns) => rows(self.path, columns, fields),
+            Form::Rows(columns) => rows(self.path, columns, fields, stored.pointer(&pointer(self.path))),
             Form::Many(_) | Form::Checks(_) => {
                 let all: Vec<Value> = fields.all(self.path).map(Value::from).collect();
                 Ok((!all.is_empty()).then(|| all.into()))
@@ -170,13 +172,9 @@ fn said(form: Form, path: &str, text: &str) -> Result<Option<Value>, FieldError>
         text.split(separators).map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect()
     };
     Ok(Some(match form {
-        Form::Number => {
-            let digits = text.replace([',', ' ', '_', '.'], "");
-            let number: u64 = digits.parse().map_err(|_| FieldError::new(path, "write a whole number"))?;
-            number.into()
-        }
+        Form::Number => number::whole(text).map_err(|how| FieldError::new(path, how))?.into(),
         Form::Decimal => {
-            let number: f64 = text.replace(',', ".").parse().map_err(|_| FieldError::new(path, "write a number"))?;
+            let number = number::decimal(text).map_err(|how| FieldError::new(path, how))?;
             match number.fract() == 0.0 && (0.0..1e15).contains(&number) {
                 #[expect(clippy::cast_sign_loss, reason = "it is looked at in the line above")]
                 #[expect(clippy::cast_possible_truncation, reason = "it is looked at in the line above")]
@@ -215,7 +213,8 @@ fn said(form: Form, path: &str, text: &str) -> Result<Option<Value>, FieldError>
     }))
 }
 
-fn rows(path: &str, columns: &[Column], fields: &Fields) -> Result<Option<Value>, FieldError> {
+/// Rows by their numbers in the form, which are those of `stored`; one that was emptied goes with all it had.
+fn rows(path: &str, columns: &[Column], fields: &Fields, stored: Option<&Value>) -> Result<Option<Value>, FieldError> {
     let mut rows = Vec::new();
     for number in 0..row_count(path, fields) {
         let mut row = Map::new();
@@ -225,9 +224,13 @@ fn rows(path: &str, columns: &[Column], fields: &Fields) -> Result<Option<Value>
                 row.insert(column.path.to_owned(), value);
             }
         }
-        if !row.is_empty() {
-            rows.push(Value::Object(row));
+        if row.is_empty() {
+            continue;
         }
+        let kept = stored.and_then(|rows| rows.get(number)?.as_object()).into_iter().flatten();
+        let unshown = kept.filter(|(key, _)| columns.iter().all(|column| column.path != key.as_str()));
+        row.extend(unshown.map(|(key, value)| (key.clone(), value.clone())));
+        rows.push(Value::Object(row));
     }
     Ok((!rows.is_empty()).then(|| rows.into()))
 }
@@ -323,7 +326,7 @@ mod tests {
         ] {
             let (field, mut sent) = (field(form), Vec::new());
             field.write(&json!({"a": {"b": value}}), &mut sent);
-            assert_eq!(field.read(&Fields::of(sent.clone())).unwrap(), Some(value), "{sent:?}");
+            assert_eq!(field.read(&Fields::of(sent.clone()), &Value::Null).unwrap(), Some(value), "{sent:?}");
         }
     }
 
@@ -333,10 +336,10 @@ mod tests {
         for (form, text) in
             [(Form::Number, "many"), (Form::Decimal, "much"), (Form::Pairs, "no colon"), (Form::Affinity, "moon")]
         {
-            assert_eq!(field(form).read(&sent(text)).unwrap_err().location, "a.b", "{form:?}");
+            assert_eq!(field(form).read(&sent(text), &Value::Null).unwrap_err().location, "a.b", "{form:?}");
         }
-        assert_eq!(field(Form::Number).read(&sent("20,000")).unwrap(), Some(json!(20_000)));
-        assert_eq!(field(Form::Text).read(&sent("")).unwrap(), None);
+        assert_eq!(field(Form::Number).read(&sent("20,000"), &Value::Null).unwrap(), Some(json!(20_000)));
+        assert_eq!(field(Form::Text).read(&sent(""), &Value::Null).unwrap(), None);
     }
 
     #[test]
@@ -344,9 +347,24 @@ mod tests {
         let sent = [("a.b[0].backend", "eu"), ("a.b[0].weight", ""), ("a.b[1].backend", ""), ("a.b[2].backend", "us")];
         let sent = sent.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
 
-        let read = field(Form::Rows(MEMBER)).read(&Fields::of(sent)).unwrap();
+        let read = field(Form::Rows(MEMBER)).read(&Fields::of(sent), &Value::Null).unwrap();
 
         assert_eq!(read, Some(json!([{"backend": "eu"}, {"backend": "us"}])));
+    }
+
+    #[test]
+    fn rows_keep_what_no_column_shows() {
+        let stored = json!({"a": {"b": [
+            {"backend": "eu", "weight": 3, "zone": "west"}, {"backend": "us", "zone": "east"}, {"backend": "asia", "zone": "far"},
+        ]}});
+        // The weight of the first and the whole second row were emptied.
+        let sent =
+            [("a.b[0].backend", "eu-2"), ("a.b[0].weight", ""), ("a.b[1].backend", ""), ("a.b[2].backend", "asia")];
+        let sent = sent.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+
+        let read = field(Form::Rows(MEMBER)).read(&Fields::of(sent), &stored).unwrap();
+
+        assert_eq!(read, Some(json!([{"backend": "eu-2", "zone": "west"}, {"backend": "asia", "zone": "far"}])));
     }
 
     #[test]

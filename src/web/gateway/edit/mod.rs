@@ -6,9 +6,11 @@
 //! YAML instead.
 
 pub(super) mod credential;
+mod draft;
 mod field;
 mod forms;
 mod input;
+mod number;
 mod plan;
 mod rules;
 
@@ -24,13 +26,12 @@ use crate::wire::yaml;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use field::place;
+use draft::{Draft, fields_of, unsaid};
 use forms::{KINDS, groups};
 use http::StatusCode;
 use input::{Input, Shown};
 use plan::{Plan, plan};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 #[derive(Debug, Deserialize)]
 pub(in crate::web) struct Sections {
@@ -217,7 +218,7 @@ pub(in crate::web) async fn submit(
     let revision: Option<i64> = fields.get("revision").parse().ok();
     let stored = match revision {
         // It may be gone meanwhile; what was written is kept all the same.
-        Some(_) => gateway.find(&layout.actor, section, owner, &name).await.ok().map(|stored| stored.thing),
+        Some(_) => if_there(gateway.find(&layout.actor, section, owner, &name).await)?.map(|stored| stored.thing),
         None => None,
     };
     let is_delete = fields.get("do") == "delete";
@@ -236,7 +237,7 @@ pub(in crate::web) async fn submit(
         Err(problem) => return draft.shown(layout, &gateway, None, Some(problem)).await,
     };
     let put = Put { workspace: owner, name: &name, settings, if_match: revision };
-    if let (None, true) = (revision, gateway.find(&layout.actor, section, owner, &name).await.is_ok()) {
+    if revision.is_none() && if_there(gateway.find(&layout.actor, section, owner, &name).await)?.is_some() {
         let taken = Problem::invalid_field("body.name", "this name is taken; choose another, or edit what has it");
         return draft.shown(layout, &gateway, None, Some(taken)).await;
     }
@@ -254,58 +255,7 @@ pub(in crate::web) async fn submit(
     }
 }
 
-/// What is being written.
-struct Draft {
-    section: Section,
-    kind: Option<RuleKind>,
-    stored: Option<Thing>,
-    workspace: String,
-    name: String,
-    revision: Option<i64>,
-    fields: Fields,
-    yaml: Option<String>,
-}
-
 impl Draft {
-    /// The settings that are written.
-    fn settings(&self) -> Result<Settings, Problem> {
-        let value = match &self.yaml {
-            Some(text) => {
-                yaml::parse(text).map_err(|error| Problem::invalid_field("body.yaml", error.to_string()))?.value
-            }
-            None => self.value()?,
-        };
-        Settings::read(self.section, value).map_err(|error| {
-            let path = error.path().to_string();
-            let place = if path == "." { "body".to_owned() } else { format!("body.{path}") };
-            Problem::invalid_field(place, error.inner().to_string())
-        })
-    }
-
-    /// What is stored, with what the form says in its places.
-    fn value(&self) -> Result<Value, Problem> {
-        let mut value = match &self.stored {
-            Some(stored) => stored.settings.to_value(),
-            None => json!({}),
-        };
-        let mut wrong = Vec::new();
-        for field in groups(self.section, self.kind).into_iter().flat_map(|group| group.fields) {
-            match field.read(&self.fields) {
-                Ok(said) => place(&mut value, field.path, said),
-                Err(FieldError { location, message, .. }) => {
-                    wrong.push(FieldError::new(format!("body.{location}"), message));
-                }
-            }
-        }
-        if let (Some(kind), Value::Object(map)) = (self.kind, &mut value) {
-            map.entry("rule").or_insert_with(|| json!({kind.as_str(): {}}));
-        }
-        match wrong.first() {
-            None => Ok(value),
-            Some(first) => Err(Problem::invalid(format!("{}: {}.", first.location, first.message)).with_errors(wrong)),
-        }
-    }
-
     async fn shown(
         self,
         layout: Layout,
@@ -366,6 +316,18 @@ impl Draft {
     }
 }
 
+/// What was looked up; none where it is gone or was never there.
+///
+/// # Errors
+/// All others: what could not be read must not be written over as if there were nothing.
+fn if_there<T>(found: Result<T, Problem>) -> Result<Option<T>, Problem> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(problem) if problem.status == StatusCode::NOT_FOUND => Ok(None),
+        Err(problem) => Err(problem),
+    }
+}
+
 /// Whether the answer is a page of its own, not the form once more.
 fn ends_the_form(problem: &Problem) -> bool {
     matches!(problem.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
@@ -386,32 +348,18 @@ fn places(layout: &Layout, book: &Book) -> Vec<(String, String)> {
     places
 }
 
-/// What a form starts from: where a setting has no value unsaid, the usual one.
-fn unsaid(section: Section, kind: Option<RuleKind>) -> Value {
-    match (section, kind) {
-        (_, Some(RuleKind::TokenLimit)) => json!({"rule": {"tokenLimit": {"counterKey": "{key}"}}}),
-        (_, Some(RuleKind::RequestRate)) => json!({"rule": {"requestRate": {"counterKey": "{key}", "per": "1m"}}}),
-        (_, Some(RuleKind::Budget)) => json!({"rule": {"budget": {"counterKey": "{workspace}", "period": "month"}}}),
-        (_, Some(RuleKind::SemanticCache)) => {
-            json!({"rule": {"semanticCache": {"threshold": 0.95, "ttl": "1h", "maxMessages": 10}}})
-        }
-        (_, Some(RuleKind::PromptLog)) => {
-            json!({"rule": {"promptLog": {"requests": true, "responses": true, "maxBytes": 32_768, "retention": "30d", "percentage": 100}}})
-        }
-        (_, Some(kind)) => json!({"rule": {kind.as_str(): {}}}),
-        (Section::Backend, None) => json!({"provider": "openai"}),
-        _ => json!({}),
-    }
-}
-
-fn fields_of(section: Section, kind: Option<RuleKind>, value: &Value) -> Vec<(String, String)> {
-    let mut filled = Vec::new();
-    for field in groups(section, kind).into_iter().flat_map(|group| group.fields) {
-        field.write(value, &mut filled);
-    }
-    filled
-}
-
 fn asked(query: Option<&str>) -> Fields {
     Fields::of(url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_not_found_is_gone() {
+        assert_eq!(if_there(Ok(1)).unwrap(), Some(1));
+        assert_eq!(if_there::<u8>(Err(Problem::not_found("There is no pool."))).unwrap(), None);
+        assert!(if_there::<u8>(Err(Problem::unavailable("The database does not answer."))).is_err());
+    }
 }
