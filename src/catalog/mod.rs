@@ -51,7 +51,7 @@ pub use environment::{Environment, EnvironmentInput};
 pub use error::Error;
 pub use export::ExportPage;
 pub use generations::{Generations, follow_changes};
-pub use governance::{Check, Outcome as CheckOutcome};
+pub use governance::{Check, Outcome as CheckOutcome, assess_document};
 pub use import::{ImportLine, Imported};
 pub use input::{NewAsset, NewDefinition, NewDeployment, NewOperation, NewVersion};
 pub use kind::Kind;

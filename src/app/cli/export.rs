@@ -1,6 +1,10 @@
 //! `wharfinger export`: everything the key may see, as JSON lines.
 
-use super::{Service, client::Client};
+use super::{
+    Service,
+    client::Client,
+    progress::{self, Steps},
+};
 use anyhow::{Context, Result};
 use clap::Args;
 use futures::StreamExt;
@@ -44,12 +48,15 @@ pub(super) async fn run(args: ExportArgs) -> Result<()> {
     };
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {pos} lines, {elapsed}")?);
     let mut pieces = response.bytes_stream();
-    let mut lines = 0;
+    let (mut lines, mut steps) = (0, Steps::new());
     while let Some(piece) = pieces.next().await {
         let piece = piece.context("the export broke off; run it again")?;
         lines += memchr::memchr_iter(b'\n', &piece).count() as u64;
         sink.write_all(&piece)?;
         bar.set_position(lines);
+        if steps.passed(lines) {
+            progress::tell(&format!("{lines} lines written"));
+        }
     }
     sink.flush()?;
     drop(sink);

@@ -3,7 +3,12 @@
 mod names;
 mod source;
 
-use super::{Service, client::Client, print};
+use super::{
+    Service,
+    client::Client,
+    print,
+    progress::{self, Steps},
+};
 use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,7 +16,7 @@ use names::Names;
 use reqwest::Method;
 use serde::Deserialize;
 use source::{Line, Source};
-use std::{io::IsTerminal, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 /// Lines sent in one request, and bytes after which a request is sent with fewer: what is acknowledged is stored, so
 /// small requests make for progress that can be believed.
@@ -44,6 +49,7 @@ struct Report {
     registered: u64,
     updated: u64,
     unchanged: u64,
+    proposed: u64,
     rejected: Vec<Rejected>,
     rejected_total: u64,
 }
@@ -63,6 +69,19 @@ struct Place {
     location: String,
 }
 
+impl Report {
+    fn sentence(&self, is_dry_run: bool) -> String {
+        let Self { registered, updated, unchanged, proposed, rejected_total, .. } = self;
+        let verb = if is_dry_run { "would be registered" } else { "registered" };
+        let sentence =
+            format!("{registered} {verb}, {updated} updated, {unchanged} unchanged, {rejected_total} rejected");
+        match proposed {
+            0 => sentence,
+            _ => format!("{sentence}, {proposed} waiting for approval"),
+        }
+    }
+}
+
 impl Rejected {
     /// Whether only a name is missing.
     fn lacks_a_name(&self) -> bool {
@@ -72,7 +91,7 @@ impl Rejected {
 
 pub(super) async fn run(args: ImportArgs) -> Result<ExitCode> {
     let client = Client::new(&args.service)?;
-    let mut run = Run { client, args, total: Report::default(), progress: progress(), sent: 0 };
+    let mut run = Run { client, args, total: Report::default(), progress: bar(), steps: Steps::new(), sent: 0 };
     let mut names = Names::default();
     for place in run.args.sources.clone() {
         let mut source = Source::open(&place).await.with_context(|| place.clone())?;
@@ -99,6 +118,7 @@ struct Run {
     args: ImportArgs,
     total: Report,
     progress: ProgressBar,
+    steps: Steps,
     sent: u64,
 }
 
@@ -113,8 +133,8 @@ impl Run {
         }
         self.sent += batch.len() as u64;
         self.progress.set_position(self.sent);
-        if !std::io::stderr().is_terminal() && self.sent.is_multiple_of(LINES as u64 * 4) {
-            print(&format!("{} lines sent", self.sent));
+        if self.steps.passed(self.sent) {
+            progress::tell(&format!("{} lines sent", self.sent));
         }
         Ok(())
     }
@@ -135,6 +155,7 @@ impl Run {
         self.total.registered += report.registered;
         self.total.updated += report.updated;
         self.total.unchanged += report.unchanged;
+        self.total.proposed += report.proposed;
         let mut nameless = Vec::new();
         for mut rejected in report.rejected {
             let line = batch.get(rejected.line.wrapping_sub(1));
@@ -155,19 +176,32 @@ impl Run {
     }
 
     fn conclude(self) -> ExitCode {
-        let Report { registered, updated, unchanged, rejected_total, .. } = self.total;
+        let rejected_total = self.total.rejected_total;
         if rejected_total > SHOWN as u64 {
             print(&format!("... and {} more rejected lines", rejected_total - SHOWN as u64));
         }
-        let verb = if self.args.dry_run { "would be registered" } else { "registered" };
-        print(&format!("{registered} {verb}, {updated} updated, {unchanged} unchanged, {rejected_total} rejected"));
+        print(&self.total.sentence(self.args.dry_run));
         if rejected_total == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) }
     }
 }
 
-fn progress() -> ProgressBar {
+fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} lines, {per_sec}, {eta} left");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_that_wait_for_approval_are_told() {
+        let said = r#"{"lines": 5, "registered": 1, "updated": 0, "unchanged": 1, "proposed": 3, "rejectedTotal": 0}"#;
+        let report: Report = serde_json::from_str(said).unwrap();
+
+        let sentence = "1 registered, 0 updated, 1 unchanged, 0 rejected, 3 waiting for approval";
+        assert_eq!(report.sentence(false), sentence);
+    }
 }

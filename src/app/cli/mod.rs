@@ -4,8 +4,11 @@ mod apply;
 mod audit;
 mod client;
 mod export;
+mod files;
 mod import;
 mod key;
+mod lint;
+mod progress;
 mod search;
 mod sync;
 mod user;
@@ -40,6 +43,8 @@ enum Command {
     Openapi,
     /// Bring in API documents, server.json files, JSON lines, or another registry.
     Import(import::ImportArgs),
+    /// Tell what the register would say of definitions, without a running service.
+    Lint(lint::LintArgs),
     /// Bring the gateway's settings to what a file says; the plan is printed first.
     Apply(apply::ApplyArgs),
     /// Write everything you may see as JSON lines, which `import` takes back; or the gateway's settings, which `apply` does.
@@ -56,7 +61,7 @@ enum Command {
     User(user::UserArgs),
     /// Read another registry that a workspace takes servers over from, now.
     Sync(sync::SyncArgs),
-    /// Rebuild the search index from the catalog while the service runs.
+    /// Rebuild the search index from the catalog while the service runs, and try queued work again that was laid aside.
     Reindex(Service),
 }
 
@@ -102,6 +107,7 @@ async fn perform(cli: Cli) -> Result<ExitCode> {
             print(&serde_json::to_string_pretty(&document).context("the document is plain data")?);
         }
         Command::Import(args) => return import::run(args).await,
+        Command::Lint(args) => return lint::run(&args),
         Command::Apply(args) => apply::run(args).await?,
         Command::Export(args) => export::run(args).await?,
         Command::Search(args) => search::run(args).await?,

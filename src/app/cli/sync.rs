@@ -1,11 +1,15 @@
 //! `wharfinger sync`: read an upstream now, and tell what came of it.
 
-use super::{Service, client::Client, print};
+use super::{Service, client::Client, print, progress};
 use anyhow::{Result, bail};
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+
+/// How often a run that is waited for is told of, where no terminal shows it.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct SyncArgs {
@@ -42,7 +46,6 @@ pub(super) async fn run(args: SyncArgs) -> Result<()> {
     };
     let path = format!("{base}/{}", crate::door::segment(name));
     let runs = format!("{path}/runs");
-    let newest = |listed: &Value| listed["items"][0].clone();
     let before = newest(&client.get(&runs, &[]).await?)["id"].clone();
     let mut body = json!({"everything": args.everything});
     if let Some(most) = args.max_deletions {
@@ -53,17 +56,37 @@ pub(super) async fn run(args: SyncArgs) -> Result<()> {
         print("Due now; its runs tell what comes of it.");
         return Ok(());
     }
-    let begun = Instant::now();
+    let wait = Duration::from_secs(args.wait);
+    tell(&ended(&client, &runs, &before, wait).await?)
+}
+
+/// The run that comes after `before`, when it has ended.
+async fn ended(client: &Client, runs: &str, before: &Value, wait: Duration) -> Result<Value> {
+    let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {pos} seen, {elapsed}")?);
+    let (begun, mut told) = (Instant::now(), Instant::now());
     loop {
-        let run = newest(&client.get(&runs, &[]).await?);
-        if run["id"] != before && run["state"] != "running" && !run.is_null() {
-            return tell(&run);
+        let run = newest(&client.get(runs, &[]).await?);
+        let is_ours = run["id"] != *before && !run.is_null();
+        if is_ours && run["state"] != "running" {
+            bar.finish_and_clear();
+            return Ok(run);
         }
-        if begun.elapsed() > Duration::from_secs(args.wait) {
+        let seen = if is_ours { run["seen"].as_u64().unwrap_or_default() } else { 0 };
+        bar.set_position(seen);
+        if told.elapsed() >= TOLD_EVERY {
+            told = Instant::now();
+            progress::tell(&format!("{seen} seen after {} seconds", begun.elapsed().as_secs()));
+        }
+        if begun.elapsed() > wait {
+            bar.finish_and_clear();
             bail!("it has not ended yet; its runs tell what comes of it");
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
+}
+
+fn newest(listed: &Value) -> Value {
+    listed["items"][0].clone()
 }
 
 fn tell(run: &Value) -> Result<()> {

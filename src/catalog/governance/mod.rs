@@ -1,7 +1,10 @@
 //! Governance: what an asset is asked before it is approved. [`assess`] is pure; what has to be looked up or called is
 //! brought along in the [`Subject`].
 
+mod document;
 mod rule;
+
+pub use document::assess_document;
 
 use crate::wire::Finding;
 use serde::{Deserialize, Serialize};
@@ -111,6 +114,11 @@ trait Rule: Sync {
     fn name(&self) -> &'static str;
     fn question(&self) -> &'static str;
     fn check(&self, subject: &Subject) -> Verdict;
+
+    /// Whether a document alone is enough to say something beyond the findings it already has.
+    fn needs_only_the_document(&self) -> bool {
+        false
+    }
 }
 
 /// What a rule says: outcome, detail, help.
@@ -137,14 +145,13 @@ impl Verdict {
 /// What every rule says of the subject, in the order of the list; pure.
 #[must_use]
 pub fn assess(subject: &Subject) -> Vec<Check> {
-    rule::ALL
-        .iter()
-        .map(|rule| {
-            let Verdict(outcome, detail, help) = rule.check(subject);
-            let (name, question) = (rule.name().to_owned(), rule.question().to_owned());
-            Check { rule: name, question, outcome, detail, help: help.to_owned() }
-        })
-        .collect()
+    rule::ALL.iter().map(|rule| checked(*rule, subject)).collect()
+}
+
+fn checked(rule: &dyn Rule, subject: &Subject) -> Check {
+    let Verdict(outcome, detail, help) = rule.check(subject);
+    let (name, question) = (rule.name().to_owned(), rule.question().to_owned());
+    Check { rule: name, question, outcome, detail, help: help.to_owned() }
 }
 
 /// The first few of many, in a sentence.

@@ -119,3 +119,42 @@ async fn the_openapi_document_needs_no_service() {
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3."));
 }
+
+#[tokio::test]
+async fn definitions_are_linted_without_a_service() {
+    let home = Home::new("lint");
+    let folder = home.0.join("apis");
+    std::fs::create_dir_all(&folder).unwrap();
+    let document = |name: &str, info: &str| {
+        let text = format!(
+            "openapi: 3.1.0\ninfo: {info}\nservers: [{{url: 'https://crane.example.com'}}]\npaths:\n  /lift:\n    post: {{operationId: lift, summary: Lift a crate, responses: {{'204': {{description: Lifted}}}}}}\n"
+        );
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let good = document("good.yaml", "{title: Crane, version: '1', license: {name: MIT}}");
+    let odd = document("odd.yaml", "{title: Crane, license: {name: MIT}}");
+    let bad =
+        document("bad.yaml", "{title: Crane, version: '1', license: {name: MIT}, description: \"Lifts\u{200b} all\"}");
+    std::fs::write(folder.join("compose.yaml"), "services: {}\n").unwrap();
+    let lint = async |arguments: &[&str]| {
+        let output = program(&[]).arg("lint").args(arguments).output().await.unwrap();
+        (output.status.code(), said(&output))
+    };
+
+    assert_eq!(lint(&[&good]).await, (Some(0), "1 looked at: 0 to mend, 0 to look at\n".to_owned()));
+    let (code, told) = lint(&[&odd]).await;
+    assert_eq!((code, told.contains("odd.yaml: /info: warning missing-version: ")), (Some(0), true), "{told}");
+    assert_eq!(lint(&["--strict", &odd]).await.0, Some(2));
+    let (code, told) = lint(&[folder.to_str().unwrap()]).await;
+    assert_eq!((code, told.contains("bad.yaml: error hidden-characters: ")), (Some(2), true), "{told}");
+    assert!(told.contains("3 looked at: 1 to mend, 1 to look at"), "{told}");
+    assert_eq!(lint(&[&good, &folder.join("none.yaml").display().to_string()]).await.0, Some(1));
+
+    let output = program(&[]).args(["lint", "--json", &bad]).output().await.unwrap();
+    let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(listed[0]["rule"], "hidden-characters");
+    assert_eq!((&listed[0]["severity"], &listed[0]["file"]), (&json!("error"), &json!(bad)));
+    assert!(listed[0]["help"].as_str().unwrap().contains("Take the characters out"));
+}

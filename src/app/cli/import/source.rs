@@ -1,6 +1,6 @@
 //! Where an import comes from, as lines with the place each came from.
 
-use super::super::client::fetch;
+use super::super::{client::fetch, files};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::{
@@ -24,9 +24,6 @@ pub(super) struct Source {
     page: Option<(String, Option<String>)>,
 }
 
-/// Files of a folder that are looked at; others are passed over.
-const EXTENSIONS: &[&str] = &["json", "jsonl", "ndjson", "yaml", "yml", "graphql", "gql", "wsdl", "xml", "proto"];
-
 impl Source {
     /// What `place` means: a file, a folder, or a URL of a document or of a registry.
     pub(super) async fn open(place: &str) -> Result<Self> {
@@ -37,7 +34,7 @@ impl Source {
             let path = Path::new(place);
             let kind = fs::metadata(path).context("cannot be read")?;
             if kind.is_dir() {
-                source.files = files_below(path)?.into();
+                source.files = files::below(path)?.into();
             } else {
                 source.files.push_back(path.to_owned());
             }
@@ -104,24 +101,6 @@ impl Source {
         }
         Ok(())
     }
-}
-
-/// All files below a folder that may be documents, in the order of their paths.
-fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))? {
-            let path = entry?.path();
-            let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-            if path.is_dir() {
-                folders.push(path);
-            } else if EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// The lines of a file: its own where it holds JSON lines, the entries of a registry's list, or the one document.

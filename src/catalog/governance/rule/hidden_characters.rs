@@ -17,6 +17,10 @@ impl Rule for HiddenCharacters {
         "Is any text hidden from readers?"
     }
 
+    fn needs_only_the_document(&self) -> bool {
+        true
+    }
+
     fn check(&self, subject: &Subject) -> Verdict {
         let mut found = Vec::new();
         let (mut texts, mut count) = (vec![], 0_usize);

@@ -13,6 +13,10 @@ impl Rule for LicencePresent {
         "Does it name a licence?"
     }
 
+    fn needs_only_the_document(&self) -> bool {
+        true
+    }
+
     fn check(&self, subject: &Subject) -> Verdict {
         if subject.has_licence {
             return Verdict::passed("It does.");

@@ -16,6 +16,10 @@ impl Rule for LookAlike {
         "Could its name be taken for another's?"
     }
 
+    fn needs_only_the_document(&self) -> bool {
+        true
+    }
+
     fn check(&self, subject: &Subject) -> Verdict {
         const HELP: &str = "Choose a name that nobody mistakes, or make sure that it is meant.";
         let mut odd = Vec::new();
