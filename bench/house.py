@@ -105,16 +105,12 @@ def model_dir():
 def wrk(url, paths=None, seconds=8, connections=16, headers=()):
     """Requests a second and the 99th percentile in milliseconds; `paths` are asked for in turn."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *(word for line in headers for word in ("-H", line)), url]
+    script = tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False)
     if paths:
-        script = tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False)
         listed = ",".join(json.dumps(path) for path in paths)
-        script.write(f"local p={{{listed}}} local i=0\nrequest=function() i=i%#p+1 return wrk.format('GET',p[i]) end\n"
-                     "done=function(s,l,r) io.write(string.format('RESULT %f %f %d\\n',s.requests/s.duration*1e6,"
-                     "l:percentile(99)/1000,s.errors.status+s.errors.connect+s.errors.read+s.errors.timeout)) end\n")
-    else:
-        script = tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False)
-        script.write("done=function(s,l,r) io.write(string.format('RESULT %f %f %d\\n',s.requests/s.duration*1e6,"
-                     "l:percentile(99)/1000,s.errors.status+s.errors.connect+s.errors.read+s.errors.timeout)) end\n")
+        script.write(f"local p={{{listed}}} local i=0\nrequest=function() i=i%#p+1 return wrk.format('GET',p[i]) end\n")
+    script.write("done=function(s,l,r) io.write(string.format('RESULT %f %f %d\\n',s.requests/s.duration*1e6,"
+                 "l:percentile(99)/1000,s.errors.status+s.errors.connect+s.errors.read+s.errors.timeout)) end\n")
     script.close()
     out = subprocess.run(command[:-1] + ["-s", script.name, url], capture_output=True, text=True, check=True).stdout
     os.unlink(script.name)

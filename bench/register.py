@@ -1,5 +1,5 @@
 """The register: registry reads against nginx, search, imports, starting."""
-import http.client, json, random, shutil, sys, time, urllib.parse, urllib.request
+import http.client, json, random, time, urllib.parse, urllib.request
 
 from house import (SERVERS, SHARED, VERSIONS, WORDS, Nginx, Service, made_up_servers, say, wrk)
 

@@ -6,9 +6,10 @@
 
 mod reading;
 mod remotes;
+mod status;
 mod writing;
 
-pub use writing::StatusChange;
+pub use status::StatusChange;
 
 use super::{Error, RegistryView, Stage, Status, Visibility};
 use crate::base::{AssetId, FieldError, Problem, VersionId};

@@ -1,4 +1,4 @@
-//! The registry's verbs: publish a version, edit it, set the status of one or of all.
+//! The registry's verbs for what a version says: publish it, edit it. What all of the registry's verbs ask stands here too.
 
 use super::{MOST_VERSIONS, RegistryEntry, VersionFilter, refusal, remotes};
 use crate::auth::BindSight;
@@ -6,22 +6,14 @@ use crate::auth::{Actor, Permission, Scope};
 use crate::base::{AssetId, Name, Problem, WorkspaceId};
 use crate::catalog::approval::step::Step;
 use crate::catalog::draft::Draft;
-use crate::catalog::verbs::{Deed, held, insert_version, replace_version, words};
+use crate::catalog::verbs::{Deed, held, insert_version, replace_version};
 use crate::catalog::{
-    Asset, Catalog, Error, Kind, NewAsset, NewDefinition, NewVersion, Status, Version, asset, metadata, version,
+    Asset, Catalog, Error, Kind, NewAsset, NewDefinition, NewVersion, Status, asset, metadata, version,
 };
 use crate::wire::Format;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-
-/// A wish to set the status of a version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StatusChange {
-    pub status: Status,
-    /// At most 500 characters; none goes with `active`.
-    pub message: Option<String>,
-}
 
 impl Catalog {
     /// Publishes the version that `document`, a valid server.json, tells of; the server is registered with its first.
@@ -129,85 +121,8 @@ impl Catalog {
         self.entry_of(actor, &asset, version).await
     }
 
-    /// Sets the status of one version; deleted ones can be restored.
-    ///
-    /// # Errors
-    /// 401, 403; 404 without such a version; 400 when nothing would change, for a message with `active`, or when a
-    /// restored version's remote is another server's by now.
-    pub async fn registry_set_status(
-        &self,
-        actor: &Actor,
-        workspace: Option<&str>,
-        (server, version): (&str, &str),
-        change: &StatusChange,
-    ) -> Result<RegistryEntry, Error> {
-        let mut tx = self.begin().await?;
-        let asset = self.server_for_writing(actor, &mut tx, workspace, server).await?;
-        let stored = version::find_any(&mut tx, asset.asset_id, version).await?.ok_or_else(no_version)?;
-        refuse_unfit(&asset)?;
-        change.check()?;
-        if change.changes_nothing_of(&stored) {
-            return Err(refusal(
-                "Failed to update server status",
-                "No changes to apply: status and message are already set to the provided values",
-            ));
-        }
-
-        let now = self.clock.now();
-        let led = words::led(&mut tx, &asset).await?;
-        set_status(&mut tx, &asset, &stored, change, now).await?;
-        version::choose_latest(&mut tx, asset.asset_id, now).await?;
-        words::follow(&mut tx, &asset, &led, now).await?;
-        let verb = match change.status {
-            Status::Deleted => "delete-version",
-            Status::Deprecated if stored.status != Status::Deprecated => "deprecate",
-            _ => "update-version",
-        };
-        let before = Some(json!({"version": stored.name, "status": stored.status}));
-        self.commit(tx, Deed { before, ..deed(actor, &asset, verb, now, version) }).await?;
-        self.entry_of(actor, &asset, version).await
-    }
-
-    /// Sets the status of all versions at once, and gives them all as they are then.
-    ///
-    /// # Errors
-    /// As [`Catalog::registry_set_status`]; 400 only when no version at all would change.
-    pub async fn registry_set_status_of_all(
-        &self,
-        actor: &Actor,
-        workspace: Option<&str>,
-        server: &str,
-        change: &StatusChange,
-    ) -> Result<Vec<RegistryEntry>, Error> {
-        let mut tx = self.begin().await?;
-        let asset = self.server_for_writing(actor, &mut tx, workspace, server).await?;
-        refuse_unfit(&asset)?;
-        change.check()?;
-        let versions = version::list(&mut tx, asset.asset_id, (true, true), 0, MOST_VERSIONS).await?;
-        let to_change: Vec<&Version> = versions.iter().filter(|stored| !change.changes_nothing_of(stored)).collect();
-        if to_change.is_empty() {
-            return Err(refusal(
-                "Failed to update server status",
-                "No changes to apply: all versions already have the requested status and message",
-            ));
-        }
-
-        let now = self.clock.now();
-        let led = words::led(&mut tx, &asset).await?;
-        for stored in &to_change {
-            set_status(&mut tx, &asset, stored, change, now).await?;
-        }
-        version::choose_latest(&mut tx, asset.asset_id, now).await?;
-        words::follow(&mut tx, &asset, &led, now).await?;
-        let after = Some(json!({"versions": to_change.len(), "status": change.status}));
-        let verb = if change.status == Status::Deprecated { "deprecate" } else { "update-versions" };
-        self.commit(tx, Deed { after, ..deed(actor, &asset, verb, now, "") }).await?;
-        let workspace = Some(asset.workspace.as_str());
-        self.registry_versions(actor, workspace, &asset.registry_name, true, None, MOST_VERSIONS).await
-    }
-
     /// The server of this registry name, held for writing.
-    async fn server_for_writing(
+    pub(super) async fn server_for_writing(
         &self,
         actor: &Actor,
         conn: &mut PgConnection,
@@ -267,7 +182,7 @@ impl Catalog {
         }
     }
 
-    async fn entry_of(&self, actor: &Actor, asset: &Asset, version: &str) -> Result<RegistryEntry, Error> {
+    pub(super) async fn entry_of(&self, actor: &Actor, asset: &Asset, version: &str) -> Result<RegistryEntry, Error> {
         let version = VersionFilter::Named(version);
         let found =
             self.registry_entry(actor, Some(asset.workspace.as_str()), &asset.registry_name, version, true).await?;
@@ -275,44 +190,14 @@ impl Catalog {
     }
 }
 
-fn deed<'a>(actor: &'a Actor, asset: &'a Asset, verb: &'a str, at: OffsetDateTime, version: &str) -> Deed<'a> {
+pub(super) fn deed<'a>(
+    actor: &'a Actor,
+    asset: &'a Asset,
+    verb: &'a str,
+    at: OffsetDateTime,
+    version: &str,
+) -> Deed<'a> {
     Deed { actor, asset, verb, at, before: None, after: Some(json!({"version": version})) }
-}
-
-impl StatusChange {
-    fn check(&self) -> Result<(), Error> {
-        if self.status == Status::Active && self.message.is_some() {
-            let message = "status_message cannot be provided when setting status to active";
-            return Err(refusal("Failed to update server status", message));
-        }
-        Ok(())
-    }
-
-    fn changes_nothing_of(&self, stored: &Version) -> bool {
-        stored.status == self.status && (self.message.is_none() || stored.status_message == self.message)
-    }
-}
-
-async fn set_status(
-    conn: &mut PgConnection,
-    asset: &Asset,
-    stored: &Version,
-    change: &StatusChange,
-    now: OffsetDateTime,
-) -> Result<(), Error> {
-    if stored.status == Status::Deleted && change.status != Status::Deleted {
-        let urls = remotes::of_version(&mut *conn, stored.version_id).await?;
-        remotes::refuse_taken_by_others(conn, asset, &urls, "Failed to update server status").await?;
-    }
-    let message = match change.status {
-        Status::Active => None,
-        _ if change.message.is_some() => change.message.as_deref(),
-        _ if change.status == stored.status => stored.status_message.as_deref(),
-        _ => None,
-    };
-    let stage = stored.stage.after(change.status);
-    version::set_state(conn, stored.version_id, stage, change.status, message, now).await?;
-    Ok(())
 }
 
 /// A place where a server of some registry name is.
@@ -365,7 +250,7 @@ async fn count(conn: &mut PgConnection, asset: AssetId) -> Result<i64, sqlx::Err
 }
 
 /// Refuses what the name belongs to when it is deleted or no MCP server.
-fn refuse_unfit(asset: &Asset) -> Result<(), Error> {
+pub(super) fn refuse_unfit(asset: &Asset) -> Result<(), Error> {
     let (workspace, name) = (&asset.workspace, &asset.registry_name);
     let sentence = if asset.deleted_at.is_some() {
         format!("{name} was deleted from workspace {workspace}; restore it there first, or choose another name")
@@ -403,6 +288,6 @@ fn text<'a>(document: &'a Value, member: &str) -> &'a str {
     document.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn no_version() -> Error {
+pub(super) fn no_version() -> Error {
     Error::Problem(Problem::not_found("Server version not found"))
 }

@@ -4,6 +4,7 @@ mod approvals;
 mod assets;
 mod counting;
 mod deployments;
+mod feed;
 mod made_servers;
 mod reading;
 mod register;

@@ -6,8 +6,8 @@ use crate::auth::{Actor, Permission, Scope};
 use crate::base::{AssetId, Cursor, Limit, Page};
 use crate::catalog::diff::{self, VersionDiff};
 use crate::catalog::{
-    Asset, Card, CardFilter, Catalog, Definition, Deployment, Error, Kind, Mark, NamedChange, Searchable, Sight,
-    Version, asset, card, change, definition, deployment, operation, version,
+    Asset, Card, CardFilter, Catalog, Definition, Deployment, Error, Kind, Mark, NamedChange, Sight, Version, asset,
+    card, change, definition, deployment, operation, version,
 };
 use crate::wire::Operation;
 use serde::Serialize;
@@ -83,7 +83,7 @@ impl Catalog {
     /// The versions of an asset, latest first, without deleted ones.
     ///
     /// # Errors
-    /// 404 as [`Catalog::find`]; 400 for a cursor that is none.
+    /// 404 as [`Catalog::find`]; 422 for a cursor that is none.
     pub async fn versions(
         &self,
         actor: &Actor,
@@ -105,7 +105,7 @@ impl Catalog {
     /// The operations or tools of a version, in the document's order; their `detail` only when asked for.
     ///
     /// # Errors
-    /// 404 as [`Catalog::version`]; 400 for a cursor that is none.
+    /// 404 as [`Catalog::version`]; 422 for a cursor that is none.
     pub async fn operations(
         &self,
         actor: &Actor,
@@ -263,7 +263,7 @@ impl Catalog {
     /// The assets the actor may see, newest change first.
     ///
     /// # Errors
-    /// 400 for a cursor that is none.
+    /// 422 for a cursor that is none.
     pub async fn list(
         &self,
         actor: &Actor,
@@ -295,47 +295,12 @@ impl Catalog {
         Ok(Page { items, total: Some(total.unsigned_abs()), next })
     }
 
-    /// The cards of those `ids` that `sight` may see, in the order of `ids`.
-    ///
-    /// # Errors
-    /// 503 when the database does not answer.
-    pub async fn cards(&self, sight: &Sight, ids: &[AssetId]) -> Result<Vec<Card>, Error> {
-        let mut cards = card::load_many(&mut *self.db.read.acquire().await?, ids, sight).await?;
-        let place: std::collections::HashMap<_, _> = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
-        cards.sort_by_key(|card| place.get(&card.asset_id).copied());
-        Ok(cards)
-    }
-
-    /// The cards whose own words hold every one of `words`, newest change first: the search of last resort.
-    ///
-    /// # Errors
-    /// 503 when the database does not answer.
-    pub async fn cards_containing(&self, sight: &Sight, words: &[String], limit: usize) -> Result<Vec<Card>, Error> {
-        Ok(card::containing(&mut *self.db.read.acquire().await?, sight, words, to_i64(limit)).await?)
-    }
-
     /// At most 20 assets of this name that the actor may see, whatever their workspace; the registry's name counts too.
     ///
     /// # Errors
     /// 503 when the database does not answer.
     pub async fn named(&self, actor: &Actor, name: &str) -> Result<Vec<Card>, Error> {
         Ok(card::named(&mut *self.db.read.acquire().await?, actor.sight(), name).await?)
-    }
-
-    /// What search indexes of those `ids` that are not deleted, in no order and whoever may see them.
-    ///
-    /// # Errors
-    /// 503 when the database does not answer.
-    pub async fn searchable(&self, ids: &[AssetId]) -> Result<Vec<Searchable>, Error> {
-        Ok(card::searchable(&mut *self.db.read.acquire().await?, ids).await?)
-    }
-
-    /// The ids of live assets after `after`, in order: for walking through all of them.
-    ///
-    /// # Errors
-    /// 503 when the database does not answer.
-    pub async fn asset_ids_after(&self, after: Option<AssetId>, limit: usize) -> Result<Vec<AssetId>, Error> {
-        Ok(asset::ids_after(&mut *self.db.read.acquire().await?, after, to_i64(limit)).await?)
     }
 
     /// The change lines after `mark` of what the actor may see, in commit order, at most `limit`.
@@ -359,22 +324,6 @@ impl Catalog {
     ) -> Result<Vec<NamedChange>, Error> {
         let mut conn = self.db.read.acquire().await?;
         Ok(change::visible_newest(&mut conn, actor.sight(), workspace, to_i64(limit.0)).await?)
-    }
-
-    /// Which assets changed after `mark`, whoever may see them, in commit order: for the replicas' indexes.
-    ///
-    /// # Errors
-    /// 503 when the database does not answer.
-    pub async fn all_changes(&self, mark: Mark, limit: usize) -> Result<Vec<change::Change>, Error> {
-        Ok(change::after(&mut *self.db.read.acquire().await?, mark, to_i64(limit)).await?)
-    }
-
-    /// The newest place in the change log.
-    ///
-    /// # Errors
-    /// 503 when the database does not answer.
-    pub async fn newest_mark(&self) -> Result<Mark, Error> {
-        Ok(change::newest(&mut *self.db.read.acquire().await?).await?)
     }
 }
 
@@ -425,6 +374,6 @@ fn page_by_offset<T>(items: Vec<T>, total: i64, from: i64) -> Page<T> {
     Page { items, total: Some(total.unsigned_abs()), next }
 }
 
-fn to_i64(number: usize) -> i64 {
+pub(super) fn to_i64(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
