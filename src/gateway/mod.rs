@@ -11,6 +11,7 @@ pub mod cache;
 mod credential;
 pub mod door;
 pub mod exchange;
+mod hops;
 pub mod limit;
 mod masking;
 pub mod policy;

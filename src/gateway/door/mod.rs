@@ -10,6 +10,7 @@ mod inside;
 mod path;
 
 use super::exchange::{Asked, Exchange, Reply};
+use super::hops::hops;
 use super::settings;
 use super::tokens::estimate_aside;
 use super::traffic::{ReplyBody, Traffic};
@@ -33,18 +34,11 @@ pub use path::is_ours;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Where Anthropic's clients look for it.
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-/// Counts the gateways of ours that a request has passed.
-pub(super) const HOPS: HeaderName = HeaderName::from_static("x-wharfinger-hops");
 /// The headers that clients send their keys in.
 static CREDENTIALS: [HeaderName; 3] =
     [header::AUTHORIZATION, HeaderName::from_static("api-key"), HeaderName::from_static("x-api-key")];
 /// A request that passed so many gateways of ours goes in a circle.
 const MOST_HOPS: u32 = 5;
-
-/// How many gateways of ours a request has passed.
-pub(super) fn hops(headers: &HeaderMap) -> u32 {
-    headers.get(HOPS).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
-}
 
 /// Answers a request whose path [`is_ours`].
 pub async fn serve<B>(traffic: &Traffic, request: Request<B>, peer: SocketAddr) -> Response<ReplyBody>

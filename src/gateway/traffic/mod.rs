@@ -4,7 +4,7 @@
 //! 2. the policies of the route admit it, answer it, or refuse it ([`crate::gateway::policy`]);
 //! 3. the pool's members are put in order: broken, full and drained ones are left out ([`order`]);
 //! 4. the request is made ready for a member's vendor, with our credential there, and sent ([`attempt`]);
-//! 5. what fails before the first byte goes to the next member, within the retry budget of the pool ([`answer`]);
+//! 5. what fails before the first byte goes to the next member, within the retry budget of the pool ([`tries`]);
 //! 6. the answer goes on as it comes, with a side view of what it says ([`stream`]);
 //! 7. at its end, however it comes, the exchange is settled, exactly once ([`running`]).
 
@@ -12,18 +12,21 @@ mod answer;
 mod attempt;
 mod callers;
 mod conversations;
+mod handling;
 mod hidden;
 mod live;
 mod order;
 mod outgoing;
 mod passed;
 mod plan;
+mod reply;
 mod running;
 mod stream;
+mod tries;
 mod watch;
 
-pub use answer::ReplyBody;
 pub use live::{LiveBackend, LiveTrip};
+pub use reply::ReplyBody;
 
 use super::balance::States;
 use super::policy::Services;

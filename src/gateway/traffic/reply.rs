@@ -1,0 +1,203 @@
+//! From what a backend answered to what the client gets: as a stream that is metered on its way, or as a whole.
+
+use super::Traffic;
+use super::handling::{Handling, Partial};
+use super::outgoing::Outgoing;
+use super::passed::pass_headers;
+use super::running::Running;
+use super::stream::Metered;
+use super::watch::Watch;
+use crate::gateway::balance::Taken;
+use crate::gateway::exchange::{Ending, Exchange};
+use crate::gateway::tokens;
+use crate::gateway::upstream::Answered;
+use crate::wire::call::{Dialect, each_text};
+use crate::wire::translate;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response, header, response::Parts};
+use http_body::{Body, Frame, SizeHint};
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// The body of an answer through the gateway.
+pub enum ReplyBody {
+    /// What is there as a whole, or in pieces that were kept.
+    Pieces(VecDeque<Bytes>),
+    Streamed(Metered),
+}
+
+impl ReplyBody {
+    #[must_use]
+    pub fn whole(body: Bytes) -> Self {
+        Self::Pieces(if body.is_empty() { VecDeque::new() } else { VecDeque::from([body]) })
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match &mut *self {
+            Self::Pieces(pieces) => Poll::Ready(pieces.pop_front().map(|piece| Ok(Frame::data(piece)))),
+            Self::Streamed(metered) => Pin::new(metered).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Pieces(pieces) => pieces.is_empty(),
+            Self::Streamed(metered) => metered.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Pieces(pieces) => SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum()),
+            Self::Streamed(metered) => metered.size_hint(),
+        }
+    }
+}
+
+impl Traffic {
+    /// An answer that goes on piece by piece.
+    pub(super) fn streamed(
+        &self,
+        mut running: Running,
+        answered: Answered,
+        first: Option<Bytes>,
+        outgoing: &Outgoing,
+        taken: Taken,
+    ) -> Response<ReplyBody> {
+        let Answered { head, body } = answered;
+        let exchange = running.exchange_mut();
+        exchange.reply.status = Some(head.status);
+        exchange.reply.vendor_model.clone_from(&outgoing.vendor_model);
+        let asked = exchange.call().map(|call| (call.dialect, call.model.clone()));
+        let handling = match (asked, outgoing.spoken) {
+            (Some((asked, model)), Some(spoken)) if asked != spoken => {
+                let translator =
+                    translate::stream(asked, spoken, &model, exchange.call().is_some_and(|call| call.wants_usage));
+                Handling::Translated(Watch::new(spoken), Partial::default(), translator)
+            }
+            (Some(_), Some(spoken)) if outgoing.asked_usage => {
+                Handling::WithoutUsage(Watch::new(spoken), Partial::default())
+            }
+            (Some(_), Some(spoken)) => Handling::Events(Watch::new(spoken)),
+            _ => Handling::Pass,
+        };
+        if let (Some(Dialect::Responses), Some(first)) = (outgoing.spoken, &first) {
+            self.remember_response(exchange, first);
+        }
+        // All who ask for them have done so, and they hold the buffer of the connection over which they came.
+        exchange.headers = HeaderMap::new();
+        // A prompt that was counted is not needed again, and a stream may be open for long.
+        if exchange.prompt_tokens.is_some() {
+            exchange.body = Bytes::new();
+        }
+        let mut headers = HeaderMap::with_capacity(12);
+        pass_headers(&head.headers, outgoing.spoken.is_some(), &mut headers);
+        if outgoing.method == Method::HEAD
+            && let Some(length) = head.headers.get(header::CONTENT_LENGTH)
+        {
+            // It tells of the body that GET would have.
+            headers.insert(header::CONTENT_LENGTH, length.clone());
+        }
+        // A model says what it was trained to say; what a REST API says is not known.
+        if outgoing.spoken.is_none() {
+            for hidden in outgoing.hidden() {
+                hidden.strip(&mut headers);
+                exchange.filters.push(Box::new(hidden));
+            }
+        }
+        exchange.reply.content_type = headers.get(header::CONTENT_TYPE).cloned();
+        exchange.tell(&mut headers);
+        let backend = exchange.reply.backend.clone();
+        let timeouts = backend.map(|backend| backend.settings.timeouts).unwrap_or_default();
+        let metered = Metered::new(running, taken, body, first, handling, &timeouts);
+        let mut response = Response::new(ReplyBody::Streamed(metered));
+        *response.status_mut() = head.status;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    /// An answer that is there as a whole.
+    pub(super) fn whole(
+        &self,
+        mut running: Running,
+        head: Parts,
+        body: Bytes,
+        outgoing: &Outgoing,
+        taken: Taken,
+    ) -> Response<ReplyBody> {
+        let exchange = running.exchange_mut();
+        let status = head.status;
+        exchange.reply.status = Some(status);
+        exchange.reply.vendor_model.clone_from(&outgoing.vendor_model);
+        exchange.reply.first_byte = Some(exchange.begun.elapsed());
+        exchange.reply.is_complete = true;
+        let spoken = outgoing.spoken.unwrap_or(Dialect::Chat);
+        if status.is_success() {
+            if exchange.reply.reported.is_none() {
+                let mut text = String::new();
+                each_text(spoken, &body, |piece| text.push_str(piece));
+                exchange.reply.counted_output = tokens::count_text(exchange.vendor_model(), &text);
+                exchange.count_prompt();
+            }
+            if spoken == Dialect::Responses {
+                self.remember_response(exchange, &body);
+            }
+        }
+        let mut body = body;
+        if !status.is_success() {
+            body = outgoing.hidden().fold(body, |body, hidden| hidden.masked(body));
+        }
+        let asked = exchange.call().map(|call| (call.dialect, call.model.clone()));
+        let mut body = match asked {
+            Some((asked, model)) if asked != spoken => {
+                if status.is_success() {
+                    translate::reply(asked, spoken, &body, &model).map_or(body, Bytes::from)
+                } else {
+                    translate::refusal(asked, &body, status, &exchange.id).into()
+                }
+            }
+            _ => body,
+        };
+        for filter in &mut exchange.filters {
+            let (piece, rest) = (filter.piece(body), filter.end());
+            body = if rest.is_empty() { piece } else { [piece, rest].concat().into() };
+        }
+        if exchange.keep_reply >= body.len() {
+            exchange.reply.kept.push(body.clone());
+        }
+        let mut headers = HeaderMap::with_capacity(12);
+        pass_headers(&head.headers, true, &mut headers);
+        exchange.reply.content_type = headers.get(header::CONTENT_TYPE).cloned();
+        exchange.tell(&mut headers);
+        taken.used(exchange.settlement(Ending::Served).usage.total());
+        drop(taken);
+        running.finish(Ending::Served);
+        let mut response = Response::new(ReplyBody::whole(body));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    /// Keeps in mind which backend a response is from, where a later request may go on from it.
+    fn remember_response(&self, exchange: &Exchange, data: &[u8]) {
+        use crate::gateway::settings::Affinity;
+        const ID: &[u8] = b"\"id\":";
+        let wanted = exchange.route.pool.settings.affinity.contains(&Affinity::PreviousResponse);
+        let Some(backend) = exchange.reply.backend.as_ref().filter(|_| wanted) else { return };
+        let id = memchr::memmem::find_iter(data, ID).find_map(|at| {
+            let text = data[at + ID.len()..].trim_ascii_start().strip_prefix(b"\"")?;
+            let end = memchr::memchr(b'"', text)?;
+            std::str::from_utf8(&text[..end]).ok().filter(|id| id.starts_with("resp"))
+        });
+        if let Some(id) = id {
+            self.inner.responses.insert(id.to_owned(), backend.id);
+        }
+    }
+}
