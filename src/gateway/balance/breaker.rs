@@ -5,10 +5,12 @@
 //! | closed | passes | counted; at the threshold, or when it names a wait: open | counted |
 //! | open until T, before T | does not pass | may move T further away, never nearer | nothing |
 //! | open until T, after T | passes as the probe: half-open | | |
-//! | half-open, probe away | does not pass | of the probe: open again; of an earlier request: may open for its wait | of the probe: closed |
+//! | half-open, probe away | does not pass | of the probe: open again; of an earlier request: its wait is kept | of the probe: closed |
 //!
 //! A probe that is given up without an answer (its client left) makes way for the next one. A wait the backend names
-//! (`Retry-After`) opens at once, whatever the threshold, since the backend has said that it will refuse.
+//! (`Retry-After`) opens at once, whatever the threshold, since the backend has said that it will refuse. One that an
+//! earlier request brings while the probe is away holds from the probe's return, whatever the probe says: opening before
+//! would let a second probe go beside the first.
 //! Time is monotonic and a parameter: the wall clock may jump.
 
 use crate::gateway::settings::BreakerSettings;
@@ -75,8 +77,13 @@ pub struct Breaker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Closed,
-    Open { until: Instant },
-    Probing,
+    Open {
+        until: Instant,
+    },
+    /// With the end of a wait that an earlier request brought meanwhile.
+    Probing {
+        wait_until: Option<Instant>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -97,7 +104,7 @@ impl Breaker {
         match self.phase {
             Phase::Closed => true,
             Phase::Open { until } => now >= until,
-            Phase::Probing => false,
+            Phase::Probing { .. } => false,
         }
     }
 
@@ -106,10 +113,10 @@ impl Breaker {
         match self.phase {
             Phase::Closed => Some(Pass::Usual),
             Phase::Open { until } if now >= until => {
-                self.phase = Phase::Probing;
+                self.phase = Phase::Probing { wait_until: None };
                 Some(Pass::Probe)
             }
-            Phase::Open { .. } | Phase::Probing => None,
+            Phase::Open { .. } | Phase::Probing { .. } => None,
         }
     }
 
@@ -120,7 +127,10 @@ impl Breaker {
             Phase::Closed => None,
             Phase::Open { until } => Some(until.saturating_duration_since(now)).filter(|wait| !wait.is_zero()),
             // Nobody knows when the probe returns; a second is short and no storm.
-            Phase::Probing => Some(Duration::from_secs(1)),
+            Phase::Probing { wait_until } => {
+                let wait = wait_until.map(|until| until.saturating_duration_since(now));
+                wait.max(Some(Duration::from_secs(1)))
+            }
         }
     }
 
@@ -129,7 +139,7 @@ impl Breaker {
         match self.phase {
             Phase::Closed => State::Closed,
             Phase::Open { until } if now < until => State::Open { until },
-            Phase::Open { .. } | Phase::Probing => State::HalfOpen,
+            Phase::Open { .. } | Phase::Probing { .. } => State::HalfOpen,
         }
     }
 
@@ -155,12 +165,19 @@ impl Breaker {
         let trip = settings.trip.0.max(MIN_TRIP);
         let is_bad = matches!(verdict, Verdict::Bad { .. });
         match (self.phase, pass) {
-            (Phase::Probing, Pass::Probe) => match verdict {
-                Verdict::Good => self.close(now),
-                Verdict::Bad { .. } => self.open(now, now + wait.unwrap_or(trip).max(MIN_TRIP), why),
-                // Open since a moment ago: the next request is the next probe.
-                Verdict::Unknown => self.phase = Phase::Open { until: now },
-            },
+            (Phase::Probing { wait_until }, Pass::Probe) => {
+                let kept = wait_until.filter(|until| *until > now);
+                match (verdict, kept) {
+                    (Verdict::Bad { .. }, _) => {
+                        let until = now + wait.unwrap_or(trip).max(MIN_TRIP);
+                        self.open(now, kept.map_or(until, |kept| kept.max(until)), why);
+                    }
+                    (_, Some(until)) => self.phase = Phase::Open { until },
+                    (Verdict::Good, None) => self.close(now),
+                    // Open since a moment ago: the next request is the next probe.
+                    (Verdict::Unknown, None) => self.phase = Phase::Open { until: now },
+                }
+            }
             (Phase::Closed, _) => {
                 self.count(settings.interval.0, is_bad, verdict == Verdict::Unknown, now);
                 if let Some(wait) = wait {
@@ -177,7 +194,14 @@ impl Breaker {
                 }
             }
             // One that left before the trip and returns during the probe.
-            (Phase::Probing, Pass::Usual) => {}
+            (Phase::Probing { wait_until }, Pass::Usual) => {
+                if let Some(until) = wait.map(|wait| now + wait)
+                    && wait_until.is_none_or(|known| until > known)
+                {
+                    self.phase = Phase::Probing { wait_until: Some(until) };
+                    self.extend_last(until, why);
+                }
+            }
         }
     }
 
@@ -195,6 +219,14 @@ impl Breaker {
             self.trips.pop_front();
         }
         self.trips.push_back(Trip { at, until, reason: why() });
+    }
+
+    /// The trip that is being ended by a probe goes on.
+    fn extend_last(&mut self, until: Instant, why: impl FnOnce() -> String) {
+        if let Some(last) = self.trips.back_mut() {
+            last.until = last.until.max(until);
+            last.reason = why();
+        }
     }
 
     fn close(&mut self, now: Instant) {

@@ -104,20 +104,48 @@ fn one_probe_decides() {
     assert_eq!(story.waits(), None, "what was before is forgotten");
 }
 
+#[test]
+fn a_wait_that_an_earlier_request_brings_during_the_probe_is_kept() {
+    let wait = |ms| Verdict::Bad { wait: Some(Duration::from_millis(ms)) };
+    for (of_the_probe, opens_in) in [
+        (Verdict::Good, 20_000),
+        (Verdict::Unknown, 20_000),
+        (Verdict::Bad { wait: None }, 20_000),
+        (wait(30_000), 30_000),
+    ] {
+        let mut story = Story::new(settings());
+        story.bad().bad().bad().after(5_000);
+        assert_eq!(story.breaker.pass(story.now), Some(Pass::Probe));
+
+        story.record(Pass::Usual, wait(20_000)).record(Pass::Usual, wait(10_000));
+        assert_eq!(story.waits(), Some(20_000));
+        assert_eq!(story.breaker.pass(story.now), None, "the probe is still away");
+        story.record(Pass::Probe, of_the_probe);
+
+        assert_eq!(story.waits(), Some(opens_in), "{of_the_probe:?}");
+        assert!(story.breaker.pass(story.now).is_none());
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Wait(u64),
-    Good,
-    Bad(Option<u64>),
-    Lost,
+    /// A request sets out.
+    Begin,
+    /// One of those under way returns.
+    End(usize, Verdict),
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let verdict = prop_oneof![
+        Just(Verdict::Good),
+        prop::option::of(0_u64..30_000).prop_map(|wait| Verdict::Bad { wait: wait.map(Duration::from_millis) }),
+        Just(Verdict::Unknown),
+    ];
     prop_oneof![
         (0_u64..4_000).prop_map(Step::Wait),
-        Just(Step::Good),
-        prop::option::of(0_u64..30_000).prop_map(Step::Bad),
-        Just(Step::Lost),
+        Just(Step::Begin),
+        (0_usize..8, verdict).prop_map(|(which, verdict)| Step::End(which, verdict)),
     ]
 }
 
@@ -128,39 +156,39 @@ proptest! {
     fn it_keeps_its_word(steps in prop::collection::vec(step(), 1..200)) {
         let mut story = Story::new(settings());
         let mut closed_until = story.begin;
-        let mut probes = 0;
-        let mut waiting: Vec<Pass> = Vec::new();
+        let mut under_way: Vec<Pass> = Vec::new();
         for step in steps {
-            if let Step::Wait(ms) = step {
-                story.after(ms);
-                continue;
-            }
             let before = match story.breaker.state(story.now) { State::Open { until } => Some(until), _ => None };
-            match story.breaker.pass(story.now) {
-                Some(pass) => {
-                    prop_assert!(story.now >= closed_until, "passed within a named wait");
-                    probes += u32::from(pass == Pass::Probe);
-                    prop_assert!(probes <= 1, "two probes away");
-                    waiting.push(pass);
+            match step {
+                Step::Wait(ms) => {
+                    story.after(ms);
+                    continue;
                 }
-                None => prop_assert!(story.breaker.opens_in(story.now).is_some()),
+                Step::Begin => match story.breaker.pass(story.now) {
+                    Some(pass) => {
+                        prop_assert!(story.now >= closed_until, "passed within a named wait");
+                        under_way.push(pass);
+                    }
+                    None => prop_assert!(story.breaker.opens_in(story.now).is_some()),
+                },
+                Step::End(which, verdict) => {
+                    if under_way.is_empty() {
+                        continue;
+                    }
+                    let pass = under_way.swap_remove(which % under_way.len());
+                    story.record(pass, verdict);
+                    if let Verdict::Bad { wait: Some(wait) } = verdict {
+                        closed_until = closed_until.max(story.now + wait);
+                    }
+                }
             }
-            let Some(pass) = waiting.pop() else { continue };
-            let verdict = match step {
-                Step::Good => Verdict::Good,
-                Step::Bad(wait) => Verdict::Bad { wait: wait.map(Duration::from_millis) },
-                Step::Lost | Step::Wait(_) => Verdict::Unknown,
-            };
-            story.record(pass, verdict);
-            probes -= u32::from(pass == Pass::Probe);
-            if let Step::Bad(Some(ms)) = step {
-                closed_until = closed_until.max(story.now + Duration::from_millis(ms));
-            }
+            let probes = under_way.iter().filter(|pass| **pass == Pass::Probe).count();
+            prop_assert!(probes <= 1, "two probes away");
             if let (Some(before), State::Open { until }) = (before, story.breaker.state(story.now)) {
                 prop_assert!(until >= before, "the end of a trip moved nearer");
             }
         }
-        for pass in waiting {
+        for pass in under_way {
             story.record(pass, Verdict::Unknown);
         }
         story.after(60_000);
