@@ -7,13 +7,14 @@ use crate::wire::sse;
 use crate::wire::translate::StreamTranslator;
 use crate::wire::usage::{may_report, reported};
 use bytes::{Bytes, BytesMut};
+use memchr::memmem;
 
 /// What is done with the pieces.
 pub(super) enum Handling {
     /// Nothing: they are no events.
     Pass,
     /// Events, looked at as they pass.
-    Events(Watch),
+    Events(Watch, Partial),
     /// As `Events`, and the event that holds the usage we asked for is kept from a client that did not ask.
     WithoutUsage(Watch, Partial),
     /// Events of another dialect, told anew.
@@ -21,6 +22,10 @@ pub(super) enum Handling {
 }
 
 /// The begin of an event whose end has not come.
+///
+/// An event is of use only whole, so holding back its begin delays nothing. Passed on, it would spoil what follows when the
+/// vendor breaks off within it: clients read half an event and the one that tells of the failure as one, or give up at the
+/// half.
 #[derive(Default)]
 pub(super) struct Partial(pub(super) BytesMut);
 
@@ -28,7 +33,7 @@ impl Handling {
     pub(super) fn watch(&mut self) -> Option<&mut Watch> {
         match self {
             Self::Pass => None,
-            Self::Events(watch) | Self::WithoutUsage(watch, _) | Self::Translated(watch, ..) => Some(watch),
+            Self::Events(watch, _) | Self::WithoutUsage(watch, _) | Self::Translated(watch, ..) => Some(watch),
         }
     }
 }
@@ -41,7 +46,8 @@ pub(super) fn handle(handling: &mut Handling, exchange: &mut Exchange, piece: By
         crate::gateway::policy::grow(exchange);
     }
     Ok(match handling {
-        Handling::Pass | Handling::Events(_) => piece,
+        Handling::Pass => piece,
+        Handling::Events(_, partial) => whole_events(partial, piece),
         // Whole events without usage, which is what nearly all pieces are, go on untouched.
         Handling::WithoutUsage(_, partial) if partial.0.is_empty() && ends_an_event(&piece) && !may_report(&piece) => {
             piece
@@ -61,7 +67,30 @@ pub(super) fn handle(handling: &mut Handling, exchange: &mut Exchange, piece: By
     })
 }
 
-/// An event is of use only whole, so holding back its begin delays nothing.
+/// The events that are whole with this piece.
+fn whole_events(partial: &mut Partial, mut piece: Bytes) -> Bytes {
+    // Vendors send event by event, so this is how nearly all pieces go on.
+    if partial.0.is_empty() && ends_an_event(&piece) {
+        return piece;
+    }
+    if partial.0.is_empty() {
+        let whole = piece.split_to(last_end(&piece, 0));
+        partial.0.extend_from_slice(&piece);
+        return whole;
+    }
+    // What was looked at is not looked at again, but for an end that was cut.
+    let from = partial.0.len().saturating_sub(2);
+    partial.0.extend_from_slice(&piece);
+    let end = last_end(&partial.0, from);
+    partial.0.split_to(end).freeze()
+}
+
+/// Where the last event ends that ends after `from`; 0 where none does.
+fn last_end(bytes: &[u8], from: usize) -> usize {
+    let after = |ending: &[u8]| memmem::rfind(&bytes[from..], ending).map_or(0, |at| from + at + ending.len());
+    after(b"\n\n").max(after(b"\n\r\n"))
+}
+
 fn without_usage(partial: &mut Partial, piece: &[u8]) -> Bytes {
     partial.0.extend_from_slice(piece);
     let mut out = BytesMut::new();
@@ -77,7 +106,7 @@ fn without_usage(partial: &mut Partial, piece: &[u8]) -> Bytes {
 /// OpenAI's chunk with the usage has no choices; one that has them says more than usage.
 fn is_usage_alone(event: &[u8]) -> bool {
     sse::data(event).is_some_and(|data| {
-        let has_no_choices = memchr::memmem::find(&data, b"\"choices\":").is_some_and(|at| {
+        let has_no_choices = memmem::find(&data, b"\"choices\":").is_some_and(|at| {
             let rest = data[at + b"\"choices\":".len()..].trim_ascii_start();
             rest.strip_prefix(b"[").is_some_and(|rest| rest.trim_ascii_start().first() == Some(&b']'))
         });
@@ -134,5 +163,30 @@ mod tests {
         assert!(!is_usage_alone(with_choice));
         assert!(!is_usage_alone(b"data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n"));
         assert!(is_usage_alone(b"data: {\"choices\": [ ],\"usage\": {\"prompt_tokens\":1}}\r\n\r\n"));
+    }
+
+    #[test]
+    fn only_whole_events_go_on_wherever_the_pieces_are_cut() {
+        for ending in ["\n\n", "\r\n\r\n"] {
+            let events: Vec<String> = ["event: a", ": ping", "data: {\"b\":1}", "data: [DONE]"]
+                .iter()
+                .map(|line| format!("{line}{ending}"))
+                .collect();
+            let whole = events.concat();
+
+            for cut in 0..=whole.len() {
+                for size in 1..=whole.len() {
+                    let mut partial = Partial::default();
+                    let mut out = Vec::new();
+                    for piece in whole.as_bytes()[..cut].chunks(size) {
+                        out.extend_from_slice(&whole_events(&mut partial, Bytes::copy_from_slice(piece)));
+                    }
+                    let complete = (0..=events.len()).rev().map(|count| events[..count].concat());
+                    let expected = complete.filter(|events| events.len() <= cut).max_by_key(String::len).unwrap();
+                    assert_eq!(String::from_utf8(out).unwrap(), expected, "{cut} of {whole:?} by {size}");
+                    assert_eq!(partial.0, whole.as_bytes()[expected.len()..cut]);
+                }
+            }
+        }
     }
 }

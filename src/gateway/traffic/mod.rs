@@ -12,6 +12,7 @@ mod answer;
 mod attempt;
 mod callers;
 mod conversations;
+mod fault;
 mod handling;
 mod hidden;
 mod live;

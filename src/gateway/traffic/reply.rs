@@ -1,6 +1,7 @@
 //! From what a backend answered to what the client gets: as a stream that is metered on its way, or as a whole.
 
 use super::Traffic;
+use super::fault;
 use super::handling::{Handling, Partial};
 use super::outgoing::Outgoing;
 use super::passed::pass_headers;
@@ -85,7 +86,7 @@ impl Traffic {
             (Some(_), Some(spoken)) if outgoing.asked_usage => {
                 Handling::WithoutUsage(Watch::new(spoken), Partial::default())
             }
-            (Some(_), Some(spoken)) => Handling::Events(Watch::new(spoken)),
+            (Some(_), Some(spoken)) => Handling::Events(Watch::new(spoken), Partial::default()),
             _ => Handling::Pass,
         };
         if let (Some(Dialect::Responses), Some(first)) = (outgoing.spoken, &first) {
@@ -130,15 +131,19 @@ impl Traffic {
         head: Parts,
         body: Bytes,
         outgoing: &Outgoing,
-        taken: Taken,
+        mut taken: Taken,
     ) -> Response<ReplyBody> {
         let exchange = running.exchange_mut();
         let status = head.status;
         exchange.reply.status = Some(status);
         exchange.reply.vendor_model.clone_from(&outgoing.vendor_model);
         exchange.reply.first_byte = Some(exchange.begun.elapsed());
-        exchange.reply.is_complete = true;
         let spoken = outgoing.spoken.unwrap_or(Dialect::Chat);
+        let fault = if status.is_success() { fault::told(spoken, &body) } else { None };
+        if let Some(fault) = fault {
+            fault.note(exchange, &taken);
+        }
+        exchange.reply.is_complete = fault.is_none();
         if status.is_success() {
             if exchange.reply.reported.is_none() {
                 let mut text = String::new();
@@ -157,7 +162,7 @@ impl Traffic {
         let asked = exchange.call().map(|call| (call.dialect, call.model.clone()));
         let mut body = match asked {
             Some((asked, model)) if asked != spoken => {
-                if status.is_success() {
+                if status.is_success() && fault.is_none() {
                     translate::reply(asked, spoken, &body, &model).map_or(body, Bytes::from)
                 } else {
                     translate::refusal(asked, &body, status, &exchange.id).into()
@@ -176,9 +181,10 @@ impl Traffic {
         pass_headers(&head.headers, true, &mut headers);
         exchange.reply.content_type = headers.get(header::CONTENT_TYPE).cloned();
         exchange.tell(&mut headers);
-        taken.used(exchange.settlement(Ending::Served).usage.total());
+        let ending = if fault.is_none() { Ending::Served } else { Ending::Failed };
+        taken.used(exchange.settlement(ending).usage.total());
         drop(taken);
-        running.finish(Ending::Served);
+        running.finish(ending);
         let mut response = Response::new(ReplyBody::whole(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;

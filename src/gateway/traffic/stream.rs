@@ -1,4 +1,4 @@
-//! `Metered`: the body of an answer on its way to the client. Pieces go on as they come; what they say is read beside.
+//! `Metered`: the body of an answer on its way to the client. It goes on as it comes; what it says is read beside.
 
 use super::handling::{Handling, error_event, handle};
 use super::running::Running;
@@ -38,14 +38,12 @@ struct Flow {
     last: Instant,
     until: Instant,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Nothing more comes.
-    is_over: bool,
 }
 
 /// A step of the flow.
 enum Step {
     Piece(Bytes),
-    End(Bytes),
+    End(Bytes, Ending),
     Broken(Bytes, io::Error),
 }
 
@@ -60,7 +58,7 @@ impl Metered {
     ) -> Self {
         let until = running.exchange().begun + timeouts.total.0;
         let (idle, last) = (timeouts.idle.0, Instant::now());
-        let flow = Flow { running, taken, body, first, handling, idle, last, until, timer: None, is_over: false };
+        let flow = Flow { running, taken, body, first, handling, idle, last, until, timer: None };
         Self { flow: Some(Box::new(flow)), failure: None, parting: None }
     }
 }
@@ -81,7 +79,7 @@ impl Body for Metered {
             let (bytes, ending) = match ready!(flow.step(cx)) {
                 Step::Piece(bytes) if bytes.is_empty() => continue,
                 Step::Piece(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Step::End(bytes) => (bytes, Ending::Served),
+                Step::End(bytes, ending) => (bytes, ending),
                 Step::Broken(bytes, error) => {
                     this.failure = Some(error);
                     (bytes, Ending::Failed)
@@ -131,9 +129,6 @@ impl Drop for Metered {
 
 impl Flow {
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        if self.is_over {
-            return Poll::Ready(Step::End(Bytes::new()));
-        }
         let next = match self.first.take() {
             Some(first) => Poll::Ready(Some(Ok(first))),
             None => self.body.poll_piece(cx),
@@ -187,33 +182,37 @@ impl Flow {
 
     fn ended(&mut self) -> Step {
         let exchange = self.running.exchange_mut();
-        let mut out = Vec::new();
-        let mut was_cut = false;
+        let (mut was_cut, mut fault) = (false, None);
         if let Some(watch) = self.handling.watch() {
             watch.end(exchange.vendor_model());
-            was_cut = !watch.saw_end() && !watch.saw_error();
+            fault = watch.fault();
+            was_cut = !watch.saw_end() && fault.is_none();
         }
         if was_cut {
             return self.broken(io::ErrorKind::UnexpectedEof.into(), "The backend's stream stopped before its end.");
         }
+        let mut out = Vec::new();
         match &mut self.handling {
-            Handling::Pass | Handling::Events(_) => {}
-            Handling::WithoutUsage(_, partial) => out.extend_from_slice(&partial.0),
-            Handling::Translated(_, _, translator) => translator.end(&mut out),
+            Handling::Pass => {}
+            Handling::Events(_, partial) | Handling::WithoutUsage(_, partial) => out.extend_from_slice(&partial.0),
+            Handling::Translated(_, _, translator) if fault.is_none() => translator.end(&mut out),
+            // What it told of the failure is the last that is said.
+            Handling::Translated(..) => {}
         }
-        exchange.reply.is_complete = true;
-        self.is_over = true;
+        if let Some(fault) = fault {
+            fault.note(exchange, &self.taken);
+        }
+        exchange.reply.is_complete = fault.is_none();
         let mut last = through_filters(exchange, out.into());
         let held_back: Vec<Bytes> = exchange.filters.iter_mut().map(|filter| filter.end()).collect();
         for piece in held_back.into_iter().filter(|piece| !piece.is_empty()) {
             last = [last, piece].concat().into();
         }
-        Step::End(last)
+        Step::End(last, if fault.is_none() { Ending::Served } else { Ending::Failed })
     }
 
     /// Ends the stream as broken: the client gets an event that says so, and never an end that looks whole.
     fn broken(&mut self, error: io::Error, words: &str) -> Step {
-        self.is_over = true;
         self.taken.spoil(|| words.to_owned());
         let exchange = self.running.exchange();
         tracing::warn!(
@@ -240,7 +239,7 @@ impl Flow {
                 exchange.count_prompt();
             }
         }
-        let Self { running, taken, .. } = *self;
+        let Self { running, mut taken, .. } = *self;
         taken.used(running.exchange().settlement(ending).usage.total());
         drop(taken);
         running.finish(ending);

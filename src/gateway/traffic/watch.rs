@@ -1,8 +1,9 @@
-//! `Watch`: a side view of an answer: what the vendor reports, what was said, and whether it came to its end.
+//! `Watch`: a side view of an answer: what the vendor reports, what was said, and whether it came to a good end.
 //!
 //! Pieces are only laid aside as they pass; they are looked at together, some thousand bytes at a time, because looking at
 //! each would cost more than passing it on.
 
+use super::fault::{self, Fault};
 use crate::gateway::tokens;
 use crate::wire::call::{Dialect, each_text};
 use crate::wire::sse;
@@ -28,14 +29,14 @@ pub(super) struct Watch {
     counted: u64,
     reported: Option<Usage>,
     saw_end: bool,
-    saw_error: bool,
+    fault: Option<Fault>,
 }
 
 impl Watch {
     /// `dialect` is the vendor's.
     pub(super) fn new(dialect: Dialect) -> Self {
         let (aside, text) = (Vec::new(), String::new());
-        Self { dialect, aside, text, counted: 0, reported: None, saw_end: false, saw_error: false }
+        Self { dialect, aside, text, counted: 0, reported: None, saw_end: false, fault: None }
     }
 
     /// Lays a piece aside; tells whether what was laid aside has now been looked at.
@@ -89,9 +90,9 @@ impl Watch {
         self.saw_end
     }
 
-    /// Whether the vendor itself told of an error in the stream.
-    pub(super) fn saw_error(&self) -> bool {
-        self.saw_error
+    /// The failure that the vendor told of in the stream.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault
     }
 
     fn look(&mut self, events: &[u8], model: &str) {
@@ -105,6 +106,8 @@ impl Watch {
                 self.reported = Some(self.reported.map_or(usage, |before| before.with(usage)));
             }
             self.look_for_end(&data);
+            let fault = || fault::told(self.dialect, &data).or(fault::is_named_so(event).then_some(Fault::Backend));
+            self.fault = self.fault.or_else(fault);
             let text = &mut self.text;
             each_text(self.dialect, &data, |piece| text.push_str(piece));
         }
@@ -121,13 +124,10 @@ impl Watch {
             Dialect::Chat => {
                 data.trim_ascii() == b"[DONE]" || has(b"\"finish_reason\":\"") || has(b"\"finish_reason\": \"")
             }
-            Dialect::Messages => has(b"message_stop"),
-            Dialect::Responses => {
-                has(b"\"response.completed\"") || has(b"\"response.incomplete\"") || has(b"\"response.failed\"")
-            }
+            Dialect::Messages => has(b"\"message_stop\""),
+            Dialect::Responses => has(b"\"response.completed\"") || has(b"\"response.incomplete\""),
             Dialect::Embeddings | Dialect::CountTokens => false,
         };
-        self.saw_error |= data.starts_with(b"{\"error\"") || data.starts_with(b"{\"type\":\"error\"");
     }
 }
 
@@ -167,6 +167,40 @@ mod tests {
         watch.see(&[b"data: ", &chunk[..], b"\n\n"].concat(), "gpt-4o").unwrap();
         watch.end("gpt-4o");
         assert!(!watch.saw_end());
+    }
+
+    #[test]
+    fn what_a_model_says_of_ends_and_errors_is_neither() {
+        for (dialect, said) in [
+            (
+                Dialect::Messages,
+                r#"{"type":"content_block_delta","delta":{"text":"then comes message_stop, or \"error\":"}}"#,
+            ),
+            (Dialect::Chat, r#"{"choices":[{"delta":{"content":"\"finish_reason\":\"stop\", \"error\":{}"}}]}"#),
+            (
+                Dialect::Responses,
+                r#"{"type":"response.output_text.delta","delta":"\"response.completed\" or \"failed\""}"#,
+            ),
+        ] {
+            let mut watch = Watch::new(dialect);
+            watch.see(format!("data: {said}\n\n").as_bytes(), "gpt-4o").unwrap();
+            watch.end("gpt-4o");
+            assert_eq!((watch.saw_end(), watch.fault()), (false, None), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_no_end_and_is_seen_wherever_the_pieces_are_cut() {
+        let stream = "event: message_start\ndata: {\"type\":\"message_start\"}\n\nevent: error\n\
+            data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+        for size in [1, 10, 1_000] {
+            let mut watch = Watch::new(Dialect::Messages);
+            for piece in stream.as_bytes().chunks(size) {
+                watch.see(piece, "claude").unwrap();
+            }
+            watch.end("claude");
+            assert_eq!((watch.saw_end(), watch.fault()), (false, Some(Fault::Backend)), "{size}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::support::TestApp;
 use crate::support::vendor::Vendor;
+use serde_json::Value;
 use wharfinger::gateway::settings::{
     BackendSettings, BreakerSettings, Callers, CredentialSettings, Member, PoolSettings, Provider, RouteSettings,
     Serves, Span,
@@ -65,4 +66,31 @@ pub fn install(app: &TestApp, parts: Parts) {
     let (snapshot, wrong) = Snapshot::from_parts(parts);
     assert!(wrong.is_empty(), "{wrong:?}");
     app.handles.gateway.install(snapshot);
+}
+
+/// The data of a stream's events, read as clients do, who give up at one that is no JSON.
+pub fn events(text: &str) -> Vec<Value> {
+    let data = text.split("\n\n").map(|event| {
+        let lines: Vec<_> = event.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim_start).collect();
+        lines.join("\n")
+    });
+    let read = |data: String| match data.as_str() {
+        "[DONE]" => Value::from(data),
+        _ => serde_json::from_str(&data)
+            .unwrap_or_else(|error| panic!("an event that no client reads ({error}): {data}")),
+    };
+    data.filter(|data| !data.is_empty()).map(read).collect()
+}
+
+/// What came of a stream, and whether it ended as one that is whole.
+pub async fn read(mut response: reqwest::Response) -> (String, bool) {
+    let mut text = Vec::new();
+    let ended_well = loop {
+        match response.chunk().await {
+            Ok(Some(piece)) => text.extend_from_slice(&piece),
+            Ok(None) => break true,
+            Err(_) => break false,
+        }
+    };
+    (String::from_utf8(text).unwrap(), ended_well)
 }

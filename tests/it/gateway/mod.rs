@@ -6,6 +6,7 @@ mod cached;
 mod callers;
 mod clients;
 mod crowd;
+mod failing;
 mod house;
 mod killed;
 mod ledger;
@@ -22,4 +23,5 @@ mod storm;
 mod telemetry;
 mod tls;
 mod traffic;
+
 mod under_load;

@@ -1,21 +1,15 @@
 //! Requests to models, from the client's side: what comes back, and from whom.
 
-use super::house::{VENDOR_KEY, backend, house, install, parts, route};
+use super::house::{VENDOR_KEY, backend, events, house, install, parts, read, route};
+use crate::support::TestApp;
 use crate::support::vendor::{PROMPT, Vendor};
-use crate::support::{Answer, TestApp};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use wharfinger::gateway::settings::{OnDisconnect, Provider, RetryBudget};
+use wharfinger::gateway::settings::{Money, OnDisconnect, PriceSettings, Provider, RetryBudget};
 
 fn chat(model: &str, stream: bool) -> Value {
     json!({"model": model, "stream": stream, "max_tokens": 6, "messages": [{"role": "user", "content": "hello"}]})
-}
-
-/// The data of a stream's events.
-fn events(answer: &Answer) -> Vec<Value> {
-    let data = answer.text.split("\n\n").filter_map(|event| event.lines().find_map(|line| line.strip_prefix("data: ")));
-    data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| data.into())).collect()
 }
 
 fn one(app: &TestApp, vendor: &Vendor, mood: &str) {
@@ -48,7 +42,7 @@ async fn a_stream_arrives_as_it_was_sent_and_without_the_usage_nobody_asked_for(
     asking["stream_options"] = json!({"include_usage": true});
     let with_usage = app.admin().post("/llm/v1/chat/completions", &asking).await.expect(200);
 
-    let (plain, with_usage) = (events(&plain), events(&with_usage));
+    let (plain, with_usage) = (events(&plain.text), events(&with_usage.text));
     assert_eq!(plain.last().unwrap(), "[DONE]");
     assert!(plain.iter().all(|event| event["usage"].is_null()));
     assert_eq!(with_usage.len(), plain.len() + 1);
@@ -129,18 +123,10 @@ async fn what_breaks_after_the_first_byte_is_told_and_never_sent_again() {
         let before = vendor.requests("ok");
 
         let request = app.admin().request(reqwest::Method::POST, "/llm/v1/chat/completions");
-        let mut response = request.json(&chat("fast", true)).send().await.unwrap();
-        let mut text = String::new();
-        let ended_well = loop {
-            match response.chunk().await {
-                Ok(Some(piece)) => text.push_str(&String::from_utf8_lossy(&piece)),
-                Ok(None) => break true,
-                Err(_) => break false,
-            }
-        };
+        let (text, ended_well) = read(request.json(&chat("fast", true)).send().await.unwrap()).await;
 
         assert!(!ended_well, "{mood}: it must not look whole");
-        assert!(!text.contains("[DONE]") && text.contains("\"error\""), "{mood}: {text}");
+        assert!(events(&text).last().unwrap()["error"]["message"].is_string(), "{mood}: {text}");
         assert_eq!(text.matches(" word").count(), 3, "{mood}");
         assert_eq!(vendor.requests("ok"), before, "{mood}: sent again");
     }
@@ -220,6 +206,8 @@ async fn what_a_whole_answer_costs_is_charged_also_when_its_client_has_left() {
         let mut settings = backend(&vendor, Provider::Openai, mood);
         settings.on_disconnect = policy;
         settings.timeouts.first_byte = wharfinger::gateway::settings::Span::seconds(9);
+        let price = PriceSettings { input: Money::micros(1_000_000), ..PriceSettings::default() };
+        settings.prices = [(mood.to_owned(), price)].into();
         install(&app, route(parts(), mood, &[("one", settings)]));
 
         let request = app.admin().request(reqwest::Method::POST, "/llm/v1/chat/completions").json(&chat(mood, false));
@@ -234,8 +222,8 @@ async fn what_a_whole_answer_costs_is_charged_also_when_its_client_has_left() {
             let stop = tokio_util::sync::CancellationToken::new();
             stop.cancel();
             app.handles.ledger.clone().run(stop).await;
-            let statement = "select output, source from usage_record where model = $1";
-            let row: Option<(i64, String)> =
+            let statement = "select output, source, input, cost from usage_record where model = $1";
+            let row: Option<(i64, String, i64, i64)> =
                 sqlx::query_as(statement).bind(mood).fetch_optional(&app.handles.db.read).await.unwrap();
             if let Some(row) = row {
                 break row;
@@ -244,7 +232,10 @@ async fn what_a_whole_answer_costs_is_charged_also_when_its_client_has_left() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         let source = if policy == OnDisconnect::Drain { "reported" } else { "counted" };
-        assert_eq!(charged, (produced, source.to_owned()), "{policy:?}");
+        let (output, told_by, input, cost) = charged;
+        assert_eq!((output, told_by.as_str()), (produced, source), "{policy:?}");
+        assert!(input > 0, "{policy:?}");
+        assert_eq!(cost, input * 1_000, "{policy:?}: who left before the first byte pays what is counted");
         assert_eq!(vendor.produced(), produced.cast_unsigned(), "{policy:?}");
     }
 }
@@ -271,7 +262,7 @@ async fn a_chat_is_answered_by_anthropic_streamed_with_a_tool_call() {
     let mut asking = chat("clever", true);
     asking["tools"] = json!([{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]);
 
-    let streamed = events(&app.admin().post("/llm/v1/chat/completions", &asking).await.expect(200));
+    let streamed = events(&app.admin().post("/llm/v1/chat/completions", &asking).await.expect(200).text);
 
     let calls = streamed.iter().map(|event| &event["choices"][0]["delta"]["tool_calls"][0]["function"]);
     let arguments: String = calls.filter_map(|function| function["arguments"].as_str()).collect();
