@@ -2,7 +2,7 @@
 //! neither closes a breaker nor forgets what is under way.
 
 use super::breaker::{Breaker, Pass, State, Trip, Verdict};
-use super::capacity::Window;
+use super::capacity::{Window, is_bounded};
 use super::retries::Retries;
 use crate::base::{BackendId, PoolId};
 use crate::gateway::settings::BackendSettings;
@@ -83,7 +83,9 @@ pub struct Taken {
     pass: Option<Pass>,
     /// So that the breaker's settings are at hand when it is dropped.
     backend: Arc<crate::gateway::Backend>,
+    /// So many are counted for it, in this second of the window.
     tokens: u64,
+    second: u64,
 }
 
 impl BackendState {
@@ -107,11 +109,19 @@ impl BackendState {
     fn has_room(&self, settings: &BackendSettings, tokens: u64, now: Instant) -> bool {
         let capacity = &settings.capacity;
         let free = capacity.concurrent_requests.is_none_or(|most| self.busy.load(Ordering::Relaxed) < most);
-        let limited = capacity.tokens_per_minute.is_some() || capacity.requests_per_minute.is_some();
-        free && (!limited || lock(&self.window).has_room(capacity, tokens, now))
+        free && (!is_bounded(capacity) || lock(&self.window).has_room(capacity, tokens, now))
     }
 
-    /// How long until it might be usable.
+    /// How long until its capacity has room for a request of so many tokens; nothing when it has now.
+    pub fn frees_in(&self, settings: &BackendSettings, tokens: u64, now: Instant) -> Option<Duration> {
+        let capacity = &settings.capacity;
+        let is_crowded = capacity.concurrent_requests.is_some_and(|most| self.busy.load(Ordering::Relaxed) >= most);
+        // Nobody knows when a request ends; a second is short and no storm.
+        let ends = is_crowded.then_some(Duration::from_secs(1));
+        ends.max(lock(&self.window).frees_in(capacity, tokens, now))
+    }
+
+    /// How long until its breaker may let a request pass; nothing when it does now.
     pub fn opens_in(&self, now: Instant) -> Option<Duration> {
         lock(&self.breaker).opens_in(now)
     }
@@ -139,15 +149,23 @@ impl BackendState {
         (latency.micros * (-age / DECAY).exp()) as u64
     }
 
-    /// Takes a place for a request, if the breaker lets it pass.
+    /// Takes a place for a request, where there is room and the breaker lets it pass. Looking and taking is one step:
+    /// two requests that each fit alone must not both pass.
     pub fn take(self: &Arc<Self>, backend: &Arc<crate::gateway::Backend>, tokens: u64, now: Instant) -> Option<Taken> {
-        if !self.has_room(&backend.settings, tokens, now) {
+        let capacity = &backend.settings.capacity;
+        let within = |busy| capacity.concurrent_requests.is_none_or(|most| busy < most).then(|| busy + 1);
+        self.busy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).ok()?;
+        let Some(second) = lock(&self.window).take(capacity, tokens, now) else {
+            self.busy.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        };
+        let pass = lock(&self.breaker).pass(now);
+        if pass.is_none() {
+            lock(&self.window).give_back(second, tokens, now);
+            self.busy.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        let pass = lock(&self.breaker).pass(now)?;
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        lock(&self.window).add(tokens, 1, now);
-        Some(Taken { state: self.clone(), pass: Some(pass), backend: backend.clone(), tokens })
+        Some(Taken { state: self.clone(), pass, backend: backend.clone(), tokens, second })
     }
 }
 
@@ -174,12 +192,11 @@ impl Taken {
         self.state.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Corrects what was set aside to what was used.
-    pub fn used(&self, tokens: u64) {
-        if let Some(more) = tokens.checked_sub(self.tokens)
-            && more > 0
-        {
-            lock(&self.state.window).add(more, 0, Instant::now());
+    /// Corrects what was set aside to what was used: nothing by an attempt that failed.
+    pub fn used(&mut self, tokens: u64) {
+        let counted = std::mem::replace(&mut self.tokens, tokens);
+        if counted != tokens {
+            lock(&self.state.window).correct(self.second, counted, tokens, Instant::now());
         }
     }
 
@@ -210,4 +227,79 @@ impl Latency {
 /// Nothing that holds these locks can panic half way, so what a panic elsewhere left is whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::Backend;
+    use crate::gateway::settings::{Capacity, Owner, Provider};
+
+    fn backend(capacity: Capacity) -> (Arc<BackendState>, Arc<Backend>) {
+        let settings =
+            BackendSettings { capacity, ..BackendSettings::new(Provider::Openai, "https://vendor.example/v1") };
+        let url = settings.url.parse().unwrap();
+        let id = BackendId(uuid::Uuid::new_v4());
+        let (owner, name) = (Owner::Instance, "one".to_owned());
+        let backend = Backend { id, owner, name, revision: 1, settings, url, credential: None };
+        (States::default().backend(id), Arc::new(backend))
+    }
+
+    #[test]
+    fn a_backend_is_full_for_what_is_used_and_not_for_what_was_set_aside() {
+        let (state, backend) = backend(Capacity { tokens_per_minute: Some(100_000), ..Capacity::default() });
+
+        for request in 0..100 {
+            let taken = state.take(&backend, 32_000, Instant::now());
+            let mut taken = taken.unwrap_or_else(|| panic!("no room for request {request}"));
+            taken.judge(Verdict::Good, None, String::new);
+            taken.used(100);
+        }
+
+        assert_eq!(state.used(Instant::now()), (10_000, 100));
+    }
+
+    #[test]
+    fn it_is_told_when_a_full_backend_has_room_again() {
+        let (state, backend) =
+            backend(Capacity { tokens_per_minute: Some(100), concurrent_requests: Some(2), ..Capacity::default() });
+        let now = Instant::now();
+        assert_eq!(state.frees_in(&backend.settings, 60, now), None);
+
+        let first = state.take(&backend, 60, now);
+        let wait = state.frees_in(&backend.settings, 60, now).unwrap();
+        assert!((59..=60).contains(&wait.as_secs()), "{wait:?}");
+        assert_eq!(state.frees_in(&backend.settings, 40, now), None);
+
+        let second = state.take(&backend, 1, now);
+        assert_eq!(state.frees_in(&backend.settings, 1, now), Some(Duration::from_secs(1)));
+        drop((first, second));
+        assert_eq!(state.frees_in(&backend.settings, 1, now), None);
+    }
+
+    #[test]
+    fn no_more_pass_at_once_than_may_however_many_try() {
+        const MOST: u32 = 3;
+        let capacity =
+            Capacity { concurrent_requests: Some(MOST), requests_per_minute: Some(5_000), ..Capacity::default() };
+        let (state, backend) = backend(capacity);
+        let passed = AtomicU64::new(0);
+
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..5_000 {
+                        let Some(taken) = state.take(&backend, 1, Instant::now()) else { continue };
+                        assert!(state.busy() <= MOST, "{} at once", state.busy());
+                        passed.fetch_add(1, Ordering::Relaxed);
+                        std::thread::yield_now();
+                        drop(taken);
+                    }
+                });
+            }
+        });
+
+        assert!(passed.load(Ordering::Relaxed) <= 5_000);
+        assert_eq!(state.busy(), 0);
+    }
 }
