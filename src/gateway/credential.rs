@@ -7,6 +7,7 @@ pub(super) use token::TokenClient;
 use super::settings::{CredentialSettings, Owner};
 use crate::base::{CredentialId, Sealed};
 use std::sync::Arc;
+use std::time::Duration;
 use token::KeptToken;
 
 /// A credential, ready to use.
@@ -54,6 +55,12 @@ impl Credential {
         self.id == other.id && self.settings == other.settings
     }
 
+    /// Whether its secret is a token that is fetched, and can be fetched anew.
+    #[must_use]
+    pub fn is_fetched(&self) -> bool {
+        matches!(self.settings.expose(), CredentialSettings::ClientCredentials { .. })
+    }
+
     /// The secret to send now.
     ///
     /// # Errors
@@ -73,10 +80,27 @@ impl Credential {
         }
     }
 
-    /// Drops a fetched token that a backend refused (401), so that the next request fetches another.
-    pub async fn forget_token(&self, refused: &Secret) {
-        if let Secret::Bearer(refused) = refused {
-            self.token.forget(refused).await;
+    /// As [`Credential::secret`], for who can wait no longer than this.
+    ///
+    /// # Errors
+    /// Also when a token is not there in time.
+    pub async fn secret_within(&self, patience: Duration) -> Result<Secret, CredentialError> {
+        // A timer would cost more than what is at hand.
+        if !self.is_fetched() {
+            return self.secret().await;
+        }
+        let late = |_| CredentialError::NoToken {
+            name: self.name.clone(),
+            reason: "it takes longer than the request may wait".to_owned(),
+        };
+        tokio::time::timeout(patience, self.secret()).await.map_err(late)?
+    }
+
+    /// Drops a fetched token that a backend refused (401); tells whether another is worth a try.
+    pub async fn forget_token(&self, refused: &Secret) -> bool {
+        match (&self.client, refused) {
+            (Some(client), Secret::Bearer(refused)) => self.token.forget(client, refused).await,
+            _ => false,
         }
     }
 }

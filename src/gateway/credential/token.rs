@@ -26,7 +26,14 @@ pub struct TokenClient {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct KeptToken(Mutex<Option<Kept>>);
+pub(super) struct KeptToken(Mutex<Memory>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    kept: Option<Kept>,
+    /// When a backend refused the last one that was dropped for it.
+    refused_at: Option<OffsetDateTime>,
+}
 
 #[derive(Debug)]
 struct Kept {
@@ -120,9 +127,9 @@ impl KeptToken {
         client: &TokenClient,
         settings: &CredentialSettings,
     ) -> Result<Sealed<String>, String> {
-        let mut kept = self.0.lock().await;
+        let mut memory = self.0.lock().await;
         let now = client.clock.now();
-        if let Some(kept) = kept.as_ref().filter(|kept| now < kept.until) {
+        if let Some(kept) = memory.kept.as_ref().filter(|kept| now < kept.until) {
             return kept.outcome.clone();
         }
         let (outcome, good_for) = match client.fetch(settings).await {
@@ -132,15 +139,28 @@ impl KeptToken {
                 (Err(reason), REFUSED_FOR)
             }
         };
-        *kept = Some(Kept { outcome: outcome.clone(), until: client.clock.now() + good_for });
+        memory.kept = Some(Kept { outcome: outcome.clone(), until: client.clock.now() + good_for });
         outcome
     }
 
-    pub(super) async fn forget(&self, refused: &Sealed<String>) {
-        let mut kept = self.0.lock().await;
-        if kept.as_ref().is_some_and(|kept| kept.outcome.as_ref() == Ok(refused)) {
-            *kept = None;
+    /// Drops the token that a backend refused; tells whether another is to be had now.
+    ///
+    /// A backend that refuses whatever it is shown must not become a storm of fetching: the next one is not dropped for it
+    /// within [`REFUSED_FOR`].
+    pub(super) async fn forget(&self, client: &TokenClient, refused: &Sealed<String>) -> bool {
+        let mut memory = self.0.lock().await;
+        match memory.kept.as_ref().map(|kept| &kept.outcome) {
+            Some(Ok(token)) if token == refused => {}
+            // Somebody else was quicker.
+            Some(Ok(_)) | None => return true,
+            Some(Err(_)) => return false,
         }
+        let now = client.clock.now();
+        if memory.refused_at.is_some_and(|at| now < at + REFUSED_FOR) {
+            return false;
+        }
+        *memory = Memory { kept: None, refused_at: Some(now) };
+        true
     }
 }
 

@@ -1,7 +1,7 @@
 //! From an admitted exchange to its answer: its policies, the members of its pool, and what is told when none served.
 
 use super::Traffic;
-use super::attempt::Tried;
+use super::attempt::Served;
 use super::reply::ReplyBody;
 use super::running::Running;
 use crate::base::Problem;
@@ -38,16 +38,14 @@ impl Traffic {
             Err(problem) => return Err(refused(running, problem, Ending::Refused)),
         }
         match self.tried(&route, &mut running).await {
-            Ok(Tried::Stream { answered, first, outgoing, taken }) => {
+            Ok(Served::Stream { answered, first, outgoing, taken }) => {
                 Ok(self.streamed(running, answered, first, &outgoing, taken))
             }
-            Ok(Tried::Whole { head, body, reported, outgoing, taken }) => {
+            Ok(Served::Whole { head, body, reported, outgoing, taken }) => {
                 running.exchange_mut().reply.reported = reported;
                 Ok(self.whole(running, head, body, &outgoing, taken))
             }
-            Ok(Tried::Impossible(problem)) => Err(refused(running, problem, Ending::Refused)),
-            Ok(Tried::Failed { .. }) => Err(refused(running, Box::new(Problem::internal()), Ending::Failed)),
-            Err(problem) => Err(refused(running, problem, Ending::Failed)),
+            Err((problem, ending)) => Err(refused(running, problem, ending)),
         }
     }
 }

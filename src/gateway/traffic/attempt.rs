@@ -2,13 +2,14 @@
 
 use super::outgoing::Outgoing;
 use super::plan::PlannedMember;
-use crate::base::Problem;
 use crate::gateway::balance::{Taken, breaker::Verdict};
 use crate::gateway::exchange::{AttemptResult, Exchange};
 use crate::gateway::provider::Outcome;
+use crate::gateway::settings::BreakerSettings;
 use crate::gateway::upstream::{AnswerBody, Answered, SendError};
 use crate::wire::usage::{Usage, reported};
 use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
 use http::{HeaderValue, Method, StatusCode, header, response::Parts};
 use serde::de::IgnoredAny;
 use std::future::poll_fn;
@@ -20,56 +21,63 @@ const WHOLE: usize = 32 * 1024 * 1024;
 /// The longest refusal that is passed on.
 const REFUSAL: usize = 1024 * 1024;
 
-/// What came of it.
-pub(super) enum Tried {
-    /// An answer that goes on piece by piece. The first is there where it was waited for.
+/// An answer that goes to the client.
+pub(super) enum Served {
+    /// It goes on piece by piece. The first is there where it was waited for.
     Stream { answered: Answered, first: Option<Bytes>, outgoing: Outgoing, taken: Taken },
-    /// An answer that is there as a whole, a refusal of the vendor's among them.
+    /// It is there as a whole; a refusal of the vendor's may be one.
     Whole { head: Parts, body: Bytes, reported: Option<Usage>, outgoing: Outgoing, taken: Taken },
-    /// Another backend may do better.
-    Failed { result: AttemptResult, wait: Option<Duration> },
-    /// No backend would: the request cannot be sent.
-    Impossible(Box<Problem>),
 }
 
-/// Tries one backend; `taken` is the place there.
+/// Another backend may do better.
+pub(super) struct Failure {
+    pub(super) result: AttemptResult,
+    /// How long the backend asks to be left alone.
+    pub(super) wait: Option<Duration>,
+}
+
+/// Tries one backend with a request made ready for it; `taken` is the place there.
 pub(super) async fn attempt(
     member: &PlannedMember,
     exchange: &Exchange,
+    mut outgoing: Outgoing,
     mut taken: Taken,
     now: OffsetDateTime,
-) -> Tried {
+) -> Result<Served, Failure> {
     let begun = Instant::now();
-    let mut outgoing = match Outgoing::of(member, exchange) {
-        Ok(outgoing) => outgoing,
-        Err(problem) => return Tried::Impossible(Box::new(problem)),
-    };
-    if let Err(reason) = outgoing.complete(member, exchange).await {
-        tracing::error!(request.id = %exchange.id, backend.name = %member.backend.name, reason, "No credential");
-        return Tried::Failed { result: AttemptResult::NoCredential(reason), wait: None };
-    }
     let timeouts = &member.backend.settings.timeouts;
     let left = timeouts.total.0.saturating_sub(exchange.begun.elapsed());
     let first_byte = timeouts.first_byte.0.min(left);
+    if let Err(reason) = outgoing.complete(member, exchange, first_byte).await {
+        tracing::error!(request.id = %exchange.id, backend.name = %member.backend.name, reason, "No credential");
+        taken.used(0);
+        return Err(Failure { result: AttemptResult::NoCredential(reason), wait: None });
+    }
     // A connection that closed under our hands may be tried again where a second call does no harm.
     let again = outgoing.spoken.is_some() || is_idempotent(&outgoing.method);
-    let sent = member.origin.send(outgoing.request(), again, timeouts.connect.0, first_byte).await;
-    let mut answered = match sent {
-        Ok(answered) => answered,
-        Err(error) => return failed(member, exchange, taken, result_of(error)),
+    let mut answered = loop {
+        let left = first_byte.saturating_sub(begun.elapsed());
+        let sent = member.origin.send(outgoing.request(), again, timeouts.connect.0, left).await;
+        let answered = match sent {
+            Ok(answered) => answered,
+            Err(error) => return failed(member, exchange, taken, result_of(error)),
+        };
+        // A token may be withdrawn before its time. What was refused for it was not done, so it may be asked again.
+        if answered.head.status != StatusCode::UNAUTHORIZED || !outgoing.may_renew() {
+            break answered;
+        }
+        let left = first_byte.saturating_sub(begun.elapsed());
+        if !outgoing.renew(member, left).boxed().await {
+            break answered;
+        }
     };
 
     let head = &answered.head;
     let status = head.status;
-    match member.provider.outcome(status, &head.headers, now) {
+    let outcome = member.provider.outcome(status, &head.headers, now);
+    match outcome {
         Outcome::Busy(wait) | Outcome::Failed(wait) => {
-            let counts = member.backend.settings.breaker.statuses.iter().any(|range| range.contains(status.as_u16()));
-            let verdict = match (counts, wait) {
-                // Only those who ask to be left alone are.
-                (false, None) => Verdict::Good,
-                (_, wait) => Verdict::Bad { wait },
-            };
-            taken.judge(verdict, None, || reason(status, wait));
+            taken.judge(verdict(&member.backend.settings.breaker, outcome, status), None, || reason(status, wait));
             // What a vendor says of our credential is not for callers, and what it says of its health is told in our words.
             tracing::warn!(
                 request.id = %exchange.id, backend.name = %member.backend.name, status = status.as_u16(),
@@ -77,16 +85,17 @@ pub(super) async fn attempt(
             );
             let is_rest = outgoing.spoken.is_none();
             if is_rest && !is_idempotent(&outgoing.method) {
-                return Tried::Stream { answered, first: None, outgoing, taken };
+                return Ok(Served::Stream { answered, first: None, outgoing, taken });
             }
-            return Tried::Failed { result: AttemptResult::Answered(status), wait };
+            taken.used(0);
+            return Err(Failure { result: AttemptResult::Answered(status), wait });
         }
         Outcome::Served | Outcome::Refused => {}
     }
 
     if outgoing.spoken.is_none() {
         taken.judge(Verdict::Good, Some(begun.elapsed()), String::new);
-        return Tried::Stream { answered, first: None, outgoing, taken };
+        return Ok(Served::Stream { answered, first: None, outgoing, taken });
     }
     // Following would take the request and our credential to an address that nobody judged.
     if status.is_redirection() {
@@ -111,7 +120,7 @@ pub(super) async fn attempt(
             Ok(Some(Err(error))) => failed(member, exchange, taken, AttemptResult::Broken(error.to_string())),
             Ok(Some(Ok(first))) => {
                 taken.judge(Verdict::Good, Some(begun.elapsed()), String::new);
-                Tried::Stream { answered, first: Some(first), outgoing, taken }
+                Ok(Served::Stream { answered, first: Some(first), outgoing, taken })
             }
         };
     }
@@ -135,13 +144,30 @@ pub(super) async fn attempt(
         return failed(member, exchange, taken, AttemptResult::Broken("its answer is no JSON object".into()));
     }
     taken.judge(Verdict::Good, Some(begun.elapsed()), String::new);
-    Tried::Whole { head, body, reported, outgoing, taken }
+    Ok(Served::Whole { head, body, reported, outgoing, taken })
 }
 
-fn failed(member: &PlannedMember, exchange: &Exchange, mut taken: Taken, result: AttemptResult) -> Tried {
+fn failed(
+    member: &PlannedMember,
+    exchange: &Exchange,
+    mut taken: Taken,
+    result: AttemptResult,
+) -> Result<Served, Failure> {
     taken.judge(Verdict::Bad { wait: None }, None, || result.words());
+    taken.used(0);
     tracing::warn!(request.id = %exchange.id, backend.name = %member.backend.name, ?result, "An attempt failed");
-    Tried::Failed { result, wait: None }
+    Err(Failure { result, wait: None })
+}
+
+/// What an answer that does not serve means to the breaker: a failure where its status counts as one. Who asks to be left
+/// alone is, whatever counts, where such wishes are accepted; who refuses us for other reasons is not.
+fn verdict(settings: &BreakerSettings, outcome: Outcome, status: StatusCode) -> Verdict {
+    let counts = settings.statuses.iter().any(|range| range.contains(status.as_u16()));
+    match outcome {
+        Outcome::Busy(wait) | Outcome::Failed(wait) if counts => Verdict::Bad { wait },
+        Outcome::Busy(Some(wait)) if settings.accept_retry_after => Verdict::Bad { wait: Some(wait) },
+        _ => Verdict::Good,
+    }
 }
 
 fn result_of(error: SendError) -> AttemptResult {
@@ -207,4 +233,31 @@ fn is_event_stream(value: &HeaderValue) -> bool {
 /// RFC 9110, 9.2.2.
 pub(super) fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::settings::StatusRange;
+
+    #[test]
+    fn a_status_counts_as_the_settings_say_and_a_wait_only_where_it_is_accepted() {
+        let wait = Some(Duration::from_secs(20));
+        let (bad, good) = (|wait| Verdict::Bad { wait }, Verdict::Good);
+        for (statuses, accepts, outcome, status, expected) in [
+            ((500, 599), true, Outcome::Failed(None), 500, bad(None)),
+            ((500, 599), true, Outcome::Failed(wait), 500, bad(wait)),
+            ((500, 599), true, Outcome::Failed(None), 401, good),
+            ((500, 599), true, Outcome::Failed(wait), 401, good),
+            ((500, 599), true, Outcome::Busy(None), 429, good),
+            ((500, 599), true, Outcome::Busy(wait), 429, bad(wait)),
+            ((500, 599), false, Outcome::Busy(wait), 429, good),
+            ((429, 429), false, Outcome::Busy(wait), 429, bad(wait)),
+        ] {
+            let statuses = vec![StatusRange { min: statuses.0, max: statuses.1 }];
+            let settings = BreakerSettings { statuses, accept_retry_after: accepts, ..BreakerSettings::default() };
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(verdict(&settings, outcome, status), expected, "{settings:?} {outcome:?}");
+        }
+    }
 }

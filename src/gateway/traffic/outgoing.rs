@@ -4,6 +4,7 @@ use super::hidden::Hidden;
 use super::passed::of_connection;
 use super::plan::PlannedMember;
 use crate::base::Problem;
+use crate::gateway::Secret;
 use crate::gateway::exchange::{Asked, Exchange};
 use crate::gateway::hops::{HOPS, hops};
 use crate::gateway::provider;
@@ -13,6 +14,7 @@ use crate::wire::call::{Dialect, rewritten};
 use crate::wire::translate;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use std::time::Duration;
 
 /// Of a model's caller, these go on; what else a client sends is between it and us.
 const FORWARDED: [HeaderName; 8] = [
@@ -63,6 +65,8 @@ pub(super) struct Outgoing {
     pub(super) vendor_model: String,
     /// Whether usage was asked for on our own account.
     pub(super) asked_usage: bool,
+    /// Our credential, where it is a token that was fetched.
+    token: Option<Secret>,
 }
 
 impl Outgoing {
@@ -80,7 +84,7 @@ impl Outgoing {
                 let (spoken, vendor_model) = (None, String::new());
                 let method = method.clone();
                 let body = exchange.body.clone();
-                Ok(Self { method, uri, headers, body, spoken, vendor_model, asked_usage: false })
+                Ok(Self { method, uri, headers, body, spoken, vendor_model, asked_usage: false, token: None })
             }
             Asked::Model(call) => {
                 let unserved = || Problem::bad_request("This backend does not serve requests of this kind.");
@@ -109,14 +113,22 @@ impl Outgoing {
                 let path = member.provider.path(settings, spoken, model);
                 let uri = uri(&member.base, &path)?;
                 let (method, vendor_model) = (Method::POST, model.to_owned());
-                Ok(Self { method, uri, headers, body, spoken: Some(spoken), vendor_model, asked_usage })
+                Ok(Self { method, uri, headers, body, spoken: Some(spoken), vendor_model, asked_usage, token: None })
             }
         }
     }
 
     /// Adds what is ours: the vendor's wishes, the settings' headers, the policies', and last our credential, which
     /// nothing may replace.
-    pub(super) async fn complete(&mut self, member: &PlannedMember, exchange: &Exchange) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// When there is no credential, or none within `patience`.
+    pub(super) async fn complete(
+        &mut self,
+        member: &PlannedMember,
+        exchange: &Exchange,
+        patience: Duration,
+    ) -> Result<(), String> {
         const AGENT: HeaderValue = HeaderValue::from_static(concat!("wharfinger/", env!("CARGO_PKG_VERSION")));
         let headers = &mut self.headers;
         member.provider.complete(headers);
@@ -140,11 +152,34 @@ impl Outgoing {
         if let Ok(id) = HeaderValue::from_str(&exchange.id) {
             headers.insert(HeaderName::from_static("x-request-id"), id);
         }
-        if let Some(credential) = &member.backend.credential {
-            let secret = credential.secret().await.map_err(|error| error.to_string())?;
-            provider::inject(member.provider, &secret, headers)?;
-        }
+        self.authorize(member, patience).await
+    }
+
+    async fn authorize(&mut self, member: &PlannedMember, patience: Duration) -> Result<(), String> {
+        let Some(credential) = &member.backend.credential else { return Ok(()) };
+        let secret = credential.secret_within(patience).await.map_err(|error| error.to_string())?;
+        provider::inject(member.provider, &secret, &mut self.headers)?;
+        self.token = credential.is_fetched().then_some(secret);
         Ok(())
+    }
+
+    /// Whether it carries a token that another can be fetched for.
+    pub(super) fn may_renew(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Puts a new token in the place of one that was refused, once; tells whether there is one.
+    pub(super) async fn renew(&mut self, member: &PlannedMember, patience: Duration) -> bool {
+        let (Some(refused), Some(credential)) = (self.token.take(), &member.backend.credential) else { return false };
+        let renewal = async {
+            if !credential.forget_token(&refused).await {
+                return false;
+            }
+            let renewed = self.authorize(member, patience).await.is_ok();
+            self.token = None;
+            renewed
+        };
+        tokio::time::timeout(patience, renewal).await.unwrap_or(false)
     }
 
     /// Our credentials, which the answer must not repeat to the caller.

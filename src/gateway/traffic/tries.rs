@@ -1,12 +1,15 @@
 //! The members of a pool one after the other, within the retry budget, until one serves.
 
 use super::Traffic;
-use super::attempt::{Tried, attempt, is_idempotent};
+use super::attempt::{Failure, Served, attempt, is_idempotent};
 use super::order::{expected_tokens, order, serves};
-use super::plan::PlannedRoute;
+use super::outgoing::Outgoing;
+use super::plan::{PlannedMember, PlannedRoute};
 use super::running::Running;
 use crate::base::Problem;
-use crate::gateway::exchange::{Asked, Attempt, AttemptResult, Exchange};
+use crate::gateway::balance::Taken;
+use crate::gateway::exchange::{Asked, Attempt, AttemptResult, Ending, Exchange};
+use crate::gateway::settings::RetryBudget;
 use crate::wire::call::{Call, Dialect};
 use futures::FutureExt;
 use futures::future::{Either, select};
@@ -15,81 +18,159 @@ use serde_json::json;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+/// The members that a request has not been to, and what it may still ask of them.
+struct Turns<'a> {
+    route: &'a PlannedRoute,
+    retries: &'a RetryBudget,
+    /// Places in `route.members`.
+    members: std::vec::IntoIter<usize>,
+    tokens: u64,
+    attempts: u32,
+    /// What kept a member from being told the request.
+    untold: Option<Problem>,
+}
+
+/// A place at a member, with the request made ready for it.
+struct Turn<'a> {
+    member: &'a PlannedMember,
+    outgoing: Outgoing,
+    taken: Taken,
+}
+
+/// One try, and what came of it.
+struct Try<'a> {
+    member: &'a PlannedMember,
+    begun: Instant,
+    took: Duration,
+    outcome: Result<Served, Failure>,
+}
+
 impl Traffic {
     /// Goes through the members until one serves.
-    pub(super) async fn tried(&self, route: &PlannedRoute, running: &mut Running) -> Result<Tried, Box<Problem>> {
+    ///
+    /// # Errors
+    /// What is told when none did, and how that ends: 400 as refused when no member can be told the request.
+    pub(super) async fn tried(
+        &self,
+        route: &PlannedRoute,
+        running: &mut Running,
+    ) -> Result<Served, (Box<Problem>, Ending)> {
         let now = Instant::now();
         let exchange = running.exchange();
         let pool = exchange.route.pool.clone();
-        let order = order(self, route, exchange, now);
-        let tokens = expected_tokens(exchange);
+        let members = order(self, route, exchange, now).into_iter();
+        let (retries, tokens) = (&pool.settings.retries, expected_tokens(exchange));
+        let mut turns = Turns { route, retries, members, tokens, attempts: 0, untold: None };
         route.pool.count_request(now);
-        let mut next = order.into_iter();
-        let mut attempts = 0;
         let mut waits: Vec<Duration> = Vec::new();
-        while attempts < pool.settings.retries.attempts {
-            let Some(place) = next.next() else { break };
-            if attempts > 0 && !route.pool.take_retry(&pool.settings.retries, Instant::now()) {
-                break;
-            }
-            let member = &route.members[place];
-            let Some(taken) = member.state.take(&member.backend, tokens, Instant::now()) else { continue };
-            attempts += 1;
-            let begun = Instant::now();
-            let clock_now = self.clock().now();
-            let one = running.exchange_mut().given_up_at(&member.backend);
+        while let Some(turn) = turns.next(running.exchange()) {
+            let before = running.exchange_mut().given_up_at(&turn.member.backend);
             let exchange = running.exchange();
-            let (place, tried) = match pool.settings.hedging.filter(|_| may_hedge(exchange)) {
-                None => (place, attempt(member, exchange, taken, clock_now).await),
-                Some(hedging) => {
-                    // Boxed: hedging is rare, and every request would be moved about with room for two more attempts.
-                    let first = attempt(member, exchange, taken, clock_now).boxed();
-                    let hedge = pin!(async {
-                        tokio::time::sleep(hedging.after.0).await;
-                        let second = next.next()?;
-                        let member = &route.members[second];
-                        if !route.pool.take_retry(&pool.settings.retries, Instant::now()) {
-                            return None;
-                        }
-                        let taken = member.state.take(&member.backend, tokens, Instant::now())?;
-                        Some((second, attempt(member, exchange, taken, clock_now).boxed().await))
-                    });
-                    match select(first, hedge).await {
-                        Either::Left((tried, _)) => (place, tried),
-                        Either::Right((Some((second, tried)), _)) if !matches!(tried, Tried::Failed { .. }) => {
-                            (second, tried)
-                        }
-                        Either::Right((_, first)) => (place, first.await),
-                    }
-                }
+            let (beside, last) = match pool.settings.hedging.filter(|_| may_hedge(exchange)) {
+                None => (None, self.ask(turn, exchange).await),
+                // Boxed: hedging is rare, and every request would be moved about with room for two more attempts.
+                Some(hedging) => self.hedged(turn, hedging.after.0, &mut turns, exchange).boxed().await,
             };
             let exchange = running.exchange_mut();
-            exchange.attempts.truncate(one);
-            let result = match &tried {
-                Tried::Stream { answered, .. } => AttemptResult::Answered(answered.head.status),
-                Tried::Whole { head, .. } => AttemptResult::Answered(head.status),
-                Tried::Failed { result, wait } => {
-                    waits.extend(*wait);
-                    result.clone()
-                }
-                Tried::Impossible(_) => AttemptResult::GivenUp,
-            };
-            let backend = route.members[place].backend.clone();
-            let served = !matches!(tried, Tried::Failed { .. } | Tried::Impossible(_));
-            if served {
-                exchange.reply.backend = Some(backend.clone());
+            exchange.attempts.truncate(before);
+            for (attempt, wait) in beside.into_iter().chain([last.noted()]) {
+                exchange.attempts.push(attempt);
+                waits.extend(wait);
             }
-            if !matches!(tried, Tried::Impossible(_)) {
-                exchange.attempts.push(Attempt { backend, result, begun, took: begun.elapsed() });
+            if let Ok(served) = last.outcome {
+                exchange.reply.backend = Some(last.member.backend.clone());
+                return Ok(served);
             }
-            if !matches!(tried, Tried::Failed { .. }) {
-                return Ok(tried);
-            }
-            if !may_go_on(running.exchange()) {
+            if !may_go_on(exchange) {
                 break;
             }
         }
-        Err(Box::new(all_out(route, running.exchange(), &waits)))
+        Err(turns.over(running.exchange(), &waits))
+    }
+
+    async fn ask<'a>(&self, turn: Turn<'a>, exchange: &Exchange) -> Try<'a> {
+        let Turn { member, outgoing, taken } = turn;
+        let begun = Instant::now();
+        let outcome = attempt(member, exchange, outgoing, taken, self.clock().now()).await;
+        Try { member, begun, took: begun.elapsed(), outcome }
+    }
+
+    /// Asks a second member beside the first when that one is slow. Gives the try that decides, and before it the other
+    /// where that had failed: as long as one is away, nothing has.
+    async fn hedged<'a>(
+        &self,
+        first: Turn<'a>,
+        after: Duration,
+        turns: &mut Turns<'a>,
+        exchange: &Exchange,
+    ) -> (Option<(Attempt, Option<Duration>)>, Try<'a>) {
+        let first = self.ask(first, exchange).boxed();
+        let first = match select(first, pin!(tokio::time::sleep(after))).await {
+            Either::Left((quick, _)) => return (None, quick),
+            Either::Right(((), first)) => first,
+        };
+        let Some(second) = turns.next(exchange) else { return (None, first.await) };
+        let second = self.ask(second, exchange).boxed();
+        let (Either::Left((earlier, other)) | Either::Right((earlier, other))) = select(first, second).await;
+        if earlier.outcome.is_ok() {
+            return (None, earlier);
+        }
+        (Some(earlier.noted()), other.await)
+    }
+}
+
+impl<'a> Turns<'a> {
+    /// A place at the next member that can be told the request and has room, within the retry budget.
+    fn next(&mut self, exchange: &Exchange) -> Option<Turn<'a>> {
+        if self.attempts >= self.retries.attempts {
+            return None;
+        }
+        let mut is_afforded = self.attempts == 0;
+        loop {
+            let member = &self.route.members[self.members.next()?];
+            let outgoing = match Outgoing::of(member, exchange) {
+                Ok(outgoing) => outgoing,
+                Err(problem) => {
+                    self.untold.get_or_insert(problem);
+                    continue;
+                }
+            };
+            let now = Instant::now();
+            is_afforded = is_afforded || self.route.pool.take_retry(self.retries, now);
+            if !is_afforded {
+                return None;
+            }
+            if let Some(taken) = member.state.take(&member.backend, self.tokens, now) {
+                self.attempts += 1;
+                return Some(Turn { member, outgoing, taken });
+            }
+        }
+    }
+
+    /// What is told when none served.
+    fn over(self, exchange: &Exchange, waits: &[Duration]) -> (Box<Problem>, Ending) {
+        let mut able: Vec<_> = self.route.members.iter().filter(|member| serves(member, exchange)).collect();
+        if let Some(problem) = self.untold {
+            // Those that were not come to may be able to be told, later.
+            able.retain(|member| Outgoing::of(member, exchange).is_ok());
+            if able.is_empty() {
+                return (Box::new(problem), Ending::Refused);
+            }
+        }
+        (Box::new(all_out(&able, self.tokens, exchange, waits)), Ending::Failed)
+    }
+}
+
+impl Try<'_> {
+    /// For the record; with the wait that was asked for.
+    fn noted(&self) -> (Attempt, Option<Duration>) {
+        let (result, wait) = match &self.outcome {
+            Ok(Served::Stream { answered, .. }) => (AttemptResult::Answered(answered.head.status), None),
+            Ok(Served::Whole { head, .. }) => (AttemptResult::Answered(head.status), None),
+            Err(failure) => (failure.result.clone(), failure.wait),
+        };
+        let (backend, begun, took) = (self.member.backend.clone(), self.begun, self.took);
+        (Attempt { backend, result, begun, took }, wait)
     }
 }
 
@@ -118,15 +199,20 @@ fn may_hedge(exchange: &Exchange) -> bool {
     }
 }
 
-/// What is told when no backend served: the earliest time at which one may, and what was tried.
-fn all_out(route: &PlannedRoute, exchange: &Exchange, waits: &[Duration]) -> Problem {
+/// What is told when none of those that can serve did: the earliest time at which one may, and what was tried.
+fn all_out(able: &[&PlannedMember], tokens: u64, exchange: &Exchange, waits: &[Duration]) -> Problem {
     let now = Instant::now();
-    let able: Vec<_> = route.members.iter().filter(|member| serves(member, exchange)).collect();
     if able.is_empty() {
         let words = format!("No backend of the route {} serves requests of this kind.", exchange.route.name);
         return Problem::bad_request(words).with_kind("not-served");
     }
-    let earliest = able.iter().filter_map(|member| member.state.opens_in(now)).chain(waits.iter().copied()).min();
+    let opens_in = |member: &PlannedMember| member.state.opens_in(now);
+    let frees_in = |member: &PlannedMember| member.state.frees_in(&member.backend.settings, tokens, now);
+    // When a drained one comes back is up to somebody's hand.
+    let standing = || able.iter().copied().filter(|member| !member.backend.settings.drained);
+    let later = standing().filter_map(|member| opens_in(member).max(frees_in(member)));
+    let earliest = later.chain(waits.iter().copied()).min();
+    let is_full = standing().any(|member| opens_in(member).is_none() && frees_in(member).is_some());
     let tried: Vec<_> = exchange
         .attempts
         .iter()
@@ -143,12 +229,16 @@ fn all_out(route: &PlannedRoute, exchange: &Exchange, waits: &[Duration]) -> Pro
         .iter()
         .map(|attempt| format!("{}: {}", attempt.backend.name, attempt.result.words()))
         .collect();
-    let tried_words = if words.is_empty() { "none may be asked now".to_owned() } else { words.join(", ") };
+    let tried_words = match words.is_empty() {
+        true if is_full => "their capacity is used up".to_owned(),
+        true => "none may be asked now".to_owned(),
+        false => words.join(", "),
+    };
     let detail = format!("No backend of the route {} served the request ({tried_words}).", exchange.route.name);
     let is_busy = |result: &AttemptResult| matches!(result, AttemptResult::Answered(StatusCode::TOO_MANY_REQUESTS));
     let (status, kind, title) = if all(|result| matches!(result, AttemptResult::TimedOut(_))) {
         (StatusCode::GATEWAY_TIMEOUT, "backends-timed-out", "Backends timed out")
-    } else if all(is_busy) {
+    } else if all(is_busy) || (words.is_empty() && is_full) {
         (StatusCode::TOO_MANY_REQUESTS, "backends-busy", "Backends are busy")
     } else if earliest.is_none() && all(|result| matches!(result, AttemptResult::Broken(_))) {
         (StatusCode::BAD_GATEWAY, "backends-broken", "Backends answered nothing usable")

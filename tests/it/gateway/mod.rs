@@ -23,5 +23,5 @@ mod storm;
 mod telemetry;
 mod tls;
 mod traffic;
-
+mod tries;
 mod under_load;
