@@ -224,6 +224,8 @@ pub enum Held {
     Asked { policy: PolicyId, question: Box<Question> },
     /// An answer of the cache.
     Hit(Found),
+    /// A request that the prompt log keeps, with its prompt, redacted, where that is kept too.
+    Prompt { policy: PolicyId, prompt: Option<String> },
     /// What a policy adds to metrics and records.
     Dimensions(BTreeMap<String, String>),
 }
@@ -264,7 +266,8 @@ impl Any {
             Rule::Budget(settings) => Self::Limited(limited::Limited::by_cost(policy, settings, services)),
             Rule::TokenMetrics(settings) => Self::Measured(measured::Measured { settings: settings.clone() }),
             Rule::PromptLog(settings) => {
-                Self::Logged(logged::Logged { settings: *settings, services: shared, masker: Masker::all() })
+                let (policy, masker) = (policy.id, Masker::all());
+                Self::Logged(logged::Logged { policy, settings: *settings, services: shared, masker })
             }
         }
     }
