@@ -39,8 +39,8 @@ struct Inner {
     /// One step at a time: the store takes what a replica says it holds for all it holds.
     asking: tokio::sync::Mutex<()>,
     shards: Box<[Mutex<Shard>]>,
-    /// What was used of running quotas before this process began, until a request asks for the counter.
-    earlier: Mutex<HashMap<CounterKey, (OffsetDateTime, u64)>>,
+    /// What was used of quotas before this process began, by period, until a request asks for the counter.
+    earlier: Mutex<HashMap<CounterKey, Vec<(OffsetDateTime, u64)>>>,
 }
 
 /// What became of an attempt to reserve.

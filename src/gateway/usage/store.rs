@@ -195,16 +195,23 @@ pub(super) async fn forget(db: &PgPool, files: &[Uuid]) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// What counts in periods that may still be running.
+/// What counts in periods that may still be running, and in those before, of which a debt may be left; by counter, the
+/// earliest period first.
 ///
 /// # Errors
 /// What Postgres says.
 pub(super) async fn counters(db: &PgPool, now: OffsetDateTime) -> sqlx::Result<Vec<(CounterKey, OffsetDateTime, u64)>> {
+    let counters = "
+        select counter_key, period_start, used
+        from (
+            select *, row_number() over (partition by counter_key order by period_start desc) as place
+            from usage_counter
+            where period_start > $1
+        ) counter
+        where place <= $2
+        order by counter_key, period_start";
     let rows: Vec<(String, OffsetDateTime, i64)> =
-        sqlx::query_as("select counter_key, period_start, used from usage_counter where period_start > $1")
-            .bind(now - LONGEST_PERIOD)
-            .fetch_all(db)
-            .await?;
+        sqlx::query_as(counters).bind(now - LONGEST_PERIOD).bind(PERIODS_OF_DEBT).fetch_all(db).await?;
     let read = |(key, start, used): (String, OffsetDateTime, i64)| {
         Some((CounterKey::from_hex(&key)?, start, used.unsigned_abs()))
     };
@@ -213,6 +220,10 @@ pub(super) async fn counters(db: &PgPool, now: OffsetDateTime) -> sqlx::Result<V
 
 /// A month, and some more for a debt.
 const LONGEST_PERIOD: Duration = Duration::from_secs(62 * 86_400);
+
+/// Periods of a counter that are remembered over a restart. A debt is left by the one before, hardly ever by several; all
+/// hours of two months would be 1,500 of each counter.
+const PERIODS_OF_DEBT: i64 = 8;
 
 /// How long what is kept.
 #[derive(Clone, Copy, Debug)]

@@ -44,8 +44,11 @@ impl Limits {
             Span::Fixed(period) => {
                 let mut quota = Quota::new(period, now.wall);
                 let earlier = self.0.earlier.lock().expect("no holder of this lock can panic").remove(&key);
-                if let Some((start, used)) = earlier {
-                    quota = Quota { period, start, used };
+                if let Some(&[(first, _), ..]) = earlier.as_deref() {
+                    quota = Quota { period, start: first, used: 0 };
+                }
+                for (start, used) in earlier.into_iter().flatten() {
+                    quota.spend(start, used, ask.limit.most);
                 }
                 Used::Quota(quota)
             }

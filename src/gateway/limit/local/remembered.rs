@@ -21,21 +21,27 @@ pub struct CounterView {
 }
 
 impl Limits {
-    /// What counts as used in a counter; 0 where there is none.
+    /// What counts as used in a counter, with what other replicas spent as far as is known here; 0 where there is none.
     #[must_use]
     pub fn used(&self, key: CounterKey) -> u64 {
         let now = self.now();
-        self.shard(key).get_mut(&key).map_or(0, |counter| Room::of(counter, now).used)
+        self.shard(key).get_mut(&key).map_or(0, |counter| {
+            let span = counter.limit.span;
+            let elsewhere = counter.lease.as_deref().map_or(0, |lease| lease.elsewhere(span, now));
+            Room::of(counter, now).used.saturating_add(elsewhere)
+        })
     }
 
-    /// What was used of a running quota before this process began.
+    /// What was used of a quota in a period before this process began. The periods of a counter are told in their order, so
+    /// that a debt of an earlier one is taken into the next.
     pub fn restore(&self, key: CounterKey, start: OffsetDateTime, used: u64) {
         let mut shard = self.shard(key);
         match shard.get_mut(&key).map(|counter| &mut counter.used) {
             Some(Used::Quota(quota)) if quota.start == start => quota.used = quota.used.saturating_add(used),
             Some(_) => {}
             None => {
-                self.0.earlier.lock().expect("no holder of this lock can panic").insert(key, (start, used));
+                let mut earlier = self.0.earlier.lock().expect("no holder of this lock can panic");
+                earlier.entry(key).or_default().push((start, used));
             }
         }
     }

@@ -113,6 +113,23 @@ fn a_quota_goes_on_where_an_earlier_process_ended() {
 }
 
 #[test]
+fn a_debt_of_an_earlier_process_is_taken_into_the_running_period() {
+    let (limits, day) = (Limits::new(clock()), limit(Measure::Tokens, Span::Fixed(Period::Day), 1_000));
+    let [ask] = ask(&day).try_into().unwrap();
+    for (start, used) in [
+        (datetime!(2026-02-20 0:00 UTC), 5_000),
+        (datetime!(2026-02-28 0:00 UTC), 1_300),
+        (datetime!(2026-03-01 0:00 UTC), 600),
+    ] {
+        limits.restore(ask.key(), start, used);
+    }
+
+    let refusal = limits.reserve_now(tokens(200, 0), &[ask]).unwrap_err();
+
+    assert_eq!(refusal.used, 900, "today's, and what yesterday went over");
+}
+
+#[test]
 fn shadow_tells_and_lets_through() {
     let limits = Limits::new(clock());
     let shadow = Arc::new(Limit { shadow: true, ..(*limit(Measure::Requests, Span::MINUTE, 1)).clone() });
