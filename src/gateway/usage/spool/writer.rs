@@ -42,6 +42,13 @@ pub(super) struct Writer<B> {
     room: Room,
 }
 
+/// Lines that were not taken to the end.
+struct Torn {
+    /// Bytes of those that were.
+    whole: usize,
+    error: io::Error,
+}
+
 /// A bunch, and where its lines begin and end.
 struct AtHand<B> {
     file: Uuid,
@@ -159,7 +166,7 @@ impl<B: Bunch> Writer<B> {
         }
         match self.put(files, line) {
             Ok(()) => true,
-            Err(error) => {
+            Err(Torn { error, .. }) => {
                 tracing::warn!(error = %error, "A usage record waits in memory: the spool cannot be written");
                 self.keep(line)
             }
@@ -168,33 +175,31 @@ impl<B: Bunch> Writer<B> {
 
     /// Writes what was kept; false where the disk still does not take it.
     pub(super) fn retry(&mut self, files: &Files) -> bool {
-        let kept = std::mem::take(&mut self.kept);
-        let is_written = kept.is_empty() || self.put(files, &kept).is_ok();
-        if !is_written {
-            self.kept = kept;
-        }
-        is_written
+        let mut kept = std::mem::take(&mut self.kept);
+        let Err(Torn { whole, .. }) = self.put(files, &kept) else { return true };
+        // What stands in the file is read from there: written once more, it would count twice.
+        self.kept = kept.split_off(whole);
+        false
     }
 
-    fn put(&mut self, files: &Files, bytes: &[u8]) -> io::Result<()> {
+    fn put(&mut self, files: &Files, bytes: &[u8]) -> Result<(), Torn> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                let file = OpenOptions::new().create(true).append(true).open(files.path(self.name))?;
-                self.file.insert(file)
+                let opened = OpenOptions::new().create(true).append(true).open(files.path(self.name));
+                self.file.insert(opened.map_err(|error| Torn { whole: 0, error })?)
             }
         };
-        match file.write_all(bytes) {
-            Ok(()) => {
-                self.size += bytes.len() as u64;
-                Ok(())
-            }
-            Err(error) => {
-                // Half a line may be there: what follows begins in a new file, and the half is passed over.
-                self.begin_next();
-                Err(error)
-            }
+        let written = written(file, bytes);
+        match &written {
+            Ok(()) => self.size += bytes.len() as u64,
+            // Half a line may be there: what follows begins in a new file, and the half is passed over.
+            Err(_) => self.begin_next(),
         }
+        written
     }
 
     fn keep(&mut self, line: &[u8]) -> bool {
@@ -211,5 +216,54 @@ impl<B: Bunch> Writer<B> {
         self.name = Uuid::now_v7();
         self.full.extend(self.file.take());
         self.size = 0;
+    }
+}
+
+/// Writes these lines; where they are not taken to the end, tells how much of them is there in whole lines.
+fn written(file: &mut File, lines: &[u8]) -> Result<(), Torn> {
+    let mut at = 0;
+    while at < lines.len() {
+        let error = match file.write(&lines[at..]) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(some) => {
+                at += some;
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => error,
+        };
+        let whole = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
+        return Err(Torn { whole, error });
+    }
+    Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_a_full_disk_took_of_the_kept_lines_is_not_written_again() {
+        let home = tempfile::tempdir().unwrap();
+        let files = Files::of(home.path());
+        let mut writer = Writer::<Vec<()>>::new(Room { bunches: 0, bunch: 1, bytes: 1 << 20 });
+        let lines: Vec<String> = (0..40_000).map(|number| format!("{number:05}\n")).collect();
+        writer.kept = lines.concat().into();
+        // A pipe whose reader leaves in the middle of a line.
+        let (mut reader, sender) = io::pipe().unwrap();
+        symlink(format!("/proc/self/fd/{}", sender.as_raw_fd()), files.path(writer.file())).unwrap();
+        let reading = std::thread::spawn(move || reader.read_exact(&mut vec![0; 100_001]));
+
+        assert!(!writer.retry(&files));
+        reading.join().unwrap().unwrap();
+        assert!(writer.retry(&files));
+
+        let written = fs::read_to_string(files.path(writer.file())).unwrap();
+        let first: usize = written[..5].parse().unwrap();
+        assert!(first >= 100_001 / 6, "from {first} on");
+        assert_eq!(written, lines[first..].concat());
     }
 }
