@@ -7,7 +7,7 @@ use super::latency::Latencies;
 use crate::auth::{Actor, Permission, Refused, Scope};
 use sqlx::{PgPool, Postgres, QueryBuilder};
 use std::collections::HashMap;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 /// What is asked of the ledger.
 #[derive(Clone, Debug)]
@@ -137,7 +137,8 @@ impl Ledger {
         Ok(report)
     }
 
-    /// Every line of the chargeback: workspace, key, user, asset, route, model, backend and their sums, by day.
+    /// Every line of the chargeback: workspace, key, user, asset, route, model, backend and their sums, by day of UTC. Of a
+    /// day that begins or ends outside of the asked time, what lies within.
     ///
     /// # Errors
     /// As [`Ledger::report`].
@@ -146,7 +147,8 @@ impl Ledger {
             actor.require(Permission::ReadUsage, Scope::Instance)?;
         }
         let mut sql = QueryBuilder::<Postgres>::new(
-            "select start_at as at, coalesce(w.name, '') as workspace, key_name, user_name, asset, route, model, backend,",
+            "select date_trunc('day', start_at, 'UTC') as at, coalesce(w.name, '') as workspace,
+                 key_name, user_name, asset, route, model, backend,",
         );
         sql.push(SUMS);
         from(&mut sql, "day", &Charged::seen_by(actor), question);
@@ -191,14 +193,14 @@ impl From<ReportError> for crate::base::Problem {
 async fn lines(db: &PgPool, sight: &Charged, question: &Question) -> sqlx::Result<Vec<Line>> {
     let mut sql = QueryBuilder::<Postgres>::new("select ");
     sql.push(question.by.column()).push(" as name,").push(SUMS);
-    from(&mut sql, step_for_sums(question), sight, question);
+    from(&mut sql, "day", sight, question);
     sql.push(" group by 1 order by sum(cost) desc, sum(input + output) desc, sum(requests) desc, 1");
     sql.build_query_as().fetch_all(db).await
 }
 
 async fn points(db: &PgPool, sight: &Charged, question: &Question) -> sqlx::Result<Vec<Point>> {
-    let mut sql = QueryBuilder::<Postgres>::new("select start_at as at, ");
-    sql.push(question.by.column()).push(
+    let mut sql = QueryBuilder::<Postgres>::new("select date_trunc(");
+    sql.push_bind(question.step).push(", start_at, 'UTC') as at, ").push(question.by.column()).push(
         " as name, sum(input + output)::bigint as tokens, sum(cost)::bigint as cost, sum(requests)::bigint as requests",
     );
     from(&mut sql, question.step, sight, question);
@@ -221,10 +223,14 @@ async fn latencies(db: &PgPool, sight: &Charged, question: &Question) -> sqlx::R
     Ok(by_model.into_iter().map(|(model, buckets)| (model, Latencies::of(&buckets))).collect())
 }
 
-/// From, joins and conditions of all statements over the roll-ups.
-fn from(sql: &mut QueryBuilder<Postgres>, period: &'static str, sight: &Charged, question: &Question) {
-    sql.push(" from usage_rollup u left join workspace w using (workspace_id) where period = ").push_bind(period);
-    sql.push(" and start_at >= ").push_bind(question.from).push(" and start_at < ").push_bind(question.to);
+/// From, joins and conditions of all statements over the roll-ups, which are read in steps no longer than `longest`.
+fn from(sql: &mut QueryBuilder<Postgres>, longest: &'static str, sight: &Charged, question: &Question) {
+    sql.push(" from usage_rollup u left join workspace w using (workspace_id) where (false");
+    for (period, from, to) in pieces(longest, question.from, question.to) {
+        sql.push(" or period = ").push_bind(period);
+        sql.push(" and start_at >= ").push_bind(from).push(" and start_at < ").push_bind(to);
+    }
+    sql.push(")");
     within(sql, sight, question.workspace.as_deref(), true);
     for (column, value) in [
         (" and key_name = ", &question.key),
@@ -252,14 +258,35 @@ fn within(sql: &mut QueryBuilder<Postgres>, sight: &Charged, workspace: Option<&
     }
 }
 
-/// The coarsest roll-up whose steps the time begins and ends with.
-fn step_for_sums(question: &Question) -> &'static str {
-    let is_at = |seconds: i64| [question.from, question.to].iter().all(|at| at.unix_timestamp() % seconds == 0);
-    match () {
-        () if is_at(86_400) => "day",
-        () if is_at(3_600) => "hour",
-        () => "minute",
+/// A part of a time, and the roll-up whose steps it is read from.
+type Piece = (&'static str, OffsetDateTime, OffsetDateTime);
+
+/// The roll-ups, and the seconds of the next longer step.
+const STEPS: [(&str, Option<i64>); 3] = [("minute", Some(3_600)), ("hour", Some(86_400)), ("day", None)];
+
+/// A time in whole steps, each part of it in the longest that fits and is allowed: the longer the steps the fewer rows there
+/// are, and the longer they are kept.
+fn pieces(longest: &str, mut from: OffsetDateTime, mut to: OffsetDateTime) -> Vec<Piece> {
+    let before = |at: OffsetDateTime, seconds: i64| {
+        let beyond = at.unix_timestamp().rem_euclid(seconds);
+        at - Duration::seconds(beyond) - Duration::nanoseconds(at.nanosecond().into())
+    };
+    let after = |at: OffsetDateTime, seconds: i64| {
+        let begin = before(at, seconds);
+        if begin < at { begin + Duration::seconds(seconds) } else { at }
+    };
+    let mut pieces = Vec::new();
+    for (step, longer) in STEPS {
+        let inner = longer.filter(|_| step != longest).map(|seconds| (after(from, seconds), before(to, seconds)));
+        let Some((first, last)) = inner.filter(|(first, last)| first < last) else {
+            pieces.push((step, from, to));
+            break;
+        };
+        pieces.extend([(step, from, first), (step, last, to)]);
+        (from, to) = (first, last);
     }
+    pieces.retain(|(_, from, to)| from < to);
+    pieces
 }
 
 impl By {
@@ -328,25 +355,31 @@ mod tests {
     use time::macros::datetime;
 
     #[test]
-    fn sums_come_from_the_coarsest_steps_that_fit() {
-        let question = |from, to| Question {
-            from,
-            to,
-            by: By::Model,
-            step: "hour",
-            workspace: None,
-            key: None,
-            model: None,
-            asset: None,
-            route: None,
-            lines: 10,
+    fn a_time_is_read_in_the_longest_steps_that_fit_and_no_part_of_it_is_left_out() {
+        let read = |longest, from, to| {
+            let pieces = pieces(longest, from, to);
+            let long: i64 = pieces.iter().map(|(_, from, to)| (*to - *from).whole_seconds()).sum();
+            assert_eq!(long, (to - from).whole_seconds(), "{from} to {to}");
+            pieces.iter().map(|(step, ..)| *step).collect::<Vec<_>>()
         };
-        for (from, to, step) in [
-            (datetime!(2026-03-01 0:00 UTC), datetime!(2026-03-08 0:00 UTC), "day"),
-            (datetime!(2026-03-01 5:00 UTC), datetime!(2026-03-02 5:00 UTC), "hour"),
-            (datetime!(2026-03-01 5:10 UTC), datetime!(2026-03-01 6:10 UTC), "minute"),
+        let midnight = datetime!(2026-03-01 0:00 UTC);
+        for (longest, from, to, steps) in [
+            ("day", midnight, datetime!(2026-03-08 0:00 UTC), vec!["day"]),
+            ("hour", midnight, datetime!(2026-03-08 0:00 UTC), vec!["hour"]),
+            ("day", datetime!(2026-03-01 13:00 UTC), datetime!(2026-03-02 13:00 UTC), vec!["hour"]),
+            ("day", datetime!(2026-03-01 5:00 UTC), datetime!(2026-03-04 7:00 UTC), vec!["hour", "hour", "day"]),
+            ("day", datetime!(2026-03-01 0:00 +1), datetime!(2026-03-03 0:00 +1), vec!["hour", "hour", "day"]),
+            ("day", datetime!(2026-03-01 5:10 UTC), datetime!(2026-03-01 5:50 UTC), vec!["minute"]),
+            ("minute", datetime!(2026-03-01 5:10 UTC), datetime!(2026-03-02 6:10 UTC), vec!["minute"]),
+            ("hour", datetime!(2026-03-01 5:10 UTC), datetime!(2026-03-01 8:00 UTC), vec!["minute", "hour"]),
+            (
+                "day",
+                datetime!(2026-03-01 5:10 UTC),
+                datetime!(2026-03-04 6:20 UTC),
+                vec!["minute", "minute", "hour", "hour", "day"],
+            ),
         ] {
-            assert_eq!(step_for_sums(&question(from, to)), step);
+            assert_eq!(read(longest, from, to), steps, "{from} to {to} by {longest}");
         }
     }
 }
