@@ -1,19 +1,34 @@
 //! Budgets that are passed: told once in a period, whichever replica sees it first, to those who subscribe and to the
 //! policy's own webhook.
+//!
+//! A process tells of each that it sees passed, not only of those that pass before its eyes: several replicas may pass one
+//! together, and one that was stopped may have told nobody. The database knows what was told already.
 
 use crate::base::{Clock, Database, Egress, WorkspaceId};
-use crate::gateway::limit::{Limit, QuotaSpent};
+use crate::gateway::limit::{CounterKey, Limit, QuotaSpent};
 use crate::notify::{self, Kind, Notice};
 use serde_json::json;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
+/// How long after a failure it is tried again.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What is known to be told; beyond it all is forgotten, and told to the database once more.
+const KNOWN: usize = 100_000;
+
 /// Tells of budgets; cheap to clone.
 #[derive(Clone)]
-pub struct Budgets(UnboundedSender<Passed>);
+pub struct Budgets {
+    sender: UnboundedSender<Passed>,
+    told: Arc<Mutex<Told>>,
+}
+
+/// The period in which a level of a counter was last told here.
+type Told = HashMap<(CounterKey, &'static str), OffsetDateTime>;
 
 /// The other end of [`Budgets`].
 pub struct BudgetNotices(UnboundedReceiver<Passed>);
@@ -44,10 +59,11 @@ impl Budgets {
     #[must_use]
     pub fn new() -> (Self, BudgetNotices) {
         let (sender, receiver) = unbounded_channel();
-        (Self(sender), BudgetNotices(receiver))
+        (Self { sender, told: Arc::default() }, BudgetNotices(receiver))
     }
 
-    /// Looks at a budget after something was charged to it: `used` is what counts now. Tells when that passed a level.
+    /// Looks at a budget after something was charged to it: `used` is what counts now. Tells of each level that is reached
+    /// and was not told here in this period.
     pub fn charged(
         &self,
         levels: [(&'static str, Option<&Arc<Limit>>); 2],
@@ -57,9 +73,8 @@ impl Budgets {
         webhook: Option<&str>,
     ) {
         for (level, limit) in levels {
-            let Some(limit) = limit else { continue };
-            let before = used.saturating_sub(quota.amount);
-            if used < limit.most || before >= limit.most {
+            let Some(limit) = limit.filter(|limit| used >= limit.most) else { continue };
+            if !self.is_news(quota, level) {
                 continue;
             }
             let passed = Passed {
@@ -72,22 +87,47 @@ impl Budgets {
                 workspace,
                 webhook: webhook.map(str::to_owned),
             };
-            // Nobody listens any more when the process stops; the next to pass is told by the next process.
-            let _ = self.0.send(passed);
+            // Nobody listens any more when the process stops; the next one sees that it is passed.
+            let _ = self.sender.send(passed);
         }
+    }
+
+    fn is_news(&self, quota: &QuotaSpent, level: &'static str) -> bool {
+        let mut told = self.told.lock().expect("no holder of this lock can panic");
+        if told.get(&(quota.key, level)) == Some(&quota.start) {
+            return false;
+        }
+        if told.len() >= KNOWN {
+            told.clear();
+        }
+        told.insert((quota.key, level), quota.start);
+        true
     }
 }
 
 impl BudgetNotices {
-    /// Tells until `stop`.
+    /// Tells until `stop`, and then what still waits.
     pub async fn run(mut self, db: Database, clock: Clock, egress: Egress, stop: CancellationToken) {
         let client = egress.client().timeout(Duration::from_secs(10)).build();
+        let mut waiting = VecDeque::new();
         loop {
-            let passed = tokio::select! {
-                passed = self.0.recv() => passed,
-                () = stop.cancelled() => None,
+            let stopping = stop.is_cancelled();
+            while let Ok(passed) = self.0.try_recv() {
+                waiting.push_back(passed);
+            }
+            let Some(passed) = waiting.pop_front() else {
+                if stopping {
+                    break;
+                }
+                tokio::select! {
+                    passed = self.0.recv() => match passed {
+                        Some(passed) => waiting.push_back(passed),
+                        None => break,
+                    },
+                    () = stop.cancelled() => {}
+                }
+                continue;
             };
-            let Some(passed) = passed else { break };
             match note(&db, &clock, &passed).await {
                 Ok(true) => {
                     if let (Some(url), Ok(client)) = (&passed.webhook, &client) {
@@ -95,7 +135,17 @@ impl BudgetNotices {
                     }
                 }
                 Ok(false) => {}
-                Err(error) => tracing::warn!(error = %error, "A passed budget could not be told"),
+                Err(error) => {
+                    tracing::warn!(error = %error, "A passed budget could not be told");
+                    if stopping {
+                        break;
+                    }
+                    waiting.push_back(passed);
+                    tokio::select! {
+                        () = tokio::time::sleep(PATIENCE) => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
             }
         }
     }
@@ -188,4 +238,32 @@ pub(super) async fn passed(
     .bind(&sight.workspaces)
     .fetch_all(&db.read)
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::limit::{Measure, Span};
+    use crate::gateway::settings::Period;
+    use time::macros::datetime;
+
+    #[test]
+    fn a_level_that_is_passed_is_told_once_a_period_whoever_passed_it() {
+        let (budgets, mut notices) = Budgets::new();
+        let limit = |most| Arc::new(Limit::new("p1", "money", Measure::Cost, Span::Fixed(Period::Day), most, false));
+        let (soft, hard) = (limit(50), limit(100));
+        let mut charged = |start, used| {
+            let quota = QuotaSpent { key: CounterKey(7), start, amount: 1 };
+            budgets.charged([("soft", Some(&soft)), ("hard", Some(&hard))], &quota, ("bot", used), None, None);
+            std::iter::from_fn(|| notices.0.try_recv().ok()).map(|passed| passed.level).collect::<Vec<_>>()
+        };
+        let (today, tomorrow) = (datetime!(2026-03-01 0:00 UTC), datetime!(2026-03-02 0:00 UTC));
+
+        assert!(charged(today, 49).is_empty());
+        // Others brought it here: with the one of this request it was passed before.
+        assert_eq!(charged(today, 60), ["soft"]);
+        assert!(charged(today, 61).is_empty());
+        assert_eq!(charged(today, 130), ["hard"]);
+        assert_eq!(charged(tomorrow, 100), ["soft", "hard"]);
+    }
 }
