@@ -164,6 +164,8 @@ pub struct Reply {
     pub reported: Option<Usage>,
     /// Tokens of the reply that were counted as they passed, where nothing was reported.
     pub counted_output: u64,
+    /// Why the vendor says it ended, by choice; of a whole answer only where its spans are wanted.
+    pub finish_reasons: Vec<&'static str>,
     /// The answer as the client got it, up to [`Exchange::keep_reply`]; empty when it was longer.
     pub kept: Vec<Bytes>,
     /// Whether it came to its end.

@@ -67,7 +67,7 @@ impl Instruments {
     /// Counts a request that is settled.
     pub(super) fn count(
         &self,
-        operation: &'static str,
+        (operation, of_model): (&'static str, bool),
         provider: &'static str,
         record: &UsageRecord,
         settlement: &Settlement,
@@ -110,8 +110,8 @@ impl Instruments {
         if let Some(error) = error_type(settlement.ending, record.status) {
             labels.push(KeyValue::new("error.type", error));
         }
-        // What is refused at the door took no time that would say anything of a model.
-        if record.outcome != Outcome::Refused {
+        // What is refused at the door, or is no model's, took no time that would say anything of a model.
+        if record.outcome != Outcome::Refused && of_model {
             self.duration.record(settlement.took.as_secs_f64(), &labels);
         }
     }

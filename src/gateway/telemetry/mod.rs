@@ -12,10 +12,8 @@ pub(in crate::gateway) use trace::TRACEPARENT;
 pub use trace::Trace;
 
 use super::exchange::{Asked, Exchange, Settlement};
-use super::settings;
-use super::usage::UsageRecord;
+use super::usage::{UsageRecord, operation_name, provider_name};
 use crate::base::Otlp;
-use crate::wire::call::Dialect;
 use http::HeaderMap;
 use instruments::Instruments;
 use std::time::SystemTime;
@@ -42,7 +40,8 @@ impl Telemetry {
 
     /// Tells of an exchange that is settled now.
     pub(super) fn ended(&self, exchange: &Exchange, settlement: &Settlement, record: &UsageRecord) {
-        self.instruments.count(operation(&exchange.asked), provider(exchange), record, settlement);
+        let of_model = exchange.call().is_some();
+        self.instruments.count((operation(&exchange.asked), of_model), provider(exchange), record, settlement);
         if let Some(trace) = &exchange.trace {
             for span in spans::of(trace, exchange, settlement, record, self.otlp.scope(), SystemTime::now()) {
                 self.otlp.send(span);
@@ -59,11 +58,7 @@ impl Telemetry {
 /// What is done, in the conventions' words.
 fn operation(asked: &Asked) -> &'static str {
     match asked {
-        Asked::Model(call) => match call.dialect {
-            Dialect::Chat | Dialect::Responses | Dialect::Messages => "chat",
-            Dialect::Embeddings => "embeddings",
-            Dialect::CountTokens => "count_tokens",
-        },
+        Asked::Model(call) => operation_name(call.dialect),
         Asked::Rest { .. } => "rest",
     }
 }
@@ -71,11 +66,4 @@ fn operation(asked: &Asked) -> &'static str {
 /// Whose answer it is, in the conventions' words; empty of one that no backend gave.
 fn provider(exchange: &Exchange) -> &'static str {
     exchange.reply.backend.as_ref().map_or("", |backend| provider_name(backend.settings.provider))
-}
-
-fn provider_name(provider: settings::Provider) -> &'static str {
-    match provider {
-        settings::Provider::AzureOpenai => "azure.ai.openai",
-        other => other.as_str(),
-    }
 }

@@ -1,11 +1,11 @@
 //! The spans of an exchange: its own, and one for each backend that was asked.
 
+use super::operation;
 use super::trace::Trace;
-use super::{operation, provider_name};
 use crate::gateway::exchange::{Attempt, AttemptResult, Ending, Exchange, Settlement, UsageSource};
-use crate::gateway::usage::UsageRecord;
+use crate::gateway::usage::{UsageRecord, provider_name};
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
-use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry::{InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use std::time::{Instant, SystemTime};
 
@@ -89,6 +89,7 @@ fn of_request(mut span: SpanData, exchange: &Exchange, settlement: &Settlement, 
     attributes.push(KeyValue::new("http.response.status_code", i64::from(record.status)));
     attributes.push(KeyValue::new("wharfinger.attempts", i64::from(record.attempts)));
     attributes.extend(usage(settlement));
+    attributes.extend(finish_reasons(exchange));
     for (name, value) in &record.dimensions {
         attributes.push(KeyValue::new(name.clone(), value.clone()));
     }
@@ -144,8 +145,15 @@ fn of_attempt(
     }
     if serves {
         span.attributes.extend(usage(settlement));
+        span.attributes.extend(finish_reasons(exchange));
     }
     span
+}
+
+/// Why the model stopped, where its vendor said so.
+fn finish_reasons(exchange: &Exchange) -> Option<KeyValue> {
+    let reasons: Vec<StringValue> = exchange.reply.finish_reasons.iter().copied().map(StringValue::from).collect();
+    (!reasons.is_empty()).then(|| KeyValue::new("gen_ai.response.finish_reasons", Value::Array(reasons.into())))
 }
 
 /// Tokens, where some were used.

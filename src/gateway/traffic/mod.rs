@@ -13,6 +13,7 @@ mod attempt;
 mod callers;
 mod conversations;
 mod fault;
+mod finish;
 mod handling;
 mod hidden;
 mod live;

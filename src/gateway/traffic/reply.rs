@@ -2,6 +2,7 @@
 
 use super::Traffic;
 use super::fault;
+use super::finish::add_finish_reasons;
 use super::handling::{Handling, Partial};
 use super::outgoing::Outgoing;
 use super::passed::pass_headers;
@@ -154,6 +155,9 @@ impl Traffic {
             if spoken == Dialect::Responses {
                 self.remember_response(exchange, &body);
             }
+            if exchange.trace.is_some() {
+                add_finish_reasons(spoken, &body, &mut exchange.reply.finish_reasons);
+            }
         }
         let mut body = body;
         if !status.is_success() {
@@ -191,19 +195,17 @@ impl Traffic {
         response
     }
 
-    /// Keeps in mind which backend a response is from, where a later request may go on from it.
+    /// Keeps in mind which backend a response is from, and whose it is: a later request may go on from it.
     fn remember_response(&self, exchange: &Exchange, data: &[u8]) {
-        use crate::gateway::settings::Affinity;
         const ID: &[u8] = b"\"id\":";
-        let wanted = exchange.route.pool.settings.affinity.contains(&Affinity::PreviousResponse);
-        let Some(backend) = exchange.reply.backend.as_ref().filter(|_| wanted) else { return };
+        let Some(backend) = &exchange.reply.backend else { return };
         let id = memchr::memmem::find_iter(data, ID).find_map(|at| {
             let text = data[at + ID.len()..].trim_ascii_start().strip_prefix(b"\"")?;
             let end = memchr::memchr(b'"', text)?;
             std::str::from_utf8(&text[..end]).ok().filter(|id| id.starts_with("resp"))
         });
         if let Some(id) = id {
-            self.inner.responses.insert(id.to_owned(), backend.id);
+            self.inner.conversations.note(id, backend.id, &exchange.caller);
         }
     }
 }

@@ -234,6 +234,7 @@ impl Flow {
             let alias = exchange.vendor_model().to_owned();
             watch.end(&alias);
             exchange.reply.reported = watch.reported();
+            exchange.reply.finish_reasons = watch.finish_reasons();
             if !exchange.reply.is_complete || exchange.reply.reported.is_none() {
                 exchange.reply.counted_output = watch.counted(&alias);
                 exchange.count_prompt();

@@ -4,6 +4,7 @@
 //! each would cost more than passing it on.
 
 use super::fault::{self, Fault};
+use super::finish::add_finish_reasons;
 use crate::gateway::tokens;
 use crate::wire::call::{Dialect, each_text};
 use crate::wire::sse;
@@ -30,13 +31,14 @@ pub(super) struct Watch {
     reported: Option<Usage>,
     saw_end: bool,
     fault: Option<Fault>,
+    finish_reasons: Vec<&'static str>,
 }
 
 impl Watch {
     /// `dialect` is the vendor's.
     pub(super) fn new(dialect: Dialect) -> Self {
-        let (aside, text) = (Vec::new(), String::new());
-        Self { dialect, aside, text, counted: 0, reported: None, saw_end: false, fault: None }
+        let (aside, text, finish_reasons) = (Vec::new(), String::new(), Vec::new());
+        Self { dialect, aside, text, counted: 0, reported: None, saw_end: false, fault: None, finish_reasons }
     }
 
     /// Lays a piece aside; tells whether what was laid aside has now been looked at.
@@ -90,6 +92,11 @@ impl Watch {
         self.saw_end
     }
 
+    /// Why the vendor says it ended.
+    pub(super) fn finish_reasons(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.finish_reasons)
+    }
+
     /// The failure that the vendor told of in the stream.
     pub(super) fn fault(&self) -> Option<Fault> {
         self.fault
@@ -120,7 +127,7 @@ impl Watch {
 
     fn look_for_end(&mut self, data: &[u8]) {
         let has = |needle: &[u8]| memmem::find(data, needle).is_some();
-        self.saw_end |= match self.dialect {
+        let is_end = match self.dialect {
             Dialect::Chat => {
                 data.trim_ascii() == b"[DONE]" || has(b"\"finish_reason\":\"") || has(b"\"finish_reason\": \"")
             }
@@ -128,6 +135,11 @@ impl Watch {
             Dialect::Responses => has(b"\"response.completed\"") || has(b"\"response.incomplete\""),
             Dialect::Embeddings | Dialect::CountTokens => false,
         };
+        self.saw_end |= is_end;
+        // Anthropic says why in the event before the last, whose type stands first.
+        if is_end || memmem::find(&data[..data.len().min(40)], b"\"message_delta\"").is_some() {
+            add_finish_reasons(self.dialect, data, &mut self.finish_reasons);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use foldhash::quality::RandomState;
 use metrics::{Counter, Histogram, Label, counter, histogram};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 pub(super) struct Measured {
@@ -30,11 +31,20 @@ struct Series {
     duration: OnceLock<Histogram>,
     first_token: OnceLock<Histogram>,
     each_token: OnceLock<Histogram>,
-    cost: OnceLock<Counter>,
+    cost: Money,
+    saved: [Money; CACHES.len()],
+}
+
+/// A counter of millionths, to which thousand-millionths are added: many requests cost less than one millionth.
+#[derive(Default)]
+struct Money {
+    counter: OnceLock<Counter>,
+    nanos: AtomicU64,
 }
 
 /// The values of `gen_ai_token_type`.
 const KINDS: [&str; 5] = ["input", "output", "input_cached", "output_reasoning", "saved"];
+const CACHES: [CacheUse; 2] = [CacheUse::Exact, CacheUse::Semantic];
 const OUTCOMES: [Outcome; 4] = [Outcome::Served, Outcome::Refused, Outcome::Cancelled, Outcome::Failed];
 
 impl Measured {
@@ -63,7 +73,7 @@ impl Measured {
             series.requests[place].get_or_init(made).increment(1);
         }
         let labels = &series.labels;
-        if record.outcome != Outcome::Refused {
+        if record.outcome != Outcome::Refused && record.is_of_model() {
             let made = || histogram!("gen_ai_server_request_duration_seconds", labels.clone());
             series.duration.get_or_init(made).record(record.latency_ms as f64 / 1e3);
         }
@@ -78,13 +88,13 @@ impl Measured {
             }
         }
         if record.cost > 0 {
-            let made = || counter!("wharfinger_gateway_cost_micros_total", labels.clone());
-            series.cost.get_or_init(made).increment(record.cost / 1_000);
+            series.cost.add(record.cost, || counter!("wharfinger_gateway_cost_micros_total", labels.clone()));
         }
-        if record.cache != CacheUse::None {
-            let of_cache = series.labels_and(Label::from_static_parts("cache", record.cache.as_str()));
-            counter!("wharfinger_gateway_cache_hits_total", of_cache.clone()).increment(1);
-            counter!("wharfinger_gateway_cache_saved_cost_micros_total", of_cache).increment(record.saved_cost / 1_000);
+        if let Some(place) = CACHES.iter().position(|cache| *cache == record.cache) {
+            let of_cache = || series.labels_and(Label::from_static_parts("cache", record.cache.as_str()));
+            counter!("wharfinger_gateway_cache_hits_total", of_cache()).increment(1);
+            let made = || counter!("wharfinger_gateway_cache_saved_cost_micros_total", of_cache());
+            series.saved[place].add(record.saved_cost, made);
         }
         if !record.refused_by.is_empty() {
             let policy = self.bounded("policy", &record.refused_by);
@@ -115,8 +125,8 @@ impl Measured {
 
     fn labels(&self, record: &UsageRecord) -> Vec<Label> {
         let mut labels = vec![
-            Label::new("gen_ai_operation_name", self.bounded("gen_ai_operation_name", &record.operation)),
-            Label::new("gen_ai_provider_name", self.bounded("gen_ai_provider_name", &record.provider)),
+            Label::new("gen_ai_operation_name", self.bounded("gen_ai_operation_name", record.operation_name())),
+            Label::new("gen_ai_provider_name", self.bounded("gen_ai_provider_name", record.provider_name())),
             Label::new("gen_ai_request_model", self.bounded("gen_ai_request_model", &record.model)),
             Label::new("gen_ai_response_model", self.bounded("gen_ai_response_model", &record.vendor_model)),
         ];
@@ -154,12 +164,21 @@ impl Series {
             ..UsageRecord::new(record.at)
         };
         let (tokens, requests) = <(_, _)>::default();
-        let (duration, first_token, each_token, cost) = <(_, _, _, _)>::default();
-        Self { of, labels, tokens, requests, duration, first_token, each_token, cost }
+        let (duration, first_token, each_token) = <(_, _, _)>::default();
+        let (cost, saved) = <(_, _)>::default();
+        Self { of, labels, tokens, requests, duration, first_token, each_token, cost, saved }
     }
 
     fn labels_and(&self, last: Label) -> Vec<Label> {
         self.labels.iter().cloned().chain([last]).collect()
+    }
+}
+
+impl Money {
+    fn add(&self, nanos: u64, made: impl FnOnce() -> Counter) {
+        let before = self.nanos.fetch_add(nanos, Ordering::Relaxed);
+        let micros = before.wrapping_add(nanos) / 1_000 - before / 1_000;
+        self.counter.get_or_init(made).increment(micros);
     }
 }
 
@@ -191,6 +210,47 @@ mod tests {
 
         assert_eq!(given, ["a", "b", "other", "a", "other"]);
         assert_eq!(measured.bounded("key", "c"), "c");
+    }
+
+    /// What Prometheus is told of these records.
+    fn told(records: &[UsageRecord]) -> String {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let measured = Measured::new(10);
+        metrics::with_local_recorder(&recorder, || records.iter().for_each(|record| measured.measure(record)));
+        recorder.handle().render()
+    }
+
+    fn record(operation: &str) -> UsageRecord {
+        let at = time::macros::datetime!(2026-03-01 12:00 UTC);
+        UsageRecord { operation: operation.to_owned(), latency_ms: 7, ..UsageRecord::new(at) }
+    }
+
+    fn value(told: &str, metric: &str) -> Option<u64> {
+        let line = told.lines().find(|line| line.starts_with(metric))?;
+        line.rsplit_once(' ')?.1.parse().ok()
+    }
+
+    #[test]
+    fn small_costs_add_up() {
+        let small = UsageRecord { cost: 400, cache: CacheUse::Exact, saved_cost: 1_500, ..record("embeddings") };
+
+        let told = told(&vec![small; 100]);
+
+        assert_eq!(value(&told, "wharfinger_gateway_cost_micros_total{"), Some(40), "{told}");
+        assert_eq!(value(&told, "wharfinger_gateway_cache_saved_cost_micros_total{"), Some(150), "{told}");
+    }
+
+    #[test]
+    fn labels_are_the_conventions_words_and_durations_those_of_models() {
+        let azure = UsageRecord { provider: "azure-openai".to_owned(), ..record("responses") };
+        let rest = UsageRecord { provider: "rest".to_owned(), ..record("rest") };
+
+        let told = told(&[azure, rest]);
+
+        assert!(told.contains(r#"gen_ai_operation_name="chat",gen_ai_provider_name="azure.ai.openai""#), "{told}");
+        assert_eq!(told.lines().filter(|line| line.starts_with("wharfinger_gateway_requests_total{")).count(), 2);
+        let durations: Vec<_> = told.lines().filter(|line| line.contains("request_duration_seconds_count{")).collect();
+        assert!(matches!(durations[..], [one] if one.contains("\"chat\"")), "{durations:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod budget;
 mod charged;
+mod conventions;
 mod copy;
 mod delivery;
 mod gathered;
@@ -21,6 +22,7 @@ mod store;
 mod sums;
 
 pub use budget::{BudgetNotices, Budgets, PassedBudget};
+pub use conventions::{operation_name, provider_name};
 pub use latency::Latencies;
 pub use price::cost;
 pub use prompt_log::PromptRecord;

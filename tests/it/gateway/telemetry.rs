@@ -78,6 +78,10 @@ async fn a_request_is_a_span_in_its_callers_trace_and_each_attempt_one_below_it(
     ] {
         assert_eq!(attribute(served, name), value, "{name}");
     }
+    for (span, why) in [(own, true), (served, true), (failed, false)] {
+        let told = attribute(span, "gen_ai.response.finish_reasons").contains(r#"StringValue("stop")"#);
+        assert_eq!(told, why, "{span:?}");
+    }
     assert!(own.start_time_unix_nano <= failed.start_time_unix_nano);
     assert!(failed.end_time_unix_nano <= served.end_time_unix_nano);
     assert!(served.end_time_unix_nano <= own.end_time_unix_nano);
