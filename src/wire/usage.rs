@@ -16,6 +16,8 @@ pub struct Usage {
     pub cache_write: u64,
     /// The part of `input` that was sound.
     pub input_audio: u64,
+    /// The part of `input` that was pictures, where the vendor tells it apart.
+    pub input_image: u64,
     /// All tokens of the reply, reasoning included.
     pub output: u64,
     /// The part of `output` that is reasoning.
@@ -39,6 +41,7 @@ impl Usage {
             cached_input: self.cached_input.max(later.cached_input),
             cache_write: self.cache_write.max(later.cache_write),
             input_audio: self.input_audio.max(later.input_audio),
+            input_image: self.input_image.max(later.input_image),
             output: self.output.max(later.output),
             reasoning: self.reasoning.max(later.reasoning),
             output_audio: self.output_audio.max(later.output_audio),
@@ -110,6 +113,7 @@ struct Raw {
 struct Details {
     cached_tokens: Option<u64>,
     audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
     reasoning_tokens: Option<u64>,
 }
 
@@ -126,6 +130,7 @@ impl Raw {
             cached_input: of_input.cached_tokens.unwrap_or(read),
             cache_write: written,
             input_audio: of_input.audio_tokens.unwrap_or(0),
+            input_image: of_input.image_tokens.unwrap_or(0),
             output: self.completion_tokens.or(self.output_tokens).unwrap_or(0),
             reasoning: of_output.reasoning_tokens.unwrap_or(0),
             output_audio: of_output.audio_tokens.unwrap_or(0),
@@ -140,7 +145,7 @@ mod tests {
     #[test]
     fn every_vendor_is_understood() {
         let chat = r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":5,"total_tokens":14,
-            "prompt_tokens_details":{"cached_tokens":4,"audio_tokens":1},"completion_tokens_details":{"reasoning_tokens":2}}}"#;
+            "prompt_tokens_details":{"cached_tokens":4,"audio_tokens":1,"image_tokens":2},"completion_tokens_details":{"reasoning_tokens":2}}}"#;
         let response = r#"{"type":"response.completed","response":{"id":"r","usage":{"input_tokens":9,"output_tokens":5,
             "input_tokens_details":{"cached_tokens":4},"output_tokens_details":{"reasoning_tokens":2}}}}"#;
         let message = r#"{"type":"message_start","message":{"usage":{"input_tokens":3,"cache_read_input_tokens":4,
@@ -148,7 +153,7 @@ mod tests {
         let embedding = r#"{"data":[],"usage":{"prompt_tokens":9,"total_tokens":9}}"#;
 
         let expected = Usage { input: 9, cached_input: 4, output: 5, reasoning: 2, ..Usage::default() };
-        assert_eq!(reported(chat.as_bytes()), Some(Usage { input_audio: 1, ..expected }));
+        assert_eq!(reported(chat.as_bytes()), Some(Usage { input_audio: 1, input_image: 2, ..expected }));
         assert_eq!(reported(response.as_bytes()), Some(expected));
         let anthropic = Usage { cache_write: 2, output: 1, reasoning: 0, ..expected };
         assert_eq!(reported(message.as_bytes()), Some(anthropic));

@@ -24,6 +24,7 @@ pub struct PriceSettings {
     #[serde(skip_serializing_if = "is_default")]
     #[schema(value_type = Option<f64>)]
     pub reasoning: Option<Money>,
+    /// Of pictures, where the vendor reports their tokens apart (`image_tokens`); else they are input.
     #[serde(skip_serializing_if = "is_default")]
     #[schema(value_type = Option<f64>)]
     pub image_input: Option<Money>,

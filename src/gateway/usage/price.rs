@@ -9,7 +9,10 @@ pub fn cost(price: Option<&PriceSettings>, tokens: &Tokens) -> u64 {
     let Some(price) = price else { return 0 };
     let or_input = |own: Option<crate::gateway::settings::Money>| own.unwrap_or(price.input).micros;
     let or_output = |own: Option<crate::gateway::settings::Money>| own.unwrap_or(price.output).micros;
-    let plain_input = tokens.input.saturating_sub(tokens.cached_input + tokens.cache_write + tokens.input_audio);
+    let cached = tokens.cached_input + tokens.cache_write;
+    // How many of the cached tokens were pictures is not told: no more than what is left over can be charged as such.
+    let image = tokens.input_image.min(tokens.input.saturating_sub(cached + tokens.input_audio));
+    let plain_input = tokens.input.saturating_sub(cached + tokens.input_audio + image);
     let plain_output = tokens.output.saturating_sub(tokens.reasoning + tokens.output_audio);
     // Micros a million tokens: a token costs a millionth of it, which in thousand-millionths is a thousandth.
     let lines = [
@@ -17,6 +20,7 @@ pub fn cost(price: Option<&PriceSettings>, tokens: &Tokens) -> u64 {
         (tokens.cached_input, or_input(price.cached_input)),
         (tokens.cache_write, or_input(price.cache_write)),
         (tokens.input_audio, or_input(price.audio_input)),
+        (image, or_input(price.image_input)),
         (plain_output, price.output.micros),
         (tokens.reasoning, or_output(price.reasoning)),
         (tokens.output_audio, or_output(price.audio_output)),
@@ -37,6 +41,7 @@ mod tests {
             input: Money::micros(2_500_000),
             output: Money::micros(10_000_000),
             cached_input: Some(Money::micros(1_250_000)),
+            image_input: Some(Money::micros(5_000_000)),
             ..PriceSettings::default()
         };
         for (tokens, nanos) in [
@@ -44,6 +49,8 @@ mod tests {
             (Tokens { input: 1_000_000, cached_input: 400_000, ..Tokens::default() }, 2_000_000_000),
             (Tokens { output: 100, reasoning: 60, ..Tokens::default() }, 1_000_000),
             (Tokens { input: 1, ..Tokens::default() }, 2_500),
+            (Tokens { input: 100, input_image: 60, ..Tokens::default() }, 400_000),
+            (Tokens { input: 100, cached_input: 60, input_image: 60, ..Tokens::default() }, 275_000),
             (Tokens { input: 5, cached_input: 9, ..Tokens::default() }, 11_250),
         ] {
             assert_eq!(cost(Some(&price), &tokens), nanos, "{tokens:?}");

@@ -25,7 +25,7 @@ pub struct UsageRecord {
     /// `workspace/name` in the catalog.
     #[serde(default, skip_serializing_if = "is_default")]
     pub asset: String,
-    /// As the GenAI conventions name it: `chat`, `embeddings` ...
+    /// The dialect in which it was asked: `chat`, `messages`, `embeddings` ...; `rest` of a REST API.
     pub operation: String,
     /// The alias that was asked for.
     pub model: String,
@@ -78,6 +78,8 @@ pub struct Tokens {
     pub cache_write: u64,
     #[serde(skip_serializing_if = "is_default")]
     pub input_audio: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    pub input_image: u64,
     pub output: u64,
     #[serde(skip_serializing_if = "is_default")]
     pub reasoning: u64,
@@ -180,8 +182,9 @@ impl UsageRecord {
 
     /// Whether its numbers are ones that the database has room for, `bigint` and `integer`.
     pub(super) fn is_storable(&self) -> bool {
-        let Tokens { input, cached_input, cache_write, input_audio, output, reasoning, output_audio } = self.tokens;
-        let tokens = [input, cached_input, cache_write, input_audio, output, reasoning, output_audio];
+        let Tokens { input, cached_input, cache_write, input_audio, input_image, output, reasoning, output_audio } =
+            self.tokens;
+        let tokens = [input, cached_input, cache_write, input_audio, input_image, output, reasoning, output_audio];
         let others = [self.cost, self.saved, self.saved_cost, self.latency_ms, self.first_token_ms.unwrap_or(0)];
         tokens.into_iter().chain(others).all(|number| i64::try_from(number).is_ok())
             && i32::try_from(self.attempts).is_ok()
@@ -225,8 +228,9 @@ impl UsageRecord {
 
 impl From<Usage> for Tokens {
     fn from(usage: Usage) -> Self {
-        let Usage { input, cached_input, cache_write, input_audio, output, reasoning, output_audio } = usage;
-        Self { input, cached_input, cache_write, input_audio, output, reasoning, output_audio }
+        let Usage { input, cached_input, cache_write, input_audio, input_image, output, reasoning, output_audio } =
+            usage;
+        Self { input, cached_input, cache_write, input_audio, input_image, output, reasoning, output_audio }
     }
 }
 

@@ -4,6 +4,7 @@
 mod backend;
 mod policy;
 mod pool;
+mod priced;
 mod route;
 #[cfg(test)]
 mod tests;

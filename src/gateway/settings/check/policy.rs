@@ -1,6 +1,6 @@
 //! Checks of policies: one that could never act, or would refuse everything, is no policy.
 
-use super::{Checker, plain_header, settable_header};
+use super::{Checker, plain_header, priced, settable_header};
 use crate::base::Network;
 use crate::gateway::settings::{
     Budget, Condition, Content, GuardHook, HeaderEdit, Headers, IpFilter, Mask, Owner, PolicySettings, Reach,
@@ -17,7 +17,10 @@ pub(super) fn check(on: &mut Checker<'_>, settings: &PolicySettings) {
     match &settings.rule {
         Rule::TokenLimit(limit) => token_limit(on, limit),
         Rule::RequestRate(rate) => request_rate(on, rate),
-        Rule::Budget(budget) => self::budget(on, budget),
+        Rule::Budget(budget) => {
+            self::budget(on, budget);
+            priced::of_budget(on, settings);
+        }
         Rule::ModelAllowList(list) => {
             on.refuse(list.models.is_empty(), "rule.modelAllowList.models", "an empty list allows nothing");
             on.refuse(list.models.len() > 200, "rule.modelAllowList.models", "at most 200");

@@ -1,6 +1,6 @@
 //! Checks of routes.
 
-use super::{Checker, legal_model};
+use super::{Checker, legal_model, priced};
 use crate::base::Name;
 use crate::gateway::settings::{
     BackendSettings, Callers, Dialect, Owner, PoolSettings, Provider, Reach, RouteSettings, Rule, Section, Serves,
@@ -82,6 +82,7 @@ fn models(on: &mut Checker<'_>, settings: &RouteSettings, models: &[String], bac
         }
     }
     allow_lists(on, settings, models);
+    priced::of_route(on, settings);
 }
 
 /// An allow list that always applies and holds none of a route's models makes a route that refuses everything.

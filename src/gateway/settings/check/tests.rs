@@ -209,3 +209,40 @@ fn headers_that_hold_no_secret_are_set() {
         assert!(message.contains("credential") && !message.contains("abc"), "{message}");
     }
 }
+
+#[test]
+fn a_budget_and_a_route_under_it_are_warned_of_models_without_a_price() {
+    let mut book = sound();
+    book.put(thing(
+        Section::Backend,
+        "us",
+        json!({"provider": "openai", "url": "https://api.example.com/v1", "models": {"large": "large-1", "own": "own-1"}, "prices": {"own": {"input": 1}}}),
+    ));
+    book.put(thing(Section::Pool, "chat", json!({"members": [{"backend": "eu"}, {"backend": "us"}]})));
+    book.put(thing(Section::Route, "chat", json!({"serves": {"models": ["small", "large", "own"]}, "pool": "chat"})));
+    let warned = |book: &Book| {
+        let findings = check(book, &Egress::default()).into_iter();
+        findings.map(|one| (one.name, one.path, one.message, one.is_error)).collect::<Vec<_>>()
+    };
+    assert_eq!(warned(&book), [], "nobody counts");
+
+    let money = |more: Value| {
+        let mut budget =
+            json!({"reach": "all", "rule": {"budget": {"counterKey": "{key}", "period": "day", "hard": 5}}});
+        budget.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        thing(Section::Policy, "money", budget)
+    };
+    book.put(money(json!({})));
+    let [(route, path, message, false), (budget, place, told, false)] = &warned(&book)[..] else {
+        panic!("{:?}", warned(&book))
+    };
+    assert_eq!((route.as_str(), path.as_str()), ("chat", "serves.models"));
+    assert!(message.contains("the budget money") && message.ends_with(": large"), "{message}");
+    assert_eq!((budget.as_str(), place.as_str()), ("money", "rule.budget"));
+    assert!(told.ends_with("no price: large"), "{told}");
+
+    book.put(money(json!({"when": {"models": ["small"]}})));
+    assert_eq!(warned(&book), []);
+    book.put(money(json!({"reach": "named"})));
+    assert!(warned(&book).iter().all(|(_, path, ..)| path == "reach"), "no route names it: {:?}", warned(&book));
+}

@@ -191,7 +191,7 @@ static PRICE_MORE: Group = folded(
     &[
         field("cacheWrite", "Writing into the vendor's cache", "", Decimal),
         field("reasoning", "Reasoning", "As output where empty", Decimal),
-        field("imageInput", "Images", "", Decimal),
+        field("imageInput", "Images", "As input where empty, or where the vendor does not tell them apart", Decimal),
         field("audioInput", "Audio in", "", Decimal),
         field("audioOutput", "Audio out", "", Decimal),
         field("request", "Each request", "Whatever its tokens", Decimal),

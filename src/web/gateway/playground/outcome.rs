@@ -172,7 +172,8 @@ fn tokens(record: &UsageRecord) -> String {
         parts(&[
             (tokens.cached_input, "cached"),
             (tokens.cache_write, "written to the cache"),
-            (tokens.input_audio, "audio")
+            (tokens.input_audio, "audio"),
+            (tokens.input_image, "images"),
         ]),
         words::number(tokens.output),
         parts(&[(tokens.reasoning, "reasoning"), (tokens.output_audio, "audio")]),
