@@ -27,6 +27,7 @@ mod operations;
 mod paging;
 mod people;
 mod place;
+mod prompts;
 mod registration;
 mod registries;
 mod reindex;
@@ -165,6 +166,8 @@ fn build(guard: impl Fn(MethodRouter<Handles>) -> MethodRouter<Handles>) -> Buil
         routes!(gateway::file::schema),
         routes!(usage::report),
         routes!(usage::chargeback),
+        routes!(prompts::list),
+        routes!(prompts::export),
         routes!(gateway::limits::limits),
         routes!(gateway::cache::purge),
     ];

@@ -19,7 +19,7 @@ pub enum Permission {
     CallGateway,
     /// Decide on approvals, and comment on them.
     ReviewAssets,
-    /// Read the audit record and governance findings.
+    /// Read the audit record, governance findings, and the prompts and answers that the gateway keeps.
     ReadAudit,
     /// Read who used what, and what it cost.
     ReadUsage,
@@ -107,7 +107,7 @@ impl Permission {
             Self::ManageWorkspace => "change the workspace's title, environments and metadata schemas",
             Self::CallGateway => "call assets through the gateway",
             Self::ReviewAssets => "comment and decide on approvals",
-            Self::ReadAudit => "read the audit record and findings",
+            Self::ReadAudit => "read the audit record, findings, and prompts that are kept",
             Self::ReadUsage => "read who used what, and what it cost",
             Self::GovernWorkspace => "give roles, ask for approval, import from upstream, tell webhooks",
             Self::ManageKeys => "make and revoke keys that are not one's own",

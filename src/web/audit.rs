@@ -82,7 +82,8 @@ pub(super) async fn show(
     page(&Page { layout, asked, rows, next, exports, is_filtered })
 }
 
-fn given(text: &str) -> Option<String> {
+/// What was written into a field, where anything was.
+pub(super) fn given(text: &str) -> Option<String> {
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -127,7 +128,7 @@ impl Asked {
 }
 
 /// A day, or a moment with its zone; `whole` takes a day to its end.
-fn moment(name: &str, text: &str, whole: bool) -> Result<Option<OffsetDateTime>, Problem> {
+pub(super) fn moment(name: &str, text: &str, whole: bool) -> Result<Option<OffsetDateTime>, Problem> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);

@@ -66,6 +66,7 @@ pub fn router() -> Router<Handles> {
         .route("/registries/{registry}", get(registries::show).post(registries::change))
         .route("/workspaces/{workspace}/feed.atom", get(changes::feed_of_workspace))
         .route("/gateway/usage", get(gateway::show_usage))
+        .route("/gateway/prompts", get(gateway::show_prompts))
         .route("/workspaces/{workspace}/approval", post(approvals::set))
         .route("/approvals", get(approvals::queue))
         .route("/approvals/{approval}", get(approvals::show).post(approvals::submit))

@@ -1,4 +1,4 @@
-//! The pages about the gateway: usage, the playground, pools and their breakers, backends, routes, limits.
+//! The pages about the gateway: usage, kept prompts, the playground, pools and their breakers, backends, routes, limits.
 
 mod answers;
 mod backends;
@@ -6,6 +6,7 @@ mod edit;
 mod limits;
 mod playground;
 mod pools;
+mod prompts;
 mod routes;
 mod usage;
 
@@ -15,6 +16,7 @@ pub(super) use edit::{new as new_thing, show as show_thing, submit as submit_thi
 pub(super) use limits::show as show_limits;
 pub(super) use playground::{path_for as playground_path, send as send_prompt, show as show_playground};
 pub(super) use pools::{drain, show as show_pools};
+pub(super) use prompts::show as show_prompts;
 pub(super) use routes::show as show_routes;
 pub(super) use usage::show as show_usage;
 

@@ -192,7 +192,7 @@ impl Chart {
     }
 }
 
-/// The next number of the form 1, 2, 4 or 8 times a power of ten, so that quarters are round.
+/// The next number of the form 4, 8 or 20 times a power of ten, so that quarters are round.
 fn nice(most: i64) -> i64 {
     let mut unit = 4;
     loop {
@@ -213,6 +213,10 @@ impl Page {
 
     fn csv(&self) -> String {
         format!("/api/v1/gateway/usage/chargeback?from={}&to={}", words::exact(self.from), words::exact(self.to))
+    }
+
+    fn may_read_prompts(&self) -> bool {
+        Ledger::require_reader_of_prompts(&self.layout.actor).is_ok()
     }
 
     fn share_of_cache(&self) -> String {

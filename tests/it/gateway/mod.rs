@@ -13,6 +13,7 @@ mod ledger;
 mod planted_secrets;
 mod playground;
 mod policies;
+mod prompts;
 mod purged;
 mod rest;
 mod rolling;

@@ -72,6 +72,9 @@ pub const ROUTES: &[Row] = &[
     // One's own use, and with the permission that of others.
     ("get", "/api/v1/gateway/usage", "", Credential),
     ("get", "/api/v1/gateway/usage/chargeback", "", Credential),
+    // What was said, and not only how much.
+    ("get", "/api/v1/gateway/prompts", "", Somewhere(&[ReadAudit])),
+    ("get", "/api/v1/gateway/prompts/export", "", Somewhere(&[ReadAudit])),
     ("get", "/api/v1/gateway/limits", "", Instance(ManageGateway)),
     ("post", "/api/v1/gateway/cache/purge", r#"{"route": "none"}"#, Instance(ManageGateway)),
 ];

@@ -87,6 +87,7 @@ pub const ROUTES: &[Row] = &[
     // The gateway's pages.
     ("get", "/gateway", "", Credential),
     ("get", "/gateway/usage", "", Credential),
+    ("get", "/gateway/prompts", "", Somewhere(&[ReadAudit])),
     ("get", "/gateway/pools", "", Somewhere(&[ReadCatalog])),
     ("get", "/gateway/backends", "", Somewhere(&[ReadCatalog])),
     ("get", "/gateway/routes", "", Somewhere(&[ReadCatalog])),
