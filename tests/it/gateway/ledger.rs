@@ -85,6 +85,33 @@ async fn what_is_recorded_is_reported() {
 }
 
 #[tokio::test]
+async fn the_chargeback_holds_the_parts_of_days_too() {
+    let app = TestApp::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let ledger = ledger(&app.handles.db, home.path());
+    for (at, input) in [
+        (datetime!(2026-02-27 22:59 UTC), 1_000),
+        (datetime!(2026-02-27 23:30 UTC), 1),
+        (datetime!(2026-02-28 12:00 UTC), 20),
+        (datetime!(2026-03-01 12:10 UTC), 300),
+        (datetime!(2026-03-01 12:30 UTC), 4_000),
+    ] {
+        ledger.record(UsageRecord { at, ..record("bot", input, 0) });
+    }
+    drained(&ledger).await;
+
+    let (from, to) = (datetime!(2026-02-28 0:00 +1), datetime!(2026-03-01 12:15 UTC));
+    let asked = Question { from, to, step: "day", ..question(By::Key) };
+    let lines = ledger.chargeback(&Actor::system("test"), &asked).await.unwrap();
+    let report = ledger.report(&Actor::system("test"), &asked).await.unwrap();
+
+    let days: Vec<_> = lines.iter().map(|line| (line.at.date().day(), line.figures.input)).collect();
+    assert_eq!(days, [(27, 1), (28, 20), (1, 300)]);
+    assert_eq!(report.total.input, 321);
+    assert_eq!(report.points.iter().map(|point| point.tokens).collect::<Vec<_>>(), [1, 20, 300]);
+}
+
+#[tokio::test]
 async fn what_a_record_says_stands_in_its_columns() {
     let app = TestApp::start().await;
     let home = tempfile::tempdir().unwrap();
@@ -111,6 +138,7 @@ async fn what_a_record_says_stands_in_its_columns() {
             output: 5,
             reasoning: 6,
             output_audio: 7,
+            ..Tokens::default()
         },
         cost: 8,
         saved: 9,
@@ -229,6 +257,30 @@ async fn what_a_killed_process_left_is_brought_in_by_the_next() {
     let refusal = limits.reserve_now(expected(100), &[ask()]).unwrap_err();
     assert_eq!((refusal.used, refusal.status().as_u16()), (950, 403));
     assert!(std::fs::read_to_string(home.path().join("rejected.txt")).unwrap().contains("torn"));
+}
+
+#[tokio::test]
+async fn a_restart_remembers_todays_use_and_yesterdays_debt() {
+    let app = TestApp::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let killed = ledger(&app.handles.db, home.path());
+    let spent = |start, amount| wharfinger::gateway::limit::QuotaSpent { key: ask().key(), start, amount };
+    let mut today = record("bot", 1, 1);
+    today.add_quotas(vec![spent(datetime!(2026-03-01 0:00 UTC), 600)]);
+    killed.record(today);
+    drained(&killed).await;
+    // They are told later, and lie behind today's row.
+    let mut before = record("bot", 1, 1);
+    before.add_quotas(vec![spent(datetime!(2026-02-28 0:00 UTC), 1_350), spent(datetime!(2026-01-15 0:00 UTC), 900)]);
+    killed.record(before);
+    drained(&killed).await;
+
+    let limits = Limits::new(Clock::fixed(NOW));
+    ledger(&app.handles.db, home.path()).recover(&limits).await.unwrap();
+
+    let refusal = limits.reserve_now(expected(100), &[ask()]).unwrap_err();
+    assert_eq!(refusal.used, 600 + 350, "today's, and what yesterday went over its 1,000");
+    assert!(limits.reserve_now(expected(50), &[ask()]).is_ok());
 }
 
 #[tokio::test]

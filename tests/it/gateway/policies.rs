@@ -15,7 +15,8 @@ use wharfinger::gateway::exchange::{Asked, Ending, Exchange, Reply, Settlement, 
 use wharfinger::gateway::policy::{Admission, Chain, Services};
 use wharfinger::gateway::settings::{
     BackendSettings, Budget, Callers, Content, Mask, MaskKind, Member, ModelAllowList, Money, Period, PolicySettings,
-    PoolSettings, PriceSettings, Provider, Quota, RouteSettings, Rule, SemanticCache, Serves, SizeLimit, TokenLimit,
+    PoolSettings, PriceSettings, PromptLog, Provider, Quota, RouteSettings, Rule, SemanticCache, Serves, SizeLimit,
+    TokenLimit,
 };
 use wharfinger::gateway::usage::{By, Question};
 use wharfinger::gateway::{Parts, Snapshot};
@@ -265,6 +266,46 @@ async fn a_quota_refuses_with_403_and_a_budget_counts_money() {
 }
 
 #[tokio::test]
+async fn a_passed_budget_is_told_when_the_database_takes_it_again() {
+    let budget = Budget {
+        counter_key: "{key}".parse().unwrap(),
+        period: Period::Month,
+        soft: Some(Money::micros(1_000)),
+        hard: None,
+        webhook: None,
+    };
+    let world = World::with(vec![PolicySettings::new(Rule::Budget(budget))]).await;
+    let handles = &world.app.handles;
+    let notices = handles.budget_notices.lock().unwrap().take().unwrap();
+    let rename = async |from: &str, to: &str| {
+        let statement = format!("alter table {from} rename to {to}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&handles.db.write).await.unwrap();
+    };
+    rename("budget_notice", "away").await;
+    let mut exchange = world.ask("bot", &chat("hello"));
+    world.admitted(&mut exchange).await.unwrap();
+    world.served(exchange, 300).await;
+
+    let stop = CancellationToken::new();
+    let (db, clock, egress) = (handles.db.clone(), world.app.clock.clone(), world.services().egress.clone());
+    let running = tokio::spawn(notices.run(db, clock, egress, stop.clone()));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    rename("away", "budget_notice").await;
+
+    let passed = async || handles.ledger.passed_budgets(&Actor::system("test")).await.unwrap();
+    for _ in 0..100 {
+        if !passed().await.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    stop.cancel();
+    running.await.unwrap();
+    let passed = passed().await;
+    assert_eq!(passed.iter().map(|one| (&*one.value, &*one.level)).collect::<Vec<_>>(), [("bot", "soft")]);
+}
+
+#[tokio::test]
 async fn shadow_reports_and_refuses_nothing() {
     let allow = ModelAllowList { models: vec!["another".to_owned()] };
     let policy = PolicySettings { shadow: true, ..PolicySettings::new(Rule::ModelAllowList(allow.clone())) };
@@ -333,6 +374,31 @@ async fn personal_data_does_not_reach_the_backend() {
     assert_eq!(piece, "{\"content\":\"sent to ann@example.org\"}");
     let mut blocked = world.ask("bot", &chat("tell me the LAUNCH CODE"));
     assert_eq!(world.admitted(&mut blocked).await.unwrap_err().kind, "content-blocked");
+}
+
+#[tokio::test]
+async fn prompts_are_kept_of_those_whom_the_policy_means_also_when_the_request_is_let_go() {
+    let mut of_bots = PolicySettings::new(Rule::PromptLog(PromptLog::default()));
+    of_bots.when.keys = vec!["bot".to_owned()];
+    let limit = TokenLimit { tokens_per_minute: Some(100_000), ..TokenLimit::default() };
+    let world = World::with(vec![of_bots, token_limit(limit)]).await;
+
+    for who in ["bot", "person"] {
+        let mut exchange = world.ask(who, &chat("write to ann@example.org"));
+        world.admitted(&mut exchange).await.unwrap();
+        // As a stream whose prompt was counted.
+        exchange.body = Bytes::new();
+        world.served(exchange, 20).await;
+    }
+
+    world.recorded().await;
+    let kept: Vec<(String, String, String)> = sqlx::query_as("select key_name, prompt, answer from prompt_log")
+        .fetch_all(&world.app.handles.db.read)
+        .await
+        .unwrap();
+    let [(who, prompt, answer)] = &kept[..] else { panic!("{kept:?}") };
+    assert_eq!(who, "bot");
+    assert!(prompt.contains("write to [EMAIL_1]") && answer.contains("It is there."), "{prompt} {answer}");
 }
 
 #[tokio::test]

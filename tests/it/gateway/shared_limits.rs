@@ -93,6 +93,21 @@ async fn what_one_replica_spent_counts_for_the_other_and_for_its_successor() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_counts_as_used_is_what_all_replicas_spent() {
+    let Some(redis) = Redis::start().await else { return };
+    let asks = asks(Measure::Tokens, Span::Fixed(Period::Month), 10_000);
+    let (first, second) = (replica(&redis, WhenAway::Share), replica(&redis, WhenAway::Share));
+    reserve(&first, &asks).await.unwrap().settle(USED);
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    first.run(stopped).await;
+
+    reserve(&second, &asks).await.unwrap().settle(USED);
+
+    assert_eq!(second.used(asks[0].key()), 2 * 224);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_at_once_are_counted_across_replicas() {
     let Some(redis) = Redis::start().await else { return };
     let (first, second) = (replica(&redis, WhenAway::Share), replica(&redis, WhenAway::Share));
