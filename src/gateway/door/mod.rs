@@ -12,7 +12,6 @@ mod path;
 use super::exchange::{Asked, Exchange, Reply};
 use super::hops::hops;
 use super::settings;
-use super::tokens::estimate_aside;
 use super::traffic::{ReplyBody, Traffic};
 use super::{Route, Snapshot};
 use crate::audit::Refusal;
@@ -148,11 +147,7 @@ impl Asking<'_> {
                 (route, Asked::Rest { method, path }, body)
             }
         };
-        let counts = matches!(&asked, Asked::Model(call) if call.dialect == Dialect::CountTokens);
         let exchange = self.exchange(caller, headers, snapshot, route, asked, body).map_err(plainly)?;
-        if counts && !self.traffic.counts_upstream(&exchange) {
-            return Ok(counted(&exchange).await);
-        }
         self.traffic.answer(exchange).await
     }
 
@@ -290,12 +285,6 @@ fn check_dialect(route: &Route, dialect: Dialect) -> Result<(), Problem> {
     let names: Vec<_> = dialects.iter().map(|dialect| dialect.as_str()).collect();
     let words = format!("The route {} is not called in this way, only as {}.", route.name, names.join(", "));
     Err(Problem::bad_request(words).with_kind("not-served"))
-}
-
-/// The tokens of a prompt, counted here because no backend of the route counts them.
-async fn counted(exchange: &Exchange) -> Response<ReplyBody> {
-    let estimate = estimate_aside(Dialect::Messages, exchange.model(), &exchange.body).await;
-    json(&serde_json::json!({"input_tokens": estimate.input}))
 }
 
 fn models(

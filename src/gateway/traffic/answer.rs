@@ -2,13 +2,17 @@
 
 use super::Traffic;
 use super::attempt::Served;
+use super::order::serves;
+use super::plan::PlannedRoute;
 use super::reply::ReplyBody;
 use super::running::Running;
 use crate::base::Problem;
 use crate::gateway::exchange::{Ending, Exchange};
 use crate::gateway::policy::{Admission, Answer};
 use crate::gateway::settings::OnDisconnect;
-use http::{HeaderMap, Response};
+use crate::gateway::tokens::estimate_aside;
+use crate::wire::call::Dialect;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 impl Traffic {
     /// Takes an exchange through its policies to a backend and gives the answer. What is refused or fails is told by a
@@ -34,8 +38,12 @@ impl Traffic {
         let mut running = Running::new(exchange, route.chain.clone(), self.clone());
         match running.chain().admit(running.exchange_mut()).await {
             Ok(Admission::Continue) => {}
-            Ok(Admission::Answer(answer)) => return Ok(answered_by_policy(running, answer)),
+            Ok(Admission::Answer(answer)) => return Ok(answered_by_us(running, answer)),
             Err(problem) => return Err(refused(running, problem, Ending::Refused)),
+        }
+        if is_counted_here(&route, running.exchange()) {
+            let answer = counted(running.exchange()).await;
+            return Ok(answered_by_us(running, answer));
         }
         match self.tried(&route, &mut running).await {
             Ok(Served::Stream { answered, first, outgoing, taken }) => {
@@ -50,7 +58,21 @@ impl Traffic {
     }
 }
 
-fn answered_by_policy(mut running: Running, answer: Answer) -> Response<ReplyBody> {
+/// Whether the tokens of a prompt are asked for, and no backend of the route counts them.
+fn is_counted_here(route: &PlannedRoute, exchange: &Exchange) -> bool {
+    exchange.call().is_some_and(|call| call.dialect == Dialect::CountTokens)
+        && !route.members.iter().any(|member| serves(member, exchange))
+}
+
+async fn counted(exchange: &Exchange) -> Answer {
+    let estimate = estimate_aside(Dialect::Messages, exchange.model(), &exchange.body).await;
+    let body = serde_json::json!({"input_tokens": estimate.input}).to_string();
+    let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Answer { status: StatusCode::OK, headers: HeaderMap::from_iter([content_type]), pieces: vec![body.into()] }
+}
+
+/// An answer that no backend was asked for: of a policy, or a count.
+fn answered_by_us(mut running: Running, answer: Answer) -> Response<ReplyBody> {
     let exchange = running.exchange_mut();
     exchange.reply.status = Some(answer.status);
     let mut headers = answer.headers;

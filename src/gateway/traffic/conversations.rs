@@ -58,7 +58,10 @@ impl Conversations {
     pub(super) fn note(&self, response: &str, backend: BackendId, caller: &Actor) {
         let kept = Kept { backend, holder: caller.identity_id().into(), at: self.clock.now() };
         let hash = hash(response);
-        self.known.insert(hash, kept.clone());
+        // Whoever had it first keeps it.
+        if !self.known.entry(hash).or_insert_with(|| kept.clone()).is_fresh() {
+            return;
+        }
         let mut waiting = self.waiting();
         if waiting.len() == WAITING {
             waiting.remove(0);

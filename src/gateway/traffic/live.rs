@@ -5,7 +5,6 @@ use crate::auth::Actor;
 use crate::base::{BackendId, PoolId, Problem};
 use crate::gateway::Backend;
 use crate::gateway::balance::breaker::State;
-use crate::gateway::exchange::Exchange;
 use crate::gateway::settings::{Capacity, Section, Thing};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -112,12 +111,6 @@ impl Traffic {
             used_tokens,
             used_requests,
         }
-    }
-
-    /// Whether some backend of the exchange's route counts tokens itself.
-    pub(in crate::gateway) fn counts_upstream(&self, exchange: &Exchange) -> bool {
-        self.planned(&exchange.snapshot, &exchange.route)
-            .is_some_and(|route| route.members.iter().any(|member| super::order::serves(member, exchange)))
     }
 }
 

@@ -5,6 +5,7 @@ mod cache_threshold;
 mod cached;
 mod callers;
 mod clients;
+mod conversations;
 mod crowd;
 mod failing;
 mod house;

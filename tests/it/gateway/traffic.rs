@@ -6,7 +6,9 @@ use crate::support::vendor::{PROMPT, Vendor};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use wharfinger::gateway::settings::{Money, OnDisconnect, PriceSettings, Provider, RetryBudget};
+use wharfinger::gateway::settings::{
+    IpFilter, Money, OnDisconnect, PolicySettings, PriceSettings, Provider, RetryBudget, Rule,
+};
 
 fn chat(model: &str, stream: bool) -> Value {
     json!({"model": model, "stream": stream, "max_tokens": 6, "messages": [{"role": "user", "content": "hello"}]})
@@ -70,6 +72,25 @@ async fn the_model_of_the_path_is_asked_whatever_the_body_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_counted_here_where_no_backend_counts_them_and_under_the_same_policies() {
+    let (app, vendor) = house().await;
+    let counting = json!({"model": "fast", "messages": [{"role": "user", "content": "hello there"}]});
+    let path = "/llm/anthropic/v1/messages/count_tokens";
+    one(&app, &vendor, "ok");
+
+    let counted = app.admin().post(path, &counting).await.expect(200);
+    let filter = IpFilter { deny: vec!["127.0.0.0/8".to_owned()], ..IpFilter::default() };
+    let refusing = parts().with_policy("elsewhere", PolicySettings::everywhere(Rule::IpFilter(filter)));
+    install(&app, route(refusing, "fast", &[("one", backend(&vendor, Provider::Openai, "ok"))]));
+    let refused = app.admin().post(path, &counting).await.expect(403);
+
+    assert!(counted.json()["input_tokens"].as_u64().unwrap() > 2, "{}", counted.text);
+    assert_eq!(refused.json()["error"]["type"], "permission_error");
+    assert_eq!(refused.header("request-id"), refused.header("x-request-id"));
+    assert_eq!(vendor.requests("ok"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_are_told_in_the_dialect_of_the_client() {
     let (app, vendor) = house().await;
     one(&app, &vendor, "ok");
@@ -83,8 +104,10 @@ async fn refusals_are_told_in_the_dialect_of_the_client() {
         (&broken.json()["type"], &broken.json()["error"]["type"]),
         (&json!("error"), &json!("invalid_request_error"))
     );
-    app.admin().get("/llm/v1/chat/completions").await.expect(405);
-    app.admin().get("/llm/v1/nothing").await.expect(404);
+    let method = app.admin().get("/llm/v1/chat/completions").await.expect(405);
+    assert_eq!(method.header("allow"), "POST");
+    let nothing = app.admin().get("/llm/v1/nothing").await.expect(404);
+    assert!(nothing.json()["error"]["message"].as_str().unwrap().contains("/llm/v1/"), "{}", nothing.text);
     let models = app.admin().get("/llm/v1/models").await.expect(200).json();
     assert_eq!(models["data"][0]["id"], "fast");
     assert_eq!(vendor.requests("ok"), 0);
