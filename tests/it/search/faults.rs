@@ -239,6 +239,20 @@ async fn assets_without_vectors_are_queued_again_after_the_database_failed() {
 }
 
 #[tokio::test]
+async fn vectors_that_could_not_be_made_are_tried_again_with_a_new_index() {
+    let app = TestApp::start().await;
+    let new = serde_json::from_value(harbour()[0].clone()).unwrap();
+    app.handles.catalog.register(&Actor::system("test"), "default", new).await.unwrap();
+    change_database(&app, "update job set attempts = 8, dead_at = run_at").await;
+
+    app.admin().post("/api/v1/reindex", &json!({})).await.expect(202);
+
+    let db = &app.handles.db.read;
+    let waiting = wharfinger::queue::waiting(db, "asset-changed").await.unwrap();
+    assert_eq!((waiting, wharfinger::queue::dead(db).await.unwrap()), (1, 0));
+}
+
+#[tokio::test]
 async fn before_anything_is_read_the_database_compares_texts() {
     let app = TestApp::start().await;
     let new = serde_json::from_value(harbour()[2].clone()).unwrap();
