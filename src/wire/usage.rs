@@ -118,22 +118,35 @@ struct Details {
 }
 
 impl Raw {
+    /// Parts are never more than their whole: sums and prices take them from it.
     fn read(self) -> Usage {
         let of_input = self.prompt_tokens_details.or(self.input_tokens_details).unwrap_or_default();
         let of_output = self.completion_tokens_details.or(self.output_tokens_details).unwrap_or_default();
-        // Anthropic counts what its cache read and wrote beside `input_tokens`; the others count it within.
         let (read, written) =
             (self.cache_read_input_tokens.unwrap_or(0), self.cache_creation_input_tokens.unwrap_or(0));
-        let input = self.prompt_tokens.or(self.input_tokens).unwrap_or(0);
+        let of_cache = read.saturating_add(written);
+        // Anthropic counts what its cache read and wrote beside `input_tokens`. All who say `prompt_tokens`, or tell the
+        // parts of a whole, count it within, also where they repeat Anthropic's names; unless it is more than the whole.
+        let input = match (self.prompt_tokens, of_input.cached_tokens) {
+            (Some(prompt), _) if prompt >= of_cache => prompt,
+            (None, Some(_)) => self.input_tokens.unwrap_or(0),
+            (prompt, _) => prompt.or(self.input_tokens).unwrap_or(0).saturating_add(of_cache),
+        };
+        let output = self.completion_tokens.or(self.output_tokens).unwrap_or(0);
+        let cached_input = of_input.cached_tokens.unwrap_or(read).min(input);
+        let cache_write = written.min(input - cached_input);
+        let fresh = input - cached_input - cache_write;
+        let input_audio = of_input.audio_tokens.unwrap_or(0).min(fresh);
+        let reasoning = of_output.reasoning_tokens.unwrap_or(0).min(output);
         Usage {
-            input: input.saturating_add(read).saturating_add(written),
-            cached_input: of_input.cached_tokens.unwrap_or(read),
-            cache_write: written,
-            input_audio: of_input.audio_tokens.unwrap_or(0),
-            input_image: of_input.image_tokens.unwrap_or(0),
-            output: self.completion_tokens.or(self.output_tokens).unwrap_or(0),
-            reasoning: of_output.reasoning_tokens.unwrap_or(0),
-            output_audio: of_output.audio_tokens.unwrap_or(0),
+            input,
+            cached_input,
+            cache_write,
+            input_audio,
+            input_image: of_input.image_tokens.unwrap_or(0).min(fresh - input_audio),
+            output,
+            reasoning,
+            output_audio: of_output.audio_tokens.unwrap_or(0).min(output - reasoning),
         }
     }
 }
@@ -158,6 +171,48 @@ mod tests {
         let anthropic = Usage { cache_write: 2, output: 1, reasoning: 0, ..expected };
         assert_eq!(reported(message.as_bytes()), Some(anthropic));
         assert_eq!(reported(embedding.as_bytes()), Some(Usage { input: 9, ..Usage::default() }));
+    }
+
+    #[test]
+    fn what_a_cache_read_is_counted_once() {
+        for (usage, input, cached_input, cache_write) in [
+            (r#"{"prompt_tokens":100,"cache_read_input_tokens":80,"cache_creation_input_tokens":10}"#, 100, 80, 10),
+            (
+                r#"{"prompt_tokens":100,"prompt_tokens_details":{"cached_tokens":80},"cache_read_input_tokens":80}"#,
+                100,
+                80,
+                0,
+            ),
+            (
+                r#"{"input_tokens":100,"input_tokens_details":{"cached_tokens":80},"cache_read_input_tokens":80}"#,
+                100,
+                80,
+                0,
+            ),
+            (r#"{"input_tokens":20,"cache_read_input_tokens":80}"#, 100, 80, 0),
+            (r#"{"prompt_tokens":20,"cache_read_input_tokens":80}"#, 100, 80, 0),
+        ] {
+            let usage = reported(format!(r#"{{"usage":{usage}}}"#).as_bytes());
+            assert_eq!(usage, Some(Usage { input, cached_input, cache_write, ..Usage::default() }));
+        }
+    }
+
+    #[test]
+    fn parts_are_never_more_than_their_whole() {
+        let most = u64::MAX;
+        let text = format!(
+            r#"{{"usage":{{"prompt_tokens":9,"completion_tokens":5,
+                "prompt_tokens_details":{{"cached_tokens":{most},"audio_tokens":{most}}},
+                "completion_tokens_details":{{"reasoning_tokens":3,"audio_tokens":{most}}}}}}}"#
+        );
+
+        let usage = reported(text.as_bytes()).unwrap();
+
+        let expected =
+            Usage { input: 9, cached_input: 9, output: 5, reasoning: 3, output_audio: 2, ..Usage::default() };
+        assert_eq!(usage, expected);
+        let beside = format!(r#"{{"usage":{{"prompt_tokens":9,"cache_read_input_tokens":{most}}}}}"#);
+        assert_eq!(reported(beside.as_bytes()), None);
     }
 
     #[test]
