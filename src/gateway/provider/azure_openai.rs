@@ -22,6 +22,15 @@ impl Provider for AzureOpenAi {
         }
     }
 
+    /// A deployment's name tells nothing of its model, so the version decides: the newer name, the only one that models which
+    /// reason know, came with 2024-09-01-preview, and what came before refuses it.
+    fn max_tokens_name(&self, settings: &BackendSettings, _model: &str) -> &'static str {
+        match &settings.api_version {
+            Some(version) if version.as_str() < "2024-09-01" => "max_tokens",
+            _ => "max_completion_tokens",
+        }
+    }
+
     fn key_header(&self) -> HeaderName {
         HeaderName::from_static("api-key")
     }

@@ -20,6 +20,11 @@ pub trait Provider: Send + Sync {
     /// Where a request goes, after the path of the backend's URL; with its query.
     fn path(&self, settings: &BackendSettings, dialect: Dialect, model: &str) -> String;
 
+    /// What a chat calls the most tokens of its reply.
+    fn max_tokens_name(&self, _settings: &BackendSettings, _model: &str) -> &'static str {
+        "max_tokens"
+    }
+
     /// The header that carries an API key when the credential names none.
     fn key_header(&self) -> HeaderName {
         header::AUTHORIZATION
@@ -123,6 +128,29 @@ mod tests {
             let provider = of(settings.provider);
             let found = provider.dialect(dialect).map(|spoken| provider.path(settings, spoken, "my-gpt"));
             assert_eq!(found.as_deref(), path, "{dialect:?} at {:?}", settings.provider);
+        }
+    }
+
+    #[test]
+    fn the_most_tokens_of_a_reply_have_the_name_that_the_vendor_knows() {
+        let at = |named, version: Option<&str>| {
+            let mut settings = BackendSettings::new(named, "https://example.com");
+            settings.api_version = version.map(str::to_owned);
+            settings
+        };
+        for (settings, model, name) in [
+            (at(Named::Openai, None), "gpt-4o", "max_completion_tokens"),
+            (at(Named::Openai, None), "o3", "max_completion_tokens"),
+            (at(Named::AzureOpenai, None), "thinker", "max_completion_tokens"),
+            (at(Named::AzureOpenai, Some("2024-12-01-preview")), "thinker", "max_completion_tokens"),
+            (at(Named::AzureOpenai, Some("2024-09-01-preview")), "thinker", "max_completion_tokens"),
+            (at(Named::AzureOpenai, Some("2024-08-01-preview")), "thinker", "max_tokens"),
+            (at(Named::Compatible, None), "qwen3", "max_tokens"),
+            (at(Named::Compatible, None), "olmo", "max_tokens"),
+            (at(Named::Compatible, None), "openai/o4-mini", "max_completion_tokens"),
+            (at(Named::Compatible, None), "gpt-5.1", "max_completion_tokens"),
+        ] {
+            assert_eq!(of(settings.provider).max_tokens_name(&settings, model), name, "{model} {settings:?}");
         }
     }
 

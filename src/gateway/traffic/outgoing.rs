@@ -11,7 +11,7 @@ use crate::gateway::provider;
 use crate::gateway::telemetry::TRACEPARENT;
 use crate::gateway::upstream::Request;
 use crate::wire::call::{Dialect, rewritten};
-use crate::wire::translate;
+use crate::wire::translate::{self, Calls};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use std::time::Duration;
@@ -67,6 +67,8 @@ pub(super) struct Outgoing {
     pub(super) asked_usage: bool,
     /// Our credential, where it is a token that was fetched.
     token: Option<Secret>,
+    /// How an answer that is translated writes that a tool is called.
+    pub(super) calls: Calls,
 }
 
 impl Outgoing {
@@ -84,22 +86,22 @@ impl Outgoing {
                 let (spoken, vendor_model) = (None, String::new());
                 let method = method.clone();
                 let body = exchange.body.clone();
-                Ok(Self { method, uri, headers, body, spoken, vendor_model, asked_usage: false, token: None })
+                let (asked_usage, token, calls) = (false, None, Calls::default());
+                Ok(Self { method, uri, headers, body, spoken, vendor_model, asked_usage, token, calls })
             }
             Asked::Model(call) => {
                 let unserved = || Problem::bad_request("This backend does not serve requests of this kind.");
                 let spoken = member.provider.dialect(call.dialect).ok_or_else(unserved)?;
                 let model = settings.vendor_model(&call.model).ok_or_else(unserved)?;
                 let asked_usage = call.stream && !call.wants_usage && spoken == Dialect::Chat;
-                let body = if spoken == call.dialect {
-                    match rewritten(call, &exchange.body, model, asked_usage) {
-                        Some(body) => body.into(),
-                        None => exchange.body.clone(),
-                    }
+                let (body, calls) = if spoken == call.dialect {
+                    let body = rewritten(call, &exchange.body, model, asked_usage);
+                    (body.map_or_else(|| exchange.body.clone(), Bytes::from), Calls::default())
                 } else {
-                    translate::request(call.dialect, spoken, &exchange.body, model)
-                        .map_err(|error| Problem::bad_request(error.to_string()).with_kind("not-translatable"))?
-                        .into()
+                    let bound = member.provider.max_tokens_name(settings, model);
+                    let told = translate::request(call.dialect, spoken, &exchange.body, model, bound)
+                        .map_err(|error| Problem::bad_request(error.to_string()).with_kind("not-translatable"))?;
+                    (told.body.into(), told.calls)
                 };
                 let mut headers = HeaderMap::with_capacity(16);
                 for name in FORWARDED {
@@ -113,7 +115,8 @@ impl Outgoing {
                 let path = member.provider.path(settings, spoken, model);
                 let uri = uri(&member.base, &path)?;
                 let (method, vendor_model) = (Method::POST, model.to_owned());
-                Ok(Self { method, uri, headers, body, spoken: Some(spoken), vendor_model, asked_usage, token: None })
+                let (spoken, token) = (Some(spoken), None);
+                Ok(Self { method, uri, headers, body, spoken, vendor_model, asked_usage, token, calls })
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::gateway::exchange::{Ending, Exchange};
 use crate::gateway::tokens;
 use crate::gateway::upstream::Answered;
 use crate::wire::call::{Dialect, each_text};
-use crate::wire::translate;
+use crate::wire::translate::{self, Telling};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, header, response::Parts};
 use http_body::{Body, Frame, SizeHint};
@@ -80,8 +80,7 @@ impl Traffic {
         let asked = exchange.call().map(|call| (call.dialect, call.model.clone()));
         let handling = match (asked, outgoing.spoken) {
             (Some((asked, model)), Some(spoken)) if asked != spoken => {
-                let translator =
-                    translate::stream(asked, spoken, &model, exchange.call().is_some_and(|call| call.wants_usage));
+                let translator = translate::stream(asked, spoken, telling(exchange, outgoing, &model));
                 Handling::Translated(Watch::new(spoken), Partial::default(), translator)
             }
             (Some(_), Some(spoken)) if outgoing.asked_usage => {
@@ -167,7 +166,8 @@ impl Traffic {
         let mut body = match asked {
             Some((asked, model)) if asked != spoken => {
                 if status.is_success() && fault.is_none() {
-                    translate::reply(asked, spoken, &body, &model).map_or(body, Bytes::from)
+                    let telling = telling(exchange, outgoing, &model);
+                    translate::reply(asked, spoken, &body, telling).map_or(body, Bytes::from)
                 } else {
                     translate::refusal(asked, &body, status, &exchange.id).into()
                 }
@@ -208,4 +208,10 @@ impl Traffic {
             self.inner.conversations.note(id, backend.id, &exchange.caller);
         }
     }
+}
+
+/// How the client is told an answer of another dialect.
+fn telling<'a>(exchange: &Exchange, outgoing: &Outgoing, model: &'a str) -> Telling<'a> {
+    let wants_usage = exchange.call().is_some_and(|call| call.wants_usage);
+    Telling { model, at: exchange.at, wants_usage, calls: outgoing.calls }
 }

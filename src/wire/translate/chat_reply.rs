@@ -1,10 +1,10 @@
 //! An answer of Anthropic's as a chat completion.
 
-use super::{chat_usage, finish_reason};
+use super::{Calls, Telling, chat_usage, finish_reason};
 use crate::wire::usage::reported;
 use serde_json::{Map, Value, json};
 
-pub(super) fn of_messages(message: &Value, model: &str) -> Value {
+pub(super) fn of_messages(message: &Value, telling: Telling<'_>) -> Value {
     let (mut text, mut thinking, mut calls) = (String::new(), String::new(), Vec::new());
     for block in message["content"].as_array().into_iter().flatten() {
         match block["type"].as_str() {
@@ -25,20 +25,23 @@ pub(super) fn of_messages(message: &Value, model: &str) -> Value {
     if !thinking.is_empty() {
         told.insert("reasoning_content".into(), thinking.into());
     }
-    if !calls.is_empty() {
-        told.insert("tool_calls".into(), calls.into());
+    match (telling.calls, calls.first()) {
+        (_, None) => {}
+        (Calls::OfTools, Some(_)) => drop(told.insert("tool_calls".into(), calls.into())),
+        // There is one: the request did not allow more.
+        (Calls::OfFunction, Some(call)) => drop(told.insert("function_call".into(), call["function"].clone())),
     }
     let usage = reported(message.to_string().as_bytes()).unwrap_or_default();
     json!({
         "id": message["id"],
         "object": "chat.completion",
-        "created": 0,
-        "model": model,
+        "created": telling.at.unix_timestamp(),
+        "model": telling.model,
         "choices": [{
             "index": 0,
             "message": told,
             "logprobs": null,
-            "finish_reason": finish_reason(message["stop_reason"].as_str()),
+            "finish_reason": finish_reason(message["stop_reason"].as_str(), telling.calls),
         }],
         "usage": chat_usage(usage),
     })

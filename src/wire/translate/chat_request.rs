@@ -1,16 +1,22 @@
 //! A request for Anthropic's messages as a chat.
 
-use super::Untranslatable;
+use super::{Untranslatable, is_said};
 use serde_json::{Map, Value, json};
 
-pub(super) fn of_messages(asked: &Value, model: &str) -> Result<Value, Untranslatable> {
+/// `max_tokens_name` is what the vendor calls the most tokens of a reply.
+pub(super) fn of_messages(asked: &Value, model: &str, max_tokens_name: &str) -> Result<Value, Untranslatable> {
+    for name in ["mcp_servers", "container"] {
+        if is_said(&asked[name]) {
+            return Err(Untranslatable::new(&format!("`{name}`")));
+        }
+    }
     let mut messages = Vec::new();
-    if let Some(system) = text_of(&asked["system"]) {
+    if let Some(system) = system(&asked["system"]) {
         messages.push(json!({"role": "system", "content": system}));
     }
     for message in asked["messages"].as_array().into_iter().flatten() {
         match message["role"].as_str() {
-            Some("assistant") => messages.push(assistant(&message["content"])),
+            Some("assistant") => messages.push(assistant(&message["content"])?),
             _ => user(&message["content"], &mut messages)?,
         }
     }
@@ -18,7 +24,7 @@ pub(super) fn of_messages(asked: &Value, model: &str) -> Result<Value, Untransla
     told.insert("model".into(), model.into());
     told.insert("messages".into(), messages.into());
     if let Some(max) = asked["max_tokens"].as_u64() {
-        told.insert(max_tokens_name(model).into(), max.into());
+        told.insert(max_tokens_name.into(), max.into());
     }
     for name in ["temperature", "top_p", "stream"] {
         if !asked[name].is_null() {
@@ -33,6 +39,9 @@ pub(super) fn of_messages(asked: &Value, model: &str) -> Result<Value, Untransla
     }
     if let Some(user) = asked["metadata"]["user_id"].as_str() {
         told.insert("user".into(), user.into());
+    }
+    if let Some(format) = response_format(asked)? {
+        told.insert("response_format".into(), format);
     }
     if let Some(tools) = asked["tools"].as_array().filter(|tools| !tools.is_empty()) {
         told.insert("tools".into(), tools.iter().map(tool).collect::<Result<Vec<_>, _>>()?.into());
@@ -54,15 +63,22 @@ pub(super) fn of_messages(asked: &Value, model: &str) -> Result<Value, Untransla
     Ok(told.into())
 }
 
-/// OpenAI's reasoning models know only the newer name; servers that speak its dialect often only the older.
-fn max_tokens_name(model: &str) -> &'static str {
-    let reasons = model.starts_with("gpt-5")
-        || (model.starts_with('o') && model.as_bytes().get(1).is_some_and(u8::is_ascii_digit));
-    if reasons { "max_completion_tokens" } else { "max_tokens" }
+/// The schema that the answer is to follow; `output_format` is what it was called at first.
+fn response_format(asked: &Value) -> Result<Option<Value>, Untranslatable> {
+    let places = [&asked["output_config"]["format"], &asked["output_format"]];
+    match places.into_iter().find(|format| !format.is_null()) {
+        None => Ok(None),
+        Some(format) if format["type"] == "json_schema" => {
+            // Anthropic holds the model to the schema; OpenAI does so only when it is strict.
+            let schema = json!({"name": "answer", "schema": format["schema"], "strict": true});
+            Ok(Some(json!({"type": "json_schema", "json_schema": schema})))
+        }
+        Some(_) => Err(Untranslatable::new("`output_config.format` other than `json_schema`")),
+    }
 }
 
-/// The text of a content, its blocks joined; none where there is none.
-fn text_of(content: &Value) -> Option<String> {
+/// What is said to the model about itself, its blocks joined; none where there is nothing.
+fn system(content: &Value) -> Option<String> {
     match content {
         Value::String(text) => Some(text.clone()),
         Value::Array(blocks) => {
@@ -73,23 +89,30 @@ fn text_of(content: &Value) -> Option<String> {
     }
 }
 
-fn assistant(content: &Value) -> Value {
-    let blocks = content.as_array().map_or(&[][..], Vec::as_slice);
-    let calls: Vec<Value> = blocks
-        .iter()
-        .filter(|block| block["type"] == "tool_use")
-        .map(|block| {
-            let arguments = block["input"].to_string();
-            json!({"id": block["id"], "type": "function", "function": {"name": block["name"], "arguments": arguments}})
-        })
-        .collect();
+fn assistant(content: &Value) -> Result<Value, Untranslatable> {
+    let (mut texts, mut calls) = (Vec::new(), Vec::new());
+    if let Value::String(text) = content {
+        texts.push(text.as_str());
+    }
+    for block in content.as_array().into_iter().flatten() {
+        match block["type"].as_str() {
+            Some("text") => texts.push(block["text"].as_str().unwrap_or_default()),
+            Some("tool_use") => {
+                let function = json!({"name": block["name"], "arguments": block["input"].to_string()});
+                calls.push(json!({"id": block["id"], "type": "function", "function": function}));
+            }
+            // It is signed for the model that thought it; another has no use for it.
+            Some("thinking" | "redacted_thinking") => {}
+            other => return Err(block_of_type(other)),
+        }
+    }
     let mut told = Map::new();
     told.insert("role".into(), "assistant".into());
-    told.insert("content".into(), text_of(content).into());
+    told.insert("content".into(), if texts.is_empty() { Value::Null } else { texts.join("\n").into() });
     if !calls.is_empty() {
         told.insert("tool_calls".into(), calls.into());
     }
-    told.into()
+    Ok(told.into())
 }
 
 /// Results of tools are messages of their own in a chat, and stand before what the user says beside them.
@@ -98,21 +121,14 @@ fn user(content: &Value, messages: &mut Vec<Value>) -> Result<(), Untranslatable
         messages.push(json!({"role": "user", "content": content}));
         return Ok(());
     };
-    let mut parts = Vec::new();
+    let (mut parts, mut said) = (Vec::new(), Vec::new());
     for block in blocks {
         match block["type"].as_str() {
-            Some("tool_result") => messages.push(json!({
-                "role": "tool",
-                "tool_call_id": block["tool_use_id"],
-                "content": text_of(&block["content"]).unwrap_or_default(),
-            })),
-            Some("text") => parts.push(json!({"type": "text", "text": block["text"]})),
-            Some("image") => {
-                parts.push(json!({"type": "image_url", "image_url": {"url": image_url(&block["source"])}}))
-            }
-            other => return Err(Untranslatable::new(&format!("A block of type `{}`", other.unwrap_or("unknown")))),
+            Some("tool_result") => messages.push(tool_result(block, &mut parts)?),
+            _ => said.push(part(block)?),
         }
     }
+    parts.append(&mut said);
     match &parts[..] {
         [] => {}
         [only] if only["type"] == "text" => messages.push(json!({"role": "user", "content": only["text"]})),
@@ -121,15 +137,53 @@ fn user(content: &Value, messages: &mut Vec<Value>) -> Result<(), Untranslatable
     Ok(())
 }
 
-fn image_url(source: &Value) -> String {
-    match source["type"].as_str() {
-        Some("base64") => format!(
-            "data:{};base64,{}",
-            source["media_type"].as_str().unwrap_or_default(),
-            source["data"].as_str().unwrap_or_default()
-        ),
-        _ => source["url"].as_str().unwrap_or_default().to_owned(),
+/// A chat's message of a tool holds text only: what else the tool gave goes to `shown`, which the user's message begins
+/// with, under the id of its call.
+fn tool_result(result: &Value, shown: &mut Vec<Value>) -> Result<Value, Untranslatable> {
+    let id = &result["tool_use_id"];
+    let (mut texts, mut others) = (Vec::new(), Vec::new());
+    if let Value::String(text) = &result["content"] {
+        texts.push(text.as_str());
     }
+    for block in result["content"].as_array().into_iter().flatten() {
+        match block["type"].as_str() {
+            Some("text") => texts.push(block["text"].as_str().unwrap_or_default()),
+            _ => others.push(part(block)?),
+        }
+    }
+    if !others.is_empty() {
+        let what = format!("From the tool call {}:", id.as_str().unwrap_or_default());
+        shown.push(json!({"type": "text", "text": what}));
+        shown.append(&mut others);
+        if texts.is_empty() {
+            texts.push("What it gave is in the user's next message.");
+        }
+    }
+    let text = texts.join("\n");
+    // A chat has no other way to say so.
+    let text = if result["is_error"] == true { format!("The call failed: {text}") } else { text };
+    Ok(json!({"role": "tool", "tool_call_id": id, "content": text}))
+}
+
+fn part(block: &Value) -> Result<Value, Untranslatable> {
+    match block["type"].as_str() {
+        Some("text") => Ok(json!({"type": "text", "text": block["text"]})),
+        Some("image") => Ok(json!({"type": "image_url", "image_url": {"url": image_url(&block["source"])?}})),
+        other => Err(block_of_type(other)),
+    }
+}
+
+fn image_url(source: &Value) -> Result<String, Untranslatable> {
+    let member = |name: &str| source[name].as_str().unwrap_or_default();
+    match member("type") {
+        "base64" => Ok(format!("data:{};base64,{}", member("media_type"), member("data"))),
+        "url" => Ok(member("url").to_owned()),
+        other => Err(Untranslatable::new(&format!("An image whose source is `{other}`"))),
+    }
+}
+
+fn block_of_type(kind: Option<&str>) -> Untranslatable {
+    Untranslatable::new(&format!("A block of type `{}`", kind.unwrap_or("unknown")))
 }
 
 fn tool(tool: &Value) -> Result<Value, Untranslatable> {
@@ -143,4 +197,85 @@ fn tool(tool: &Value) -> Result<Value, Untranslatable> {
     }
     function.insert("parameters".into(), tool["input_schema"].clone());
     Ok(json!({"type": "function", "function": function}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(asked: &Value) -> Value {
+        of_messages(asked, "vendor-model", "max_tokens").unwrap()
+    }
+
+    #[test]
+    fn what_a_tool_shows_follows_under_the_id_of_its_call() {
+        let image = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}});
+        let url = json!({"type": "image", "source": {"type": "url", "url": "https://example.org/b.png"}});
+        let asked = json!({"messages": [{"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "done"}, image]},
+            {"type": "tool_result", "tool_use_id": "c2", "content": [url]},
+            {"type": "tool_result", "tool_use_id": "c3", "content": "no such berth", "is_error": true},
+            {"type": "text", "text": "Go on."},
+        ]}]});
+
+        assert_eq!(
+            told(&asked)["messages"],
+            json!([
+                {"role": "tool", "tool_call_id": "c1", "content": "done"},
+                {"role": "tool", "tool_call_id": "c2", "content": "What it gave is in the user's next message."},
+                {"role": "tool", "tool_call_id": "c3", "content": "The call failed: no such berth"},
+                {"role": "user", "content": [
+                    {"type": "text", "text": "From the tool call c1:"},
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+                    {"type": "text", "text": "From the tool call c2:"},
+                    {"type": "image_url", "image_url": {"url": "https://example.org/b.png"}},
+                    {"type": "text", "text": "Go on."},
+                ]},
+            ])
+        );
+    }
+
+    #[test]
+    fn a_schema_of_the_answer_goes_along() {
+        let schema = json!({"type": "object", "properties": {"berth": {"type": "integer"}}});
+        let format = json!({"type": "json_schema", "schema": schema});
+
+        for asked in [json!({"output_config": {"format": format}}), json!({"output_format": format})] {
+            assert_eq!(
+                told(&asked)["response_format"],
+                json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": true}})
+            );
+        }
+        assert!(told(&json!({"output_config": {"effort": "low"}})).get("response_format").is_none());
+    }
+
+    #[test]
+    fn what_a_chat_cannot_say_is_refused_by_name() {
+        let says = |role: &str, block: Value| json!({"messages": [{"role": role, "content": [block]}]});
+        let gives = |block: Value| says("user", json!({"type": "tool_result", "tool_use_id": "c", "content": [block]}));
+        let file = json!({"type": "image", "source": {"type": "file", "file_id": "file_1"}});
+        for (asked, named) in [
+            (json!({"mcp_servers": [{"type": "url", "url": "https://example.org"}]}), "`mcp_servers`"),
+            (json!({"container": "container_1"}), "`container`"),
+            (json!({"output_config": {"format": {"type": "grammar"}}}), "`output_config.format`"),
+            (says("user", file.clone()), "source is `file`"),
+            (gives(file), "source is `file`"),
+            (gives(json!({"type": "document", "source": {"type": "text", "data": "a"}})), "`document`"),
+            (gives(json!({"type": "search_result", "title": "a"})), "`search_result`"),
+            (says("assistant", json!({"type": "server_tool_use", "name": "web_search"})), "`server_tool_use`"),
+        ] {
+            let error = of_messages(&asked, "m", "max_tokens").unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+        }
+        told(&json!({"mcp_servers": [], "container": null, "messages": []}));
+    }
+
+    #[test]
+    fn the_most_tokens_are_told_by_the_name_that_the_vendor_knows() {
+        let asked = json!({"max_tokens": 50, "messages": []});
+
+        let told = of_messages(&asked, "m", "max_completion_tokens").unwrap();
+
+        assert_eq!((told.get("max_tokens"), &told["max_completion_tokens"]), (None, &json!(50)));
+    }
 }

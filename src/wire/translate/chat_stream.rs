@@ -1,13 +1,16 @@
 //! A stream of Anthropic's as chunks of a chat completion.
 
-use super::{StreamTranslator, chat_usage, finish_reason};
+use super::{Calls, StreamTranslator, Telling, chat_usage, finish_reason};
 use crate::wire::sse;
 use crate::wire::usage::{Usage, reported};
 use serde_json::{Value, json};
 
 pub(super) struct FromMessages {
     model: String,
+    /// Seconds since 1970.
+    created: i64,
     wants_usage: bool,
+    form: Calls,
     id: Value,
     usage: Usage,
     /// The index of the tool call that the current block is; a chat counts calls, Anthropic all blocks.
@@ -17,16 +20,18 @@ pub(super) struct FromMessages {
 }
 
 impl FromMessages {
-    pub(super) fn new(model: &str, wants_usage: bool) -> Self {
+    pub(super) fn new(telling: Telling<'_>) -> Self {
+        let Telling { model, at, wants_usage, calls: form } = telling;
         let (id, usage, finish) = (Value::Null, Usage::default(), Value::Null);
-        Self { model: model.to_owned(), wants_usage, id, usage, calls: 0, finish, is_over: false }
+        let (model, created) = (model.to_owned(), at.unix_timestamp());
+        Self { model, created, wants_usage, form, id, usage, calls: 0, finish, is_over: false }
     }
 
     fn chunk(&self, choices: &Value, usage: Option<Value>, out: &mut Vec<u8>) {
         let mut chunk = json!({
             "id": self.id,
             "object": "chat.completion.chunk",
-            "created": 0,
+            "created": self.created,
             "model": self.model,
             "choices": choices,
         });
@@ -45,9 +50,14 @@ impl FromMessages {
             Some("text_delta") => self.delta(&json!({"content": delta["text"]}), out),
             Some("thinking_delta") => self.delta(&json!({"reasoning_content": delta["thinking"]}), out),
             Some("input_json_delta") => {
+                let arguments = json!({"arguments": delta["partial_json"]});
                 let index = self.calls.saturating_sub(1);
-                let call = json!([{"index": index, "function": {"arguments": delta["partial_json"]}}]);
-                self.delta(&json!({"tool_calls": call}), out);
+                match self.form {
+                    Calls::OfTools => {
+                        self.delta(&json!({"tool_calls": [{"index": index, "function": arguments}]}), out);
+                    }
+                    Calls::OfFunction => self.delta(&json!({"function_call": arguments}), out),
+                }
             }
             _ => {}
         }
@@ -68,12 +78,18 @@ impl StreamTranslator for FromMessages {
             Some("content_block_start") if event["content_block"]["type"] == "tool_use" => {
                 let block = &event["content_block"];
                 let function = json!({"name": block["name"], "arguments": ""});
-                let call = json!([{"index": self.calls, "id": block["id"], "type": "function", "function": function}]);
+                let index = self.calls;
                 self.calls += 1;
-                self.delta(&json!({"tool_calls": call}), out);
+                match self.form {
+                    Calls::OfTools => {
+                        let call = json!({"index": index, "id": block["id"], "type": "function", "function": function});
+                        self.delta(&json!({"tool_calls": [call]}), out);
+                    }
+                    Calls::OfFunction => self.delta(&json!({"function_call": function}), out),
+                }
             }
             Some("content_block_delta") => self.block_delta(&event["delta"], out),
-            Some("message_delta") => self.finish = finish_reason(event["delta"]["stop_reason"].as_str()),
+            Some("message_delta") => self.finish = finish_reason(event["delta"]["stop_reason"].as_str(), self.form),
             Some("message_stop") => {
                 let choice = json!([{"index": 0, "delta": {}, "logprobs": null, "finish_reason": self.finish}]);
                 self.chunk(&choice, None, out);

@@ -1,22 +1,27 @@
 //! A chat as a request for Anthropic's messages.
 
-use super::Untranslatable;
+use super::{Calls, Untranslatable, is_said, messages_tools};
 use serde_json::{Map, Value, json};
 
 /// Where a client sets no bound: Anthropic wants one.
 const USUAL_MAX_TOKENS: u64 = 4_096;
 
-pub(super) fn of_chat(chat: &Value, model: &str) -> Result<Value, Untranslatable> {
-    if chat["n"].as_u64().is_some_and(|n| n > 1) {
-        return Err(Untranslatable::new("`n` above 1"));
+/// The request, and how its answer is to write that a tool is called.
+pub(super) fn of_chat(chat: &Value, model: &str) -> Result<(Value, Calls), Untranslatable> {
+    let unsayable = [
+        ("`n` above 1", chat["n"].as_u64().is_some_and(|n| n > 1)),
+        ("`response_format`", chat["response_format"]["type"].as_str().is_some_and(|kind| kind != "text")),
+        ("`logprobs`", chat["logprobs"] == true),
+        ("`modalities` other than text", list(&chat["modalities"]).iter().any(|kind| kind != "text")),
+        ("`audio`", is_said(&chat["audio"])),
+        // Said also when it is empty.
+        ("`web_search_options`", !chat["web_search_options"].is_null()),
+    ];
+    if let Some((what, _)) = unsayable.iter().find(|(_, is_asked)| *is_asked) {
+        return Err(Untranslatable::new(what));
     }
-    if chat["response_format"]["type"].as_str().is_some_and(|kind| kind != "text") {
-        return Err(Untranslatable::new("`response_format`"));
-    }
-    if chat["logprobs"].as_bool() == Some(true) {
-        return Err(Untranslatable::new("`logprobs`"));
-    }
-    let (system, messages) = conversation(chat["messages"].as_array().map_or(&[][..], Vec::as_slice))?;
+    let (system, messages) = conversation(list(&chat["messages"]))?;
+    let tools = messages_tools::of_chat(chat)?;
     let max = chat["max_completion_tokens"].as_u64().or_else(|| chat["max_tokens"].as_u64());
     let mut told = Map::new();
     told.insert("model".into(), model.into());
@@ -39,13 +44,17 @@ pub(super) fn of_chat(chat: &Value, model: &str) -> Result<Value, Untranslatable
     if let Some(user) = chat["user"].as_str() {
         told.insert("metadata".into(), json!({"user_id": user}));
     }
-    if let Some(tools) = chat["tools"].as_array().filter(|tools| !tools.is_empty()) {
-        told.insert("tools".into(), tools.iter().map(tool).collect::<Result<Vec<_>, _>>()?.into());
-        if let Some(choice) = tool_choice(&chat["tool_choice"], chat["parallel_tool_calls"].as_bool()) {
+    if !tools.offered.is_empty() {
+        told.insert("tools".into(), tools.offered.into());
+        if let Some(choice) = tools.choice {
             told.insert("tool_choice".into(), choice);
         }
     }
-    Ok(told.into())
+    Ok((told.into(), tools.calls))
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 fn copy(from: &Value, name: &str, to: &mut Map<String, Value>, as_name: &str) {
@@ -57,23 +66,34 @@ fn copy(from: &Value, name: &str, to: &mut Map<String, Value>, as_name: &str) {
 /// What is said to the model about itself stands apart; consecutive messages of one role become one.
 fn conversation(messages: &[Value]) -> Result<(Vec<Value>, Vec<Value>), Untranslatable> {
     let (mut system, mut told): (Vec<Value>, Vec<(&str, Vec<Value>)>) = (Vec::new(), Vec::new());
-    for message in messages {
+    // Calls of the older form have no ids: the result is that of the call before it.
+    let mut last_call = Value::Null;
+    for (place, message) in messages.iter().enumerate() {
         let (role, blocks) = match message["role"].as_str().unwrap_or_default() {
             "system" | "developer" => {
                 system.extend(content(&message["content"])?);
                 continue;
             }
-            "tool" | "function" => {
-                let result = json!({
-                    "type": "tool_result",
-                    "tool_use_id": message["tool_call_id"],
-                    "content": content(&message["content"])?,
-                });
-                ("user", vec![result])
+            "tool" => ("user", vec![tool_result(&message["tool_call_id"], message)?]),
+            "function" if last_call.is_null() => {
+                return Err(Untranslatable::new(
+                    "A message of the role `function` without a `function_call` before it",
+                ));
             }
+            "function" => ("user", vec![tool_result(&last_call, message)?]),
             "assistant" => {
                 let mut blocks = content(&message["content"])?;
-                blocks.extend(message["tool_calls"].as_array().into_iter().flatten().map(tool_use));
+                blocks.extend(content(&message["refusal"])?);
+                if is_said(&message["audio"]) {
+                    return Err(Untranslatable::new("An answer in `audio`"));
+                }
+                for call in list(&message["tool_calls"]) {
+                    blocks.push(tool_use(&call["id"], &call["function"])?);
+                }
+                if is_said(&message["function_call"]) {
+                    last_call = format!("call_{place}").into();
+                    blocks.push(tool_use(&last_call, &message["function_call"])?);
+                }
                 ("assistant", blocks)
             }
             _ => ("user", content(&message["content"])?),
@@ -119,41 +139,85 @@ fn image_source(url: &str) -> Value {
     }
 }
 
-fn tool_use(call: &Value) -> Value {
-    let arguments = call["function"]["arguments"].as_str().unwrap_or("{}");
+fn tool_use(id: &Value, function: &Value) -> Result<Value, Untranslatable> {
+    if !function["name"].is_string() {
+        return Err(Untranslatable::new("A call of a tool that is no function"));
+    }
+    let arguments = function["arguments"].as_str().unwrap_or("{}");
     let input: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
-    json!({"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": input})
+    Ok(json!({"type": "tool_use", "id": id, "name": function["name"], "input": input}))
 }
 
-fn tool(tool: &Value) -> Result<Value, Untranslatable> {
-    let function = &tool["function"];
-    if tool["type"] != "function" || !function["name"].is_string() {
-        return Err(Untranslatable::new("A tool that is no function"));
-    }
-    let mut told = Map::new();
-    told.insert("name".into(), function["name"].clone());
-    copy(function, "description", &mut told, "description");
-    let schema = match &function["parameters"] {
-        Value::Null => json!({"type": "object", "properties": {}}),
-        schema => schema.clone(),
-    };
-    told.insert("input_schema".into(), schema);
-    Ok(told.into())
+fn tool_result(call: &Value, message: &Value) -> Result<Value, Untranslatable> {
+    Ok(json!({"type": "tool_result", "tool_use_id": call, "content": content(&message["content"])?}))
 }
 
-fn tool_choice(choice: &Value, parallel: Option<bool>) -> Option<Value> {
-    let mut told = match choice {
-        Value::String(word) => match word.as_str() {
-            "none" => return Some(json!({"type": "none"})),
-            "required" => json!({"type": "any"}),
-            _ => json!({"type": "auto"}),
-        },
-        Value::Object(_) => json!({"type": "tool", "name": choice["function"]["name"]}),
-        _ if parallel == Some(false) => json!({"type": "auto"}),
-        _ => return None,
-    };
-    if parallel == Some(false) {
-        told["disable_parallel_tool_use"] = true.into();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_messages_cannot_say_is_refused_by_name() {
+        let says = |message: Value| json!({"messages": [message]});
+        let custom = json!({"id": "c", "type": "custom", "custom": {"name": "look", "input": "a"}});
+        for (chat, named) in [
+            (json!({"modalities": ["text", "audio"]}), "`modalities`"),
+            (json!({"audio": {"voice": "alloy", "format": "wav"}}), "`audio`"),
+            (json!({"web_search_options": {}}), "`web_search_options`"),
+            (json!({"logprobs": true}), "`logprobs`"),
+            (says(json!({"role": "assistant", "audio": {"id": "audio_1"}})), "`audio`"),
+            (says(json!({"role": "assistant", "tool_calls": [custom]})), "no function"),
+            (says(json!({"role": "function", "name": "look", "content": "a"})), "`function_call`"),
+        ] {
+            let error = of_chat(&chat, "m").unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+        }
+        of_chat(&json!({"modalities": ["text"], "audio": null, "messages": []}), "m").unwrap();
     }
-    Some(told)
+
+    #[test]
+    fn calls_without_ids_are_told_with_ids() {
+        let call = |arguments: &str| {
+            json!({"role": "assistant", "content": null,
+            "function_call": {"name": "look", "arguments": arguments}})
+        };
+        let chat = json!({"functions": [{"name": "look"}], "messages": [
+            {"role": "user", "content": "Look."},
+            call("{\"zoom\":1}"),
+            {"role": "function", "name": "look", "content": "a ship"},
+            call("{\"zoom\":2}"),
+            {"role": "function", "name": "look", "content": "a quay"},
+        ]});
+
+        let (told, calls) = of_chat(&chat, "m").unwrap();
+
+        let used = |id: &str, zoom: u64| {
+            json!({"role": "assistant", "content": [
+            {"type": "tool_use", "id": id, "name": "look", "input": {"zoom": zoom}}]})
+        };
+        let gave = |id: &str, text: &str| {
+            json!({"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": id, "content": [{"type": "text", "text": text}]}]})
+        };
+        assert_eq!(
+            told["messages"],
+            json!([
+                {"role": "user", "content": [{"type": "text", "text": "Look."}]},
+                used("call_1", 1),
+                gave("call_1", "a ship"),
+                used("call_3", 2),
+                gave("call_3", "a quay"),
+            ])
+        );
+        assert_eq!(calls, Calls::OfFunction);
+    }
+
+    #[test]
+    fn what_the_model_would_not_say_stays_in_the_conversation() {
+        let chat = json!({"messages": [{"role": "assistant", "content": null, "refusal": "I will not."}]});
+
+        let (told, _) = of_chat(&chat, "m").unwrap();
+
+        assert_eq!(told["messages"][0]["content"], json!([{"type": "text", "text": "I will not."}]));
+    }
 }

@@ -1,7 +1,7 @@
 //! Between OpenAI's chat completions and Anthropic's messages: requests, answers, streams, both ways. Pure.
 //!
-//! What one side cannot say is refused where leaving it out would change what is asked for (a schema for the answer,
-//! several answers), and left out where it would not (`seed`, `logit_bias`).
+//! What one side cannot say is refused by name where leaving it out would change what is asked for (several answers, tools
+//! that the vendor runs), and left out where it would not (`seed`, `logit_bias`).
 
 mod chat_reply;
 mod chat_request;
@@ -9,12 +9,14 @@ mod chat_stream;
 mod messages_reply;
 mod messages_request;
 mod messages_stream;
+mod messages_tools;
 
 use super::call::Dialect;
 use crate::base::Problem;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 /// What cannot be told in the other dialect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +29,35 @@ impl Untranslatable {
     }
 }
 
+/// A request told in another dialect.
+pub struct Retold {
+    pub body: Vec<u8>,
+    /// How its answer is to write that a tool is called.
+    pub calls: Calls,
+}
+
+/// How a chat's answer writes that a tool is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Calls {
+    /// In `tool_calls`.
+    #[default]
+    OfTools,
+    /// In `function_call`, the older form: for clients that offered `functions`.
+    OfFunction,
+}
+
+/// How the client is told an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling<'a> {
+    /// The model's name, as the client asked for it.
+    pub model: &'a str,
+    /// When the answer was made.
+    pub at: OffsetDateTime,
+    /// Whether the end of a stream tells usage.
+    pub wants_usage: bool,
+    pub calls: Calls,
+}
+
 /// Tells a stream anew, event by event.
 pub trait StreamTranslator: Send + Sync {
     /// Takes in the data of an event and writes what follows from it.
@@ -35,27 +66,36 @@ pub trait StreamTranslator: Send + Sync {
     fn end(&mut self, out: &mut Vec<u8>);
 }
 
-/// A request told in the vendor's dialect, for its model of this name.
+/// A request told in the vendor's dialect, for its model of this name. `max_tokens_name` is what the vendor calls the most
+/// tokens of a chat's reply.
 ///
 /// # Errors
 /// [`Untranslatable`] names what cannot be told.
-pub fn request(asked: Dialect, spoken: Dialect, body: &[u8], model: &str) -> Result<Vec<u8>, Untranslatable> {
+pub fn request(
+    asked: Dialect,
+    spoken: Dialect,
+    body: &[u8],
+    model: &str,
+    max_tokens_name: &str,
+) -> Result<Retold, Untranslatable> {
     let body: Value = serde_json::from_slice(body).map_err(|error| Untranslatable(error.to_string()))?;
-    let told = match (asked, spoken) {
+    let (told, calls) = match (asked, spoken) {
         (Dialect::Chat, Dialect::Messages) => messages_request::of_chat(&body, model)?,
-        (Dialect::Messages, Dialect::Chat) => chat_request::of_messages(&body, model)?,
+        (Dialect::Messages, Dialect::Chat) => {
+            (chat_request::of_messages(&body, model, max_tokens_name)?, Calls::default())
+        }
         _ => return Err(Untranslatable::new("A request of this kind")),
     };
-    Ok(told.to_string().into_bytes())
+    Ok(Retold { body: told.to_string().into_bytes(), calls })
 }
 
-/// A vendor's whole answer told in the client's dialect, under the name the client asked for; none when it cannot be read.
+/// A vendor's whole answer told in the client's dialect; none when it cannot be read.
 #[must_use]
-pub fn reply(asked: Dialect, spoken: Dialect, body: &[u8], model: &str) -> Option<Vec<u8>> {
+pub fn reply(asked: Dialect, spoken: Dialect, body: &[u8], telling: Telling<'_>) -> Option<Vec<u8>> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let told = match (asked, spoken) {
-        (Dialect::Chat, Dialect::Messages) => chat_reply::of_messages(&body, model),
-        (Dialect::Messages, Dialect::Chat) => messages_reply::of_chat(&body, model),
+        (Dialect::Chat, Dialect::Messages) => chat_reply::of_messages(&body, telling),
+        (Dialect::Messages, Dialect::Chat) => messages_reply::of_chat(&body, telling.model),
         _ => return None,
     };
     Some(told.to_string().into_bytes())
@@ -63,10 +103,10 @@ pub fn reply(asked: Dialect, spoken: Dialect, body: &[u8], model: &str) -> Optio
 
 /// The translator of a vendor's stream.
 #[must_use]
-pub fn stream(asked: Dialect, spoken: Dialect, model: &str, wants_usage: bool) -> Box<dyn StreamTranslator> {
+pub fn stream(asked: Dialect, spoken: Dialect, telling: Telling<'_>) -> Box<dyn StreamTranslator> {
     match (asked, spoken) {
-        (Dialect::Messages, Dialect::Chat) => Box::new(messages_stream::FromChat::new(model)),
-        _ => Box::new(chat_stream::FromMessages::new(model, wants_usage)),
+        (Dialect::Messages, Dialect::Chat) => Box::new(messages_stream::FromChat::new(telling.model)),
+        _ => Box::new(chat_stream::FromMessages::new(telling)),
     }
 }
 
@@ -93,10 +133,21 @@ pub fn refusal(asked: Dialect, body: &[u8], status: StatusCode, request_id: &str
     told.to_string().into_bytes()
 }
 
+/// Whether a member of a request says anything.
+fn is_said(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        _ => true,
+    }
+}
+
 /// Why a reply ended, in OpenAI's words, from Anthropic's.
-fn finish_reason(stop: Option<&str>) -> Value {
+fn finish_reason(stop: Option<&str>, calls: Calls) -> Value {
     match stop {
         Some("max_tokens" | "model_context_window_exceeded") => "length".into(),
+        Some("tool_use") if calls == Calls::OfFunction => "function_call".into(),
         Some("tool_use") => "tool_calls".into(),
         Some("refusal") => "content_filter".into(),
         Some(_) => "stop".into(),

@@ -3,10 +3,18 @@
 use super::*;
 use crate::wire::sse;
 use serde_json::json;
+use time::macros::datetime;
 
 fn told(asked: Dialect, spoken: Dialect, body: &Value) -> Value {
-    serde_json::from_slice(&request(asked, spoken, body.to_string().as_bytes(), "vendor-model").unwrap()).unwrap()
+    let body = body.to_string();
+    let told = request(asked, spoken, body.as_bytes(), "vendor-model", "max_tokens").unwrap();
+    serde_json::from_slice(&told.body).unwrap()
 }
+
+const TELLING: Telling<'static> =
+    Telling { model: "alias", at: datetime!(2026-01-01 00:00 UTC), wants_usage: true, calls: Calls::OfTools };
+/// The time of [`TELLING`].
+const CREATED: i64 = 1_767_225_600;
 
 /// The events a translator makes of these, as (name, data).
 fn retold(mut translator: Box<dyn StreamTranslator>, events: &[Value]) -> Vec<(String, Value)> {
@@ -151,7 +159,7 @@ fn what_cannot_be_told_is_refused_by_name() {
             "itself runs",
         ),
     ] {
-        let error = request(asked, spoken, body.to_string().as_bytes(), "m").unwrap_err();
+        let error = request(asked, spoken, body.to_string().as_bytes(), "m", "max_tokens").err().unwrap();
         assert!(error.to_string().contains(named), "{error}");
     }
 }
@@ -165,9 +173,10 @@ fn whole_answers_are_told_both_ways() {
         "usage": {"input_tokens": 5, "cache_read_input_tokens": 3, "output_tokens": 7},
     });
     let chat: Value = serde_json::from_slice(
-        &reply(Dialect::Chat, Dialect::Messages, message.to_string().as_bytes(), "alias").unwrap(),
+        &reply(Dialect::Chat, Dialect::Messages, message.to_string().as_bytes(), TELLING).unwrap(),
     )
     .unwrap();
+    assert_eq!(chat["created"], CREATED);
     assert_eq!(chat["choices"][0]["finish_reason"], "tool_calls");
     assert_eq!(chat["choices"][0]["message"]["content"], "I look.");
     assert_eq!(chat["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"], "{\"zoom\":2}");
@@ -178,7 +187,7 @@ fn whole_answers_are_told_both_ways() {
     );
 
     let back: Value =
-        serde_json::from_slice(&reply(Dialect::Messages, Dialect::Chat, chat.to_string().as_bytes(), "alias").unwrap())
+        serde_json::from_slice(&reply(Dialect::Messages, Dialect::Chat, chat.to_string().as_bytes(), TELLING).unwrap())
             .unwrap();
     assert_eq!(back["content"], message["content"]);
     assert_eq!((&back["stop_reason"], &back["usage"]["input_tokens"]), (&json!("tool_use"), &json!(5)));
@@ -201,7 +210,7 @@ fn a_stream_of_messages_with_a_tool_call_is_told_as_chunks() {
         json!({"type": "message_stop"}),
     ];
 
-    let chunks = retold(stream(Dialect::Chat, Dialect::Messages, "alias", true), &events);
+    let chunks = retold(stream(Dialect::Chat, Dialect::Messages, TELLING), &events);
 
     let deltas: Vec<&Value> = chunks.iter().map(|(_, chunk)| &chunk["choices"][0]["delta"]).collect();
     assert_eq!(deltas[0]["role"], "assistant");
@@ -216,7 +225,35 @@ fn a_stream_of_messages_with_a_tool_call_is_told_as_chunks() {
         (&json!(9), &json!(20))
     );
     assert_eq!(chunks[7].1, "[DONE]");
-    assert!(chunks.iter().all(|(name, chunk)| name.is_empty() && (chunk["id"] == "msg_1" || chunk.is_string())));
+    let ours = |chunk: &Value| chunk.is_string() || (chunk["id"] == "msg_1" && chunk["created"] == CREATED);
+    assert!(chunks.iter().all(|(name, chunk)| name.is_empty() && ours(chunk)));
+}
+
+#[test]
+fn who_offered_functions_is_told_of_a_call_in_the_older_form() {
+    let telling = Telling { calls: Calls::OfFunction, ..TELLING };
+    let message = json!({"id": "msg_1", "stop_reason": "tool_use",
+        "content": [{"type": "tool_use", "id": "c1", "name": "look", "input": {"zoom": 2}}]});
+    let events = [
+        json!({"type": "message_start", "message": {"id": "msg_1"}}),
+        json!({"type": "content_block_start", "index": 0,
+            "content_block": {"type": "tool_use", "id": "c1", "name": "look", "input": {}}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{\"zoom\":2}"}}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}}),
+        json!({"type": "message_stop"}),
+    ];
+
+    let whole = reply(Dialect::Chat, Dialect::Messages, message.to_string().as_bytes(), telling).unwrap();
+    let chunks = retold(stream(Dialect::Chat, Dialect::Messages, telling), &events);
+
+    let whole: Value = serde_json::from_slice(&whole).unwrap();
+    let choice = &whole["choices"][0];
+    assert_eq!(choice["message"]["function_call"], json!({"name": "look", "arguments": "{\"zoom\":2}"}));
+    assert_eq!((&choice["finish_reason"], choice["message"].get("tool_calls")), (&json!("function_call"), None));
+    let choice = |at: usize| &chunks[at].1["choices"][0];
+    assert_eq!(choice(1)["delta"], json!({"function_call": {"name": "look", "arguments": ""}}));
+    assert_eq!(choice(2)["delta"], json!({"function_call": {"arguments": "{\"zoom\":2}"}}));
+    assert_eq!(choice(3)["finish_reason"], "function_call");
 }
 
 #[test]
@@ -235,7 +272,7 @@ fn chunks_with_a_tool_call_are_told_as_a_stream_of_messages() {
         json!("[DONE]"),
     ];
 
-    let told = retold(stream(Dialect::Messages, Dialect::Chat, "alias", false), &events);
+    let told = retold(stream(Dialect::Messages, Dialect::Chat, TELLING), &events);
 
     let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
