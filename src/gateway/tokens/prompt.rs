@@ -64,6 +64,8 @@ pub(super) struct Message<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Part<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Option<&'a RawValue>,
     #[serde(borrow)]
     pub text: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -75,9 +77,23 @@ pub(super) struct Part<'a> {
     pub detail: Option<&'a RawValue>,
     #[serde(borrow)]
     pub input_audio: Option<&'a RawValue>,
-    /// Anthropic: `{type, media_type, data}` or `{type, url}`.
+    /// OpenAI's chat: an object with what responses have in the part itself.
+    #[serde(borrow)]
+    pub file: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub file_data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub file_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub file_url: Option<&'a RawValue>,
+    /// Anthropic: where an image or a document is from.
     #[serde(borrow)]
     pub source: Option<&'a RawValue>,
+    /// Anthropic: of a document.
+    #[serde(borrow)]
+    pub title: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub context: Option<&'a RawValue>,
     /// Anthropic: what a tool is called with, and what it gave.
     #[serde(borrow)]
     pub input: Option<&'a RawValue>,
@@ -85,6 +101,26 @@ pub(super) struct Part<'a> {
     pub content: Option<&'a RawValue>,
     #[serde(borrow)]
     pub thinking: Option<&'a RawValue>,
+}
+
+/// OpenAI's file of a chat.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct File<'a> {
+    #[serde(borrow)]
+    pub file_data: Option<&'a RawValue>,
+}
+
+/// Anthropic's source: `{type, media_type, data}`, `{type, url}`, `{type, content}`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Source<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub content: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -154,6 +190,11 @@ pub(super) fn look(raw: &RawValue) -> Value<'_> {
         Some(b'n') => Value::Null,
         _ => Value::Other(written),
     }
+}
+
+/// Whether a raw value is this word.
+pub(super) fn is(raw: Option<&RawValue>, word: &str) -> bool {
+    raw.is_some_and(|raw| matches!(look(raw), Value::Text(text) if text == word))
 }
 
 /// A whole number that is not negative.
