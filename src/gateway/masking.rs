@@ -169,6 +169,7 @@ const TEXTS: &[&str] = &[
     "/delta/text",
     "/delta/partial_json",
     "/choices/0/delta/tool_calls/0/function/arguments",
+    "/choices/0/delta/function_call/arguments",
     "/choices/0/text",
     "/delta",
 ];
@@ -355,6 +356,31 @@ mod tests {
             assert_eq!(text, "Wrote to ann@example.org, see [7] and [EMAIL_1");
             assert!(got.ends_with("data: [DONE]\n\n"));
             assert!(got.find("stop").unwrap() > got.rfind("EMAIL_1").unwrap());
+        }
+    }
+
+    #[test]
+    fn a_call_of_a_tool_gets_it_back_in_every_form_that_a_stream_has_for_it() {
+        for (event, place) in [
+            (json!({"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": ""}}]}}]}), TEXTS[3]),
+            (json!({"choices": [{"delta": {"function_call": {"arguments": ""}}}]}), TEXTS[4]),
+            (json!({"type": "content_block_delta", "delta": {"partial_json": ""}}), TEXTS[2]),
+            (json!({"type": "response.function_call_arguments.delta", "delta": ""}), "/delta"),
+        ] {
+            let mut restorer = Restorer::new(vec![("[EMAIL_1]".to_owned(), "ann@example.org".to_owned())], true);
+            let mut got = Vec::new();
+            for piece in ["{\"to\":\"[EM", "AIL_1]\"}"] {
+                let mut event = event.clone();
+                *event.pointer_mut(place).unwrap() = piece.into();
+                got.extend(restorer.piece(Bytes::from(format!("data: {event}\n\n"))));
+            }
+            got.extend(restorer.end());
+
+            let got = String::from_utf8(got).unwrap();
+            let events = got.lines().filter_map(|line| line.strip_prefix("data: "));
+            let texts = events.map(|event| serde_json::from_str::<Value>(event).unwrap());
+            let text: String = texts.map(|event| event.pointer(place).unwrap().as_str().unwrap().to_owned()).collect();
+            assert_eq!(text, "{\"to\":\"ann@example.org\"}", "{place}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What may not be said, and what is hidden from the backend and put back into its answer.
 
 use super::allowed::replace;
-use super::{Admission, Policy};
+use super::{Admission, Policy, said};
 use crate::base::Problem;
 use crate::gateway::Policy as Settings;
 use crate::gateway::exchange::{Exchange, Settlement};
@@ -9,7 +9,6 @@ use crate::gateway::masking::{Masker, Restorer};
 use crate::gateway::settings;
 use http::StatusCode;
 use regex::RegexSet;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 
 pub struct Content {
@@ -35,11 +34,9 @@ impl Policy for Content {
         if exchange.call().is_none() {
             return Ok(Admission::Continue);
         }
-        let Ok(mut body) = serde_json::from_slice::<Map<String, Value>>(&exchange.body) else {
-            return Ok(Admission::Continue);
-        };
+        let mut body = said::body(exchange, &self.policy.name)?;
         let (mut blocked, mut masked) = (false, self.masker.session());
-        each_text(&mut body, &mut |text| {
+        said::each_text(&mut body, &mut |text| {
             blocked |= self.blocked.is_match(text);
             if let Some(hidden) = masked.hide(text) {
                 *text = hidden;
@@ -60,47 +57,4 @@ impl Policy for Content {
     }
 
     async fn settle(&self, _: &mut Exchange, _: &Settlement) {}
-}
-
-/// Members that hold what is said, in any dialect.
-const SAID: &[&str] = &["messages", "input", "system", "instructions", "prompt"];
-/// Members within them that do not: names, kinds, addresses and encoded data.
-const NOT_SAID: &[&str] = &[
-    "role",
-    "type",
-    "id",
-    "tool_call_id",
-    "tool_use_id",
-    "call_id",
-    "model",
-    "media_type",
-    "data",
-    "url",
-    "image_url",
-    "detail",
-    "format",
-];
-
-/// Visits every text of a prompt.
-pub(super) fn each_text(body: &mut Map<String, Value>, visit: &mut impl FnMut(&mut String)) {
-    for member in SAID {
-        if let Some(value) = body.get_mut(*member) {
-            walk(value, visit);
-        }
-    }
-}
-
-fn walk(value: &mut Value, visit: &mut impl FnMut(&mut String)) {
-    match value {
-        Value::String(text) => visit(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, visit)),
-        Value::Object(members) => {
-            for (name, value) in members {
-                if !NOT_SAID.contains(&name.as_str()) {
-                    walk(value, visit);
-                }
-            }
-        }
-        _ => {}
-    }
 }

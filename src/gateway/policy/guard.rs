@@ -1,9 +1,8 @@
 //! A service of the organisation's own is asked about a prompt, over HTTP.
 
 use super::allowed::refused;
-use super::content::each_text;
 use super::facts::CallFacts;
-use super::{Admission, Policy, Services};
+use super::{Admission, Policy, Services, said};
 use crate::base::Problem;
 use crate::gateway::Policy as Settings;
 use crate::gateway::exchange::{Exchange, Settlement};
@@ -33,11 +32,9 @@ struct Verdict {
 }
 
 impl Guard {
-    async fn ask(&self, exchange: &Exchange) -> Result<Verdict, String> {
+    async fn ask(&self, exchange: &Exchange, mut body: Map<String, Value>) -> Result<Verdict, String> {
         let mut texts = Vec::new();
-        if let Ok(mut body) = serde_json::from_slice::<Map<String, Value>>(&exchange.body) {
-            each_text(&mut body, &mut |text| texts.push(std::mem::take(text)));
-        }
+        said::each_text(&mut body, &mut |text| texts.push(std::mem::take(text)));
         let facts = CallFacts::of(exchange);
         let question = json!({
             "policy": self.policy.name,
@@ -74,7 +71,13 @@ impl Guard {
 
 impl Policy for Guard {
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
-        match self.ask(exchange).await {
+        let body = match said::body(exchange, &self.policy.name) {
+            Ok(body) => body,
+            // What a REST API is sent may be anything.
+            Err(_) if exchange.call().is_none() => Map::new(),
+            Err(problem) => return Err(problem),
+        };
+        match self.ask(exchange, body).await {
             Ok(Verdict { allow: true, .. }) => Ok(Admission::Continue),
             Ok(Verdict { reason, .. }) => {
                 let reason = if reason.is_empty() { String::new() } else { format!(": {reason:.500}") };

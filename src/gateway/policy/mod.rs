@@ -13,6 +13,7 @@ mod limited;
 mod logged;
 mod measured;
 mod recorded;
+mod said;
 
 pub use facts::CallFacts;
 pub use limited::{count_reply, grow};
