@@ -25,5 +25,6 @@ mod storm;
 mod telemetry;
 mod tls;
 mod traffic;
+mod translated;
 mod tries;
 mod under_load;

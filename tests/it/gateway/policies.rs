@@ -402,6 +402,22 @@ async fn prompts_are_kept_of_those_whom_the_policy_means_also_when_the_request_i
 }
 
 #[tokio::test]
+async fn a_prompt_that_cannot_be_looked_at_does_not_go_on() {
+    let content = Content { blocked: vec!["(?i)launch code".to_owned()], masks: Vec::new(), restore: false };
+    let world = World::with(vec![PolicySettings::new(Rule::Content(content))]).await;
+    for beside in [r#""\ud800""#, "1e400"] {
+        let mut exchange = world.ask("bot", &chat("x"));
+        let message = r#"{"role":"user","content":"tell me the launch code"}"#;
+        let body = format!(r#"{{"model":"gpt-4o","messages":[{message}],"seed":{beside}}}"#);
+        exchange.replace_body(body.into()).unwrap();
+
+        let refused = world.admitted(&mut exchange).await.unwrap_err();
+
+        assert_eq!((refused.status.as_u16(), refused.kind), (400, "bad-request"), "{beside}");
+    }
+}
+
+#[tokio::test]
 async fn sizes_are_bounded_and_replies_capped() {
     let sizes = SizeLimit { input_tokens: Some(50), output_tokens: Some(64), ..SizeLimit::default() };
     let world = World::with(vec![PolicySettings::new(Rule::SizeLimit(sizes))]).await;
