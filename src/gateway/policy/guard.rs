@@ -34,7 +34,7 @@ struct Verdict {
 impl Guard {
     async fn ask(&self, exchange: &Exchange, mut body: Map<String, Value>) -> Result<Verdict, String> {
         let mut texts = Vec::new();
-        said::each_text(&mut body, &mut |text| texts.push(std::mem::take(text)));
+        said::each_text(&mut body, &mut |text| texts.push(text.clone()));
         let facts = CallFacts::of(exchange);
         let question = json!({
             "policy": self.policy.name,

@@ -75,16 +75,15 @@ fn is_envelope(kind: &str, name: &str) -> bool {
 
 /// JSON within a text: what it says stands behind its escapes, and changed must be JSON again.
 fn written(text: &mut String, visit: &mut impl FnMut(&mut String)) {
-    match serde_json::from_str::<Value>(text) {
-        Ok(before @ (Value::Object(_) | Value::Array(_))) => {
-            let mut after = before.clone();
-            whole(&mut after, visit);
-            if after != before {
-                *text = after.to_string();
-            }
+    if let Ok(before @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text) {
+        let mut after = before.clone();
+        whole(&mut after, visit);
+        if after != before {
+            *text = after.to_string();
         }
-        _ => visit(text),
     }
+    // And as it stands: what names a member twice says both, and a pattern may reach over a name and its value.
+    visit(text);
 }
 
 /// Everything in a value is said. A number that is changed becomes a text.
@@ -143,9 +142,18 @@ mod tests {
                 used(json!({"type": "a", "url": "b", "id": {"data": ["c", 7]}, "role": true})),
                 vec!["type", "a", "url", "b", "id", "data", "c", "7", "role"],
             ),
-            ("messages", called(r#"{"format":"\u0061\nb"}"#), vec!["look", "format", "a\nb"]),
+            (
+                "messages",
+                called(r#"{"format":"\u0061\nb"}"#),
+                vec!["look", "format", "a\nb", r#"{"format":"\u0061\nb"}"#],
+            ),
+            ("messages", called(r#"{"a":"b","a":"c"}"#), vec!["look", "a", "c", r#"{"a":"b","a":"c"}"#]),
             ("messages", called("no JSON"), vec!["look", "no JSON"]),
-            ("input", json!([{"type": "function_call", "call_id": "c", "arguments": "{\"id\":7}"}]), vec!["id", "7"]),
+            (
+                "input",
+                json!([{"type": "function_call", "call_id": "c", "arguments": "{\"id\":7}"}]),
+                vec!["id", "7", "{\"id\":7}"],
+            ),
             ("input", json!([{"type": "custom_tool_call", "call_id": "c", "input": "a"}]), vec!["a"]),
             (
                 "prompt",
