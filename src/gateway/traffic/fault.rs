@@ -35,7 +35,8 @@ const OF_REQUESTS: [&str; 4] = ["invalid", "image", "too_large", "content"];
 pub(super) fn told(dialect: Dialect, json: &[u8]) -> Option<Fault> {
     // Nearly everything says nothing of the kind, and is not read.
     let says = |needle: &[u8]| memmem::find(json, needle).is_some();
-    if !says(b"\"error\"") && !(dialect == Dialect::Responses && says(b"failed\"")) {
+    let may_tell = says(b"\"error\"") || dialect == Dialect::Responses && says(b"failed\"");
+    if !may_tell {
         return None;
     }
     let said: Said<'_> = serde_json::from_slice(json).ok()?;

@@ -228,9 +228,12 @@ impl Flow {
         Step::Broken(out, error)
     }
 
-    fn finish(mut self: Box<Self>, ending: Ending) {
-        let exchange = self.running.exchange_mut();
-        if let Some(watch) = self.handling.watch() {
+    fn finish(self: Box<Self>, ending: Ending) {
+        let Self { mut running, mut taken, mut handling, body, .. } = *self;
+        // First, so that the backend sees at once that nobody waits: what follows may have to count.
+        drop(body);
+        let exchange = running.exchange_mut();
+        if let Some(watch) = handling.watch() {
             let alias = exchange.vendor_model().to_owned();
             watch.end(&alias);
             exchange.reply.reported = watch.reported();
@@ -240,7 +243,6 @@ impl Flow {
                 exchange.count_prompt();
             }
         }
-        let Self { running, mut taken, .. } = *self;
         taken.used(running.exchange().settlement(ending).usage.total());
         drop(taken);
         running.finish(ending);
