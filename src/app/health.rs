@@ -1,6 +1,6 @@
 //! `/healthz`: the process lives. `/readyz`: it can serve, and what is missing where it cannot do all. `/metrics`.
 
-use crate::base::telemetry;
+use crate::base::{Config, telemetry};
 use crate::door::Handles;
 use crate::search::{self, Status};
 use axum::extract::State;
@@ -10,16 +10,30 @@ use axum::{Json, Router};
 use http::{StatusCode, header};
 use serde::Serialize;
 use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 /// How long the database may take to answer before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The routes; open to everybody, and saying nothing about what is stored but counts.
-pub fn router() -> Router<Handles> {
-    Router::new()
+/// The routes, open to everybody; `/metrics` among them where it has no address of its own.
+pub fn router(config: &Config) -> Router<Handles> {
+    let router = Router::new()
         .route("/healthz", get(|| async { Json(serde_json::json!({"status": "ok"})) }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+        .route("/readyz", get(ready));
+    match config.server.metrics_listen {
+        None => router.route("/metrics", get(metrics)),
+        Some(_) => router,
+    }
+}
+
+/// Serves `/metrics` at an address of its own until `stop`.
+pub async fn serve_metrics(listener: TcpListener, stop: CancellationToken) {
+    let router = Router::new().route("/metrics", get(metrics));
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(error = %error, "Metrics are no longer served");
+    }
 }
 
 /// What `/readyz` answers.

@@ -96,7 +96,7 @@ pub fn doors(handles: Handles) -> server::Doors {
 pub fn router(handles: Handles) -> Front {
     let (registry, ready) = registry::router(&handles);
     let doors = Router::new()
-        .merge(health::router())
+        .merge(health::router(&handles.config))
         .merge(api::router(&handles))
         .merge(web::router())
         .merge(registry)

@@ -1,6 +1,6 @@
 //! A start from nothing to serving, and the way back: the steps in their order.
 
-use super::{assemble, doors, seed, server, worker};
+use super::{assemble, doors, health, seed, server, worker};
 use crate::api;
 use crate::auth::Auth;
 use crate::base::config::default_data_dir;
@@ -9,6 +9,7 @@ use crate::embed::{Embedder, Source};
 use anyhow::{Context, Result};
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 use std::fs::{self, File, TryLockError};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,24 +29,37 @@ pub async fn serve(config: Config) -> Result<()> {
     use_tls();
     raise_descriptors();
     leave_huge_pages();
+    leave_no_core();
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
     // First the port: a second start by mistake is told at once and touches nothing.
-    let listener = TcpListener::bind(config.server.listen).await.with_context(|| {
-        format!("cannot listen on {}; is it in use? WHARFINGER_LISTEN chooses another", config.server.listen)
-    })?;
+    let listener = bind(config.server.listen, "WHARFINGER_LISTEN").await?;
+    let metrics = match config.server.metrics_listen {
+        Some(address) => Some(bind(address, "WHARFINGER_METRICS_LISTEN").await?),
+        None => None,
+    };
     let stop = server::Stop::default();
     tokio::spawn(watch_signals(stop.clone()));
 
     let storage = Storage::open(&config).await?;
-    let outcome = serve_with(config, &storage, listener, &stop).await;
+    let outcome = serve_with(config, &storage, (listener, metrics), &stop).await;
     // Also after a failure: the private Postgres does not outlive an orderly end.
     let closed = storage.close().await;
     outcome.and(closed)
 }
 
-async fn serve_with(config: Config, storage: &Storage, listener: TcpListener, stop: &server::Stop) -> Result<()> {
+async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
+    let what = || format!("cannot listen on {address}; is it in use? {setting} chooses another");
+    TcpListener::bind(address).await.with_context(what)
+}
+
+async fn serve_with(
+    config: Config,
+    storage: &Storage,
+    (listener, metrics): (TcpListener, Option<TcpListener>),
+    stop: &server::Stop,
+) -> Result<()> {
     db::migrate(&storage.options).await?;
     let embedder = Embedder::start(model(&config.embedding, &storage.data_dir), threads(&config.embedding));
     let database = Database::new(storage.options.clone(), &config.storage);
@@ -64,6 +78,9 @@ async fn serve_with(config: Config, storage: &Storage, listener: TcpListener, st
 
     let (tasks, end_tasks) = (TaskTracker::new(), CancellationToken::new());
     worker::start(&handles, &tasks, &end_tasks);
+    if let Some(metrics) = metrics {
+        tasks.spawn(health::serve_metrics(metrics, end_tasks.clone()));
+    }
     announce(&public_url, made.as_deref());
 
     // They outlive what is settled after the last answer.
@@ -267,5 +284,13 @@ fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
         tracing::debug!(error = %error, "The limit of open files stays as it is");
+    }
+}
+
+/// What would be left of a crash holds keys and what people say to models, and nobody but the process itself may read its
+/// memory.
+fn leave_no_core() {
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::debug!(error = %error, "A crash leaves a core file where the system is set so");
     }
 }

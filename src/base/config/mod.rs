@@ -99,6 +99,9 @@ settings! {
     server: Server {
         /// Address and port to listen on. Port 0 takes a free one.
         listen: SocketAddr = "127.0.0.1:8080";
+        /// Address and port where `/metrics` is served, and nothing else: its labels name models, policies and what policies
+        /// count by. Unset: with all else at `listen`, to everybody who reaches that.
+        metrics_listen: Option<SocketAddr> = "";
         /// The address clients use; every absolute URL in an answer starts with it. Unset: `http://` and the address listened on.
         public_url: Option<Url> = "";
         /// Hosts that the MCP endpoint may be called by, beside that of the public URL and loopback names: a guard

@@ -88,6 +88,26 @@ async fn no_start_makes_a_key_behind_the_back_of_a_house_that_revoked_its_own() 
 }
 
 #[tokio::test]
+async fn metrics_may_have_an_address_of_their_own() {
+    let (home, url) = (Home::new("metrics"), fresh_database_url(true).await);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let program = Program::serve(&[
+        ("WHARFINGER_DATA_DIR", home.text()),
+        ("WHARFINGER_DATABASE_URL", url.as_str()),
+        ("WHARFINGER_METRICS_LISTEN", &address),
+    ])
+    .await;
+
+    let public = program.http.get(format!("{}/metrics", program.url)).send().await.unwrap();
+    let own = program.http.get(format!("http://{address}/metrics")).send().await.unwrap();
+
+    assert_eq!((public.status().as_u16(), own.status().as_u16()), (404, 200));
+    assert!(own.text().await.unwrap().contains("wharfinger_"));
+    assert!(program.stop().await.0);
+}
+
+#[tokio::test]
 async fn wrong_settings_are_told_all_at_once() {
     let output =
         program(&[("WHARFINGER_LISTEN", "harbour"), ("WHARFINGER_MAX_BODDY", "1")]).arg("check-config").output();
