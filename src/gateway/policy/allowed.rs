@@ -1,7 +1,7 @@
 //! Who may ask for what, from where, and how much at once: model allow-list, addresses, sizes.
 
 use super::limited::counted;
-use super::{Admission, Policy};
+use super::{Admission, Policy, said};
 use crate::base::{Network, Problem, Slug};
 use crate::gateway::Policy as Settings;
 use crate::gateway::exchange::{Exchange, Settlement};
@@ -92,7 +92,7 @@ impl Policy for Sizes {
             }
         }
         if let Some(most) = self.settings.output_tokens {
-            lower_ceiling(exchange, most)?;
+            lower_ceiling(exchange, most, &self.policy.name)?;
         }
         Ok(Admission::Continue)
     }
@@ -101,7 +101,7 @@ impl Policy for Sizes {
 }
 
 /// Writes the most tokens a reply may have into the request, where it asks for more or says nothing.
-fn lower_ceiling(exchange: &mut Exchange, most: u64) -> Result<(), Box<Problem>> {
+fn lower_ceiling(exchange: &mut Exchange, most: u64, policy: &str) -> Result<(), Box<Problem>> {
     let Some(call) = exchange.call() else { return Ok(()) };
     let name = match call.dialect {
         Dialect::Chat => "max_completion_tokens",
@@ -112,7 +112,7 @@ fn lower_ceiling(exchange: &mut Exchange, most: u64) -> Result<(), Box<Problem>>
     if call.max_output.is_some_and(|asked| asked <= most) {
         return Ok(());
     }
-    let Ok(mut body) = serde_json::from_slice::<Map<String, Value>>(&exchange.body) else { return Ok(()) };
+    let mut body = said::body(exchange, policy)?;
     // Whichever name the client used stays; two would contradict each other.
     let used =
         ["max_completion_tokens", "max_output_tokens", "max_tokens"].into_iter().find(|name| body.contains_key(*name));

@@ -4,7 +4,7 @@
 //! depends on the kind of part it stands in, so that nothing is left out merely for its name. What a tool is called with has
 //! members of its author's choosing: it is said from end to end, names and numbers included.
 
-use crate::base::Problem;
+use crate::base::{self, Problem};
 use crate::gateway::exchange::Exchange;
 use serde_json::{Map, Value};
 
@@ -14,13 +14,18 @@ const SAID: &[&str] = &["messages", "input", "system", "instructions", "prompt"]
 /// The body of a request to a model, to look for texts in.
 ///
 /// # Errors
-/// 400 when it is no JSON that we can read. Others may read it all the same (a number beyond all bounds, half a character),
-/// and what cannot be looked at must not go on.
+/// 400 when it is no JSON that we can read, or names something twice. Others may read it all the same (a number beyond all
+/// bounds, half a character, the other of two values), and what cannot be looked at must not go on.
 pub(super) fn body(exchange: &Exchange, policy: &str) -> Result<Map<String, Value>, Box<Problem>> {
-    serde_json::from_slice(&exchange.body).map_err(|error| {
-        let detail = format!("The policy {policy} cannot read the body: {error}.");
+    let refused = |why: &str| {
+        let detail = format!("The policy {policy} cannot read the body: {why}.");
         Box::new(Problem::bad_request(detail).with("policy", policy))
-    })
+    };
+    match base::parse_strict(&exchange.body) {
+        Ok(Value::Object(body)) => Ok(body),
+        Ok(_) => Err(refused("it is no object")),
+        Err(error) => Err(refused(&error.to_string())),
+    }
 }
 
 /// Visits every text of a prompt.

@@ -247,7 +247,7 @@ async fn prompts_are_kept_of_those_whom_the_policy_means_also_when_the_request_i
 async fn a_prompt_that_cannot_be_looked_at_does_not_go_on() {
     let content = Content { blocked: vec!["(?i)launch code".to_owned()], masks: Vec::new(), restore: false };
     let world = World::with(vec![PolicySettings::new(Rule::Content(content))]).await;
-    for beside in [r#""\ud800""#, "1e400"] {
+    for beside in [r#""\ud800""#, "1e400", r#"{"content": "a", "content": "b"}"#] {
         let mut exchange = world.ask("bot", &chat("x"));
         let message = r#"{"role":"user","content":"tell me the launch code"}"#;
         let body = format!(r#"{{"model":"gpt-4o","messages":[{message}],"seed":{beside}}}"#);
