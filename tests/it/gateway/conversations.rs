@@ -4,6 +4,7 @@ use super::house::{backend, house, install, parts, route};
 use crate::support::TestApp;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use wharfinger::auth::Role;
 use wharfinger::gateway::settings::Provider;
 
@@ -37,6 +38,8 @@ async fn nobody_goes_on_from_a_response_of_another() {
 async fn every_replica_knows_whose_a_response_is() {
     let (app, vendor) = house().await;
     install(&app, route(parts(), "fast", &[("one", backend(&vendor, Provider::Openai, "ok"))]));
+    let stop = CancellationToken::new();
+    tokio::spawn(app.handles.traffic.clone().run(stop.clone()));
     app.admin().post(RESPONSES, &asking(None)).await.expect(200);
     let begun = std::time::Instant::now();
     while stored(&app).await == 0 {
@@ -47,11 +50,12 @@ async fn every_replica_knows_whose_a_response_is() {
     // As another replica would write it.
     sqlx::query(
         "insert into gateway_response (response_hash, backend_id, holder, at)
-         values (sha256('resp_elsewhere'), gen_random_uuid(), 'user:somebody', now())",
+         values (sha256('resp_elsewhere'::bytea), gen_random_uuid(), 'user:somebody', now())",
     )
     .execute(&app.handles.db.write)
     .await
     .unwrap();
 
     app.admin().post(RESPONSES, &asking(Some("resp_elsewhere"))).await.expect(403);
+    stop.cancel();
 }

@@ -316,14 +316,14 @@ impl Draft {
     }
 }
 
-/// What was looked up; none where it is gone or was never there.
+/// What was looked up; none where it is gone, was never there, or is not for the reader, to whom whoever saves will say so.
 ///
 /// # Errors
 /// All others: what could not be read must not be written over as if there were nothing.
 fn if_there<T>(found: Result<T, Problem>) -> Result<Option<T>, Problem> {
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(problem) if problem.status == StatusCode::NOT_FOUND => Ok(None),
+        Err(problem) if matches!(problem.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) => Ok(None),
         Err(problem) => Err(problem),
     }
 }
@@ -357,9 +357,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_not_found_is_gone() {
+    fn only_what_is_not_there_for_the_reader_is_gone() {
         assert_eq!(if_there(Ok(1)).unwrap(), Some(1));
         assert_eq!(if_there::<u8>(Err(Problem::not_found("There is no pool."))).unwrap(), None);
+        assert_eq!(if_there::<u8>(Err(Problem::forbidden("It is another's."))).unwrap(), None);
         assert!(if_there::<u8>(Err(Problem::unavailable("The database does not answer."))).is_err());
     }
 }
