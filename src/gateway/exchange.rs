@@ -275,9 +275,15 @@ impl Exchange {
         before
     }
 
+    /// Whose answer it is; of a client that left before the first byte, who was asked then.
+    pub(super) fn backend(&self) -> Option<&Arc<Backend>> {
+        let mut away = self.attempts.iter().rev().filter(|attempt| attempt.result == AttemptResult::GivenUp);
+        self.reply.backend.as_ref().or_else(|| away.next().map(|attempt| &attempt.backend))
+    }
+
     /// Whether a backend has it, or had it when nobody was there any more to see what it did.
     pub(super) fn went_out(&self) -> bool {
-        self.reply.backend.is_some() || self.attempts.iter().any(|attempt| attempt.result == AttemptResult::GivenUp)
+        self.backend().is_some()
     }
 
     /// Whether the answer is read on when the client has left.

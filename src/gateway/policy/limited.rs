@@ -3,7 +3,7 @@
 use super::facts::CallFacts;
 use super::{Admission, Held, Policy, Services};
 use crate::base::Problem;
-use crate::gateway::exchange::{Asked, AttemptResult, Ending, Exchange, Settlement};
+use crate::gateway::exchange::{Asked, Ending, Exchange, Settlement};
 use crate::gateway::limit::{Ask, Expected, Limit, Measure, Span, Spent, rendered};
 use crate::gateway::settings::{Budget, KeyTemplate, Money, PriceSettings, RequestRate, TokenLimit};
 use crate::gateway::tokens::{Estimate, count_text, estimate_aside};
@@ -223,10 +223,7 @@ pub(super) fn spent(exchange: &Exchange, settlement: &Settlement) -> Spent {
 
 /// What an exchange costs, in thousand-millionths.
 pub(super) fn charged(exchange: &Exchange, settlement: &Settlement) -> u64 {
-    // Who leaves before the first byte has been at the backend that was asked then, and pays its price.
-    let mut away = exchange.attempts.iter().rev().filter(|attempt| attempt.result == AttemptResult::GivenUp);
-    let asked = exchange.reply.backend.as_ref().or_else(|| away.next().map(|attempt| &attempt.backend));
-    let Some(backend) = asked else { return 0 };
+    let Some(backend) = exchange.backend() else { return 0 };
     let price = exchange.snapshot.price(backend, exchange.model());
     let refused_there = exchange.reply.status.is_some_and(|status| !status.is_success());
     if refused_there && settlement.usage == crate::wire::usage::Usage::default() {

@@ -68,7 +68,7 @@ pub(super) fn record(exchange: &mut Exchange, settlement: &Settlement, services:
         },
         ..UsageRecord::new(services.clock.now())
     };
-    if let Some(backend) = &exchange.reply.backend {
+    if let Some(backend) = exchange.backend() {
         record.backend = backend.name.clone();
         record.provider = backend.settings.provider.as_str().to_owned();
     }
