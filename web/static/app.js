@@ -71,6 +71,8 @@ async function suggest() {
   const text = box.value.trim();
   const answer = text && (await ask(`/search/suggest?q=${encodeURIComponent(text)}`));
   const found = answer && answer.getElementById("suggestions");
+  // An answer that comes late takes nobody's choice away.
+  if (chosen() >= 0) return;
   if (!found || !found.children.length || document.activeElement !== box) return close();
   list?.remove();
   list = found;
@@ -86,6 +88,7 @@ if (box) {
     box.form.addEventListener("submit", (event) => { event.preventDefault(); refresh(); });
   } else {
     for (const [name, value] of [["role", "combobox"], ["aria-autocomplete", "list"], ["aria-expanded", "false"], ["aria-controls", "suggestions"]]) box.setAttribute(name, value);
+    box.addEventListener("input", () => choose(-1));
     box.addEventListener("blur", () => setTimeout(close, 150));
     box.form.addEventListener("mousedown", (event) => {
       const option = event.target.closest?.("[role=option]");
