@@ -13,8 +13,9 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// How many a page shows: each may be long.
-const PAGE: usize = 15;
+/// How many a page shows, and how much of each text: some have 64 KiB, which the JSON lines give whole.
+const PAGE: usize = 10;
+const SHOWN: usize = 400;
 
 /// The form above the list; an empty field asks for nothing.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -41,6 +42,14 @@ struct Page {
     /// The same as JSON lines.
     export: String,
     is_filtered: bool,
+}
+
+impl Page {
+    /// The begin of a text, and how many characters that leaves out.
+    fn begin<'a>(&self, text: &'a str) -> (&'a str, usize) {
+        let (begin, rest) = text.split_at(text.floor_char_boundary(SHOWN));
+        (begin, rest.chars().count())
+    }
 }
 
 /// `GET /gateway/prompts`.
