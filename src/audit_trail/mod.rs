@@ -3,7 +3,7 @@
 //! Writing stands below (`audit/`), in the transaction of each deed. This is the handle above the actors: it asks for
 //! [`Permission::ReadAudit`], at the instance for everything or in a workspace for its lines.
 
-use crate::audit::{self, Filter, Reach, Record, Refusal, Refusals, chain};
+use crate::audit::{self, Filter, Record, Refusal, Refusals, chain};
 use crate::auth::{Actor, Permission, Scope};
 use crate::base::{Clock, Cursor, Database, KeyRing, Limit, Page, Problem};
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ impl AuditTrail {
         cursor: Option<&Cursor>,
         limit: Limit,
     ) -> Result<Page<Record>, Problem> {
-        let reach = reach(actor)?;
+        let reach = actor.audit_reach()?;
         let before: Option<i64> = match cursor {
             None => None,
             Some(cursor) => {
@@ -69,7 +69,7 @@ impl AuditTrail {
     /// # Errors
     /// 401 or 403.
     pub fn require_reader(&self, actor: &Actor) -> Result<(), Problem> {
-        reach(actor).map(drop)
+        actor.audit_reach().map(drop)
     }
 
     /// As [`AuditTrail::list`], in longer pieces and without a cursor: `before` is the last line of the piece before. The
@@ -78,7 +78,7 @@ impl AuditTrail {
     /// # Errors
     /// As there.
     pub async fn export(&self, actor: &Actor, filter: &Filter, before: Option<i64>) -> Result<Vec<Record>, Problem> {
-        let reach = reach(actor)?;
+        let reach = actor.audit_reach()?;
         Ok(audit::list(&mut *self.db.read.acquire().await?, &reach, filter, before, EXPORTED).await?)
     }
 
@@ -195,27 +195,8 @@ impl AuditTrail {
     }
 }
 
-/// Whose lines the actor may read.
-///
-/// # Errors
-/// 401 or 403 when none.
-fn reach(actor: &Actor) -> Result<Reach, Problem> {
-    if actor.may(Permission::ReadAudit, Scope::Instance) {
-        return Ok(Reach::Everything);
-    }
-    let scopes = actor.grants().iter().filter_map(|grant| match grant.scope {
-        Scope::Workspace(id) if actor.may(Permission::ReadAudit, grant.scope) => Some(id),
-        _ => None,
-    });
-    let workspaces: Vec<_> = scopes.collect();
-    if workspaces.is_empty() {
-        actor.require(Permission::ReadAudit, Scope::Instance)?;
-    }
-    Ok(Reach::Workspaces(workspaces))
-}
-
 /// Whether the actor may read any line.
 #[must_use]
 pub fn may_read(actor: &Actor) -> bool {
-    reach(actor).is_ok()
+    actor.audit_reach().is_ok()
 }

@@ -5,6 +5,7 @@
 //! keys and roles are in `keys.rs` and `roles.rs`.
 
 mod actor;
+mod audit_reach;
 mod bearer;
 mod group;
 mod invitation;

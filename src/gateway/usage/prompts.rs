@@ -1,12 +1,12 @@
 //! The prompt log for those who may read it: what was asked and answered, newest first, page by page or all of it.
 //!
-//! It asks for [`Permission::ReadAudit`] and not for that of usage: who may read figures, such as the key of a dashboard,
+//! It asks for [`crate::auth::Permission::ReadAudit`] and not for that of usage: who may read figures, such as the key of a dashboard,
 //! does not therefore read what people said. Each reading stands in the audit record itself.
 
 use super::Ledger;
-use crate::audit;
-use crate::auth::{Actor, Permission, Scope};
-use crate::base::{Cursor, Limit, Page, Problem, WorkspaceId};
+use crate::audit::{self, Reach};
+use crate::auth::Actor;
+use crate::base::{Cursor, Limit, Page, Problem};
 use serde::Serialize;
 use sqlx::{PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
@@ -61,31 +61,6 @@ pub struct KeptPrompt {
     pub expires_at: OffsetDateTime,
 }
 
-/// Whose prompts somebody may read.
-enum Reach {
-    Everything,
-    Workspaces(Vec<WorkspaceId>),
-}
-
-impl Reach {
-    /// # Errors
-    /// 401 or 403 for those who may read none.
-    fn of(actor: &Actor) -> Result<Self, Problem> {
-        if actor.may(Permission::ReadAudit, Scope::Instance) {
-            return Ok(Self::Everything);
-        }
-        let scopes = actor.grants().iter().filter_map(|grant| match grant.scope {
-            Scope::Workspace(id) if actor.may(Permission::ReadAudit, grant.scope) => Some(id),
-            _ => None,
-        });
-        let workspaces: Vec<_> = scopes.collect();
-        if workspaces.is_empty() {
-            actor.require(Permission::ReadAudit, Scope::Instance)?;
-        }
-        Ok(Self::Workspaces(workspaces))
-    }
-}
-
 impl Ledger {
     /// The prompts that `filter` asks for and the actor may read, newest first.
     ///
@@ -98,7 +73,7 @@ impl Ledger {
         cursor: Option<&Cursor>,
         limit: Limit,
     ) -> Result<Page<KeptPrompt>, Problem> {
-        let reach = Reach::of(actor)?;
+        let reach = actor.audit_reach()?;
         let before = cursor.map(Cursor::place).transpose();
         let before = before.map_err(|bad| Problem::invalid_field("query.cursor", bad.to_string()))?;
         let mut items = list(&self.db().read, &reach, filter, (before, self.0.clock.now()), limit.0 + 1).await?;
@@ -120,7 +95,7 @@ impl Ledger {
         filter: &PromptFilter,
         before: Option<Uuid>,
     ) -> Result<Vec<KeptPrompt>, Problem> {
-        let reach = Reach::of(actor)?;
+        let reach = actor.audit_reach()?;
         if before.is_none() {
             self.note_reading(actor, "prompt.export", filter).await?;
         }
@@ -132,7 +107,7 @@ impl Ledger {
     /// # Errors
     /// 401 or 403.
     pub fn require_reader_of_prompts(actor: &Actor) -> Result<(), Problem> {
-        Reach::of(actor).map(drop)
+        actor.audit_reach().map(drop)
     }
 
     /// Writes down who read which prompts; without that nothing is given.
