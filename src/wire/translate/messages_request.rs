@@ -10,7 +10,6 @@ const USUAL_MAX_TOKENS: u64 = 4_096;
 pub(super) fn of_chat(chat: &Value, model: &str) -> Result<(Value, Calls), Untranslatable> {
     let unsayable = [
         ("`n` above 1", chat["n"].as_u64().is_some_and(|n| n > 1)),
-        ("`response_format`", chat["response_format"]["type"].as_str().is_some_and(|kind| kind != "text")),
         ("`logprobs`", chat["logprobs"] == true),
         ("`modalities` other than text", list(&chat["modalities"]).iter().any(|kind| kind != "text")),
         ("`audio`", is_said(&chat["audio"])),
@@ -20,6 +19,7 @@ pub(super) fn of_chat(chat: &Value, model: &str) -> Result<(Value, Calls), Untra
     if let Some((what, _)) = unsayable.iter().find(|(_, is_asked)| *is_asked) {
         return Err(Untranslatable::new(what));
     }
+    let format = output_format(&chat["response_format"])?;
     let (system, messages) = conversation(list(&chat["messages"]))?;
     let tools = messages_tools::of_chat(chat)?;
     let max = chat["max_completion_tokens"].as_u64().or_else(|| chat["max_tokens"].as_u64());
@@ -30,6 +30,9 @@ pub(super) fn of_chat(chat: &Value, model: &str) -> Result<(Value, Calls), Untra
         told.insert("system".into(), system.into());
     }
     told.insert("messages".into(), messages.into());
+    if let Some(format) = format {
+        told.insert("output_config".into(), json!({"format": format}));
+    }
     if let Some(temperature) = chat["temperature"].as_f64() {
         // OpenAI's goes to 2, Anthropic's to 1.
         told.insert("temperature".into(), temperature.clamp(0.0, 1.0).into());
@@ -51,6 +54,17 @@ pub(super) fn of_chat(chat: &Value, model: &str) -> Result<(Value, Calls), Untra
         }
     }
     Ok((told.into(), tools.calls))
+}
+
+/// The schema that the answer is to follow. JSON without one cannot be asked for.
+fn output_format(asked: &Value) -> Result<Option<Value>, Untranslatable> {
+    match asked["type"].as_str() {
+        None | Some("text") => Ok(None),
+        Some("json_schema") if asked["json_schema"]["schema"].is_object() => {
+            Ok(Some(json!({"type": "json_schema", "schema": asked["json_schema"]["schema"]})))
+        }
+        Some(_) => Err(Untranslatable::new("A `response_format` other than a `json_schema` with its schema")),
+    }
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -143,8 +157,11 @@ fn tool_use(id: &Value, function: &Value) -> Result<Value, Untranslatable> {
     if !function["name"].is_string() {
         return Err(Untranslatable::new("A call of a tool that is no function"));
     }
-    let arguments = function["arguments"].as_str().unwrap_or("{}");
-    let input: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
+    let input: Map<String, Value> = match function["arguments"].as_str().unwrap_or_default().trim() {
+        "" => Map::new(),
+        arguments => serde_json::from_str(arguments)
+            .map_err(|_| Untranslatable::new("A call whose `arguments` are no JSON object"))?,
+    };
     Ok(json!({"type": "tool_use", "id": id, "name": function["name"], "input": input}))
 }
 

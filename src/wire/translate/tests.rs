@@ -143,8 +143,15 @@ fn what_cannot_be_told_is_refused_by_name() {
         (
             Dialect::Chat,
             Dialect::Messages,
-            json!({"messages": [], "response_format": {"type": "json_schema"}}),
+            json!({"messages": [], "response_format": {"type": "json_object"}}),
             "`response_format`",
+        ),
+        (
+            Dialect::Chat,
+            Dialect::Messages,
+            json!({"messages": [{"role": "assistant", "tool_calls": [
+                {"id": "c", "function": {"name": "look", "arguments": "{\"zoom\":"}}]}]}),
+            "`arguments`",
         ),
         (
             Dialect::Chat,
@@ -162,6 +169,18 @@ fn what_cannot_be_told_is_refused_by_name() {
         let error = request(asked, spoken, body.to_string().as_bytes(), "m", "max_tokens").err().unwrap();
         assert!(error.to_string().contains(named), "{error}");
     }
+}
+
+#[test]
+fn the_schema_of_an_answer_is_told() {
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "place", "schema": schema, "strict": true}});
+    let asked = json!({"messages": [], "response_format": format}).to_string();
+
+    let told = request(Dialect::Chat, Dialect::Messages, asked.as_bytes(), "claude", "max_tokens").unwrap();
+
+    let told: Value = serde_json::from_slice(&told.body).unwrap();
+    assert_eq!(told["output_config"], json!({"format": {"type": "json_schema", "schema": schema}}));
 }
 
 #[test]
