@@ -2,7 +2,8 @@
 //!
 //! A request is an envelope around texts: roles, kinds, ids, addresses, pictures and sound in base64. What a member is
 //! depends on the kind of part it stands in, so that nothing is left out merely for its name. What a tool is called with has
-//! members of its author's choosing: it is said from end to end, names and numbers included.
+//! members of its author's choosing: it is said from end to end, names and numbers included. Of what tools and answers may
+//! look like, all texts are said, whatever names they stand at; the names are its author's, and the numbers bounds.
 
 use crate::base::{self, Problem};
 use crate::gateway::exchange::Exchange;
@@ -10,6 +11,9 @@ use serde_json::{Map, Value};
 
 /// Members of a request that hold what is said.
 const SAID: &[&str] = &["messages", "input", "system", "instructions", "prompt"];
+
+/// Members of a request that describe what the model may call, and how it is to answer.
+const DESCRIBED: &[&str] = &["tools", "functions", "response_format", "text", "output_config", "output_format"];
 
 /// The body of a request to a model, to look for texts in.
 ///
@@ -34,6 +38,24 @@ pub(super) fn each_text(body: &mut Map<String, Value>, visit: &mut impl FnMut(&m
         if let Some(value) = body.get_mut(*member) {
             walk(value, visit);
         }
+    }
+    for member in DESCRIBED {
+        if let Some(value) = body.get_mut(*member) {
+            described(value, visit);
+        }
+    }
+}
+
+/// Every text but the words that say what kind something is: a property may be called `type`, too, and is described itself.
+fn described(value: &mut Value, visit: &mut impl FnMut(&mut String)) {
+    match value {
+        Value::String(text) => visit(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| described(item, visit)),
+        Value::Object(members) => {
+            let texts = members.iter_mut().filter(|(name, value)| *name != "type" || value.is_object());
+            texts.for_each(|(_, value)| described(value, visit));
+        }
+        _ => {}
     }
 }
 
@@ -168,6 +190,28 @@ mod tests {
             ("system", json!([{"type": "text", "text": "a", "data": "b"}]), vec!["a", "b"]),
         ] {
             assert_eq!(texts(member, said.clone()), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_tools_and_answers_may_look_like_is_said_but_for_names_and_kinds() {
+        let schema = json!({"type": ["object", "null"], "required": ["a"], "properties": {
+            "type": {"type": "string", "description": "b", "enum": ["c"]}, "n": {"type": "integer", "maximum": 7}}});
+        let function = json!({"name": "look", "description": "d", "parameters": schema});
+        for (member, described) in [
+            ("tools", json!([{"type": "function", "function": function}])),
+            ("functions", json!([function])),
+            ("tools", json!([{"type": "function", "name": "look", "description": "d", "parameters": schema}])),
+        ] {
+            assert_eq!(texts(member, described), ["look", "d", "a", "b", "c"].map(String::from), "{member}");
+        }
+        let format = json!({"type": "json_schema", "schema": schema});
+        for (member, described) in [
+            ("response_format", json!({"type": "json_schema", "json_schema": {"schema": schema}})),
+            ("text", json!({"format": format})),
+            ("output_config", json!({"format": format})),
+        ] {
+            assert_eq!(texts(member, described), ["a", "b", "c"].map(String::from), "{member}");
         }
     }
 
