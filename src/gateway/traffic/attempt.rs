@@ -1,5 +1,6 @@
 //! One attempt at one backend, up to the first byte of its answer.
 
+use super::fault::{self, Fault};
 use super::outgoing::Outgoing;
 use super::plan::PlannedMember;
 use crate::gateway::balance::{Taken, breaker::Verdict};
@@ -7,6 +8,7 @@ use crate::gateway::exchange::{AttemptResult, Exchange};
 use crate::gateway::provider::Outcome;
 use crate::gateway::settings::BreakerSettings;
 use crate::gateway::upstream::{AnswerBody, Answered, SendError};
+use crate::wire::sse;
 use crate::wire::usage::{Usage, reported};
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
@@ -118,6 +120,9 @@ pub(super) async fn attempt(
             Err(_) => failed(member, exchange, taken, AttemptResult::TimedOut("first byte")),
             Ok(None) => failed(member, exchange, taken, AttemptResult::Broken("its stream was empty".into())),
             Ok(Some(Err(error))) => failed(member, exchange, taken, AttemptResult::Broken(error.to_string())),
+            Ok(Some(Ok(first))) if begins_with_fault(&outgoing, exchange, &first) => {
+                failed(member, exchange, taken, AttemptResult::Broken("its stream begins with a failure".into()))
+            }
             Ok(Some(Ok(first))) => {
                 taken.judge(Verdict::Good, Some(begun.elapsed()), String::new);
                 Ok(Served::Stream { answered, first: Some(first), outgoing, taken })
@@ -145,6 +150,14 @@ pub(super) async fn attempt(
     }
     taken.judge(Verdict::Good, Some(begun.elapsed()), String::new);
     Ok(Served::Whole { head, body, reported, outgoing, taken })
+}
+
+/// Whether the first event tells that the backend failed: nothing was passed on, so another may be asked.
+fn begins_with_fault(outgoing: &Outgoing, exchange: &Exchange, first: &[u8]) -> bool {
+    let Some(spoken) = outgoing.spoken.filter(|_| exchange.call().is_some()) else { return false };
+    let Some(event) = sse::event_end(first).map(|end| &first[..end]) else { return false };
+    let told = sse::data(event).and_then(|data| fault::told(spoken, &data));
+    told.or(fault::is_named_so(event).then_some(Fault::Backend)) == Some(Fault::Backend)
 }
 
 fn failed(

@@ -138,3 +138,22 @@ async fn a_response_that_says_it_failed_is_recorded_so_and_never_given_again() {
     assert_eq!(ask(&app, "/llm/v1/responses", &asking).await.status(), 503, "it is left alone");
     assert_eq!(outcomes(&app).await, ["failed", "failed", "failed"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_begins_with_a_failure_goes_to_the_next_backend() {
+    let (app, vendor) = house().await;
+    for Native { path, provider, asking, failure, .. } in natives() {
+        let raw = RawVendor::start(vec![Step::send(stream(&[&failure]) + "0\r\n\r\n")]).await;
+        let mut first = BackendSettings::new(provider, format!("{}/v1", raw.url()));
+        first.timeouts = backend(&vendor, provider, "ok").timeouts;
+        install(&app, route(parts(), "fast", &[("first", first), ("next", backend(&vendor, provider, "ok"))]));
+        let before = vendor.requests("ok");
+
+        let response = ask(&app, path, &asking).await;
+
+        assert_eq!(response.status(), 200, "{path}");
+        let (text, ended_well) = read(response).await;
+        assert!(ended_well && text.contains("word") && !text.contains("of the vendor"), "{path}: {text}");
+        assert_eq!((raw.requests(), vendor.requests("ok") - before), (1, 1), "{path}");
+    }
+}
