@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures what the container image ships against the figures the project promises; standard library, wrk and nginx only.
 
-    bench/bench.py [registry] [search] [import] [start] [access] [gateway] [streams] [steady] [counters]     all when none is named
+    bench/bench.py [registry] [search] [import] [start] [access] [gateway] [streams] [overload] [steady] [counters]     all when none is named
 
 Each part starts the program with a data folder of its own, on loopback, for a bounded time. Where a peer is at hand the
 figure is a ratio taken in the same run. Real data is taken from the folder WHARFINGER_SHARED (or ../shared) when it is
@@ -14,7 +14,7 @@ import access, gateway, register
 PARTS = {
     "registry": register.registry, "search": register.search, "import": register.importing, "start": register.start,
     "access": access.access,
-    "gateway": gateway.gateway, "streams": gateway.streams, "steady": gateway.steady, "counters": gateway.counters,
+    "gateway": gateway.gateway, "streams": gateway.streams, "overload": gateway.overload, "steady": gateway.steady, "counters": gateway.counters,
 }
 
 if __name__ == "__main__":

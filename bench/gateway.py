@@ -1,5 +1,6 @@
 """The gateway: CPU against nginx, memory of open streams and of counters, many requests, counting of prompts."""
 import asyncio, json, os, random, shutil, subprocess, tempfile, time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from house import ADMIN, BINARY, ROOT, WORDS, Service, family_cpu, family_memory, free_port, processors, say
@@ -168,6 +169,41 @@ def added_latency(vendor, service, body, rate, when):
              middle(latencies[at] - alone[at] for latencies, alone in zip(each, turns["the mock itself"]))) for at in (2, 3))
         all99 = ", ".join(f"{latencies[3]:.2f}" for latencies in each)
         say(f"latency, {when}, {name}", f"{p50:.3f} ms", f"{rate:,}/s; p99 {p99:.3f} ms ({all99}), {errors} errors; added: p50 {add50:.3f}, p99 {add99:.3f}")
+
+
+async def health(port, until):
+    """How long `/healthz` and `/readyz` took, asked ten times a second, in ms."""
+    took = []
+    while time.monotonic() < until:
+        for path in ("/healthz", "/readyz"):
+            begun = time.monotonic()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
+            if b" 200 " not in await reader.read():
+                raise SystemExit(f"{path} was not well")
+            writer.close()
+            took.append((time.monotonic() - begun) * 1e3)
+        await asyncio.sleep(0.1)
+    return took
+
+
+def overload(connections=2_000):
+    """Far more at once than can be served: what is served all the same, and whether health is still told."""
+    vendor = Vendor()
+    service = in_front_of(vendor)
+    body, url = chat(), f"{service.url}/llm/v1{PATH}"
+    post(url, body, 2)
+    most = middle(post(url, body, 4)[0] for _ in range(3))
+    before, told, turns = service.memory(), [], []
+    for _ in range(3):
+        asking = ThreadPoolExecutor(1).submit(lambda: asyncio.run(health(service.port, time.monotonic() + 4)))
+        turns.append(post(url, body, 4, connections=connections))
+        told += asking.result()
+    served, errors = middle(turn[0] for turn in turns), sum(turn[1] for turn in turns)
+    say(f"{connections:,} at once against 32", f"{served / most:.2f}", f"of the requests served, {errors} errors; goal: at least 0.9; {service.memory() - before:.0f} MB more")
+    say("health meanwhile", f"{sorted(told)[len(told) * 99 // 100]:.0f} ms", f"p99, at the most {max(told):.0f}; goal: below 100")
+    service.stop()
+    vendor.stop()
 
 
 async def open_streams(port, path, count, hold):
