@@ -1,5 +1,6 @@
 //! `Exchange`: one request through the gateway, from its admission to its settling. One value carries all that follows.
 
+use super::kept_response::KeptResponse;
 use super::limit::Standing;
 use super::policy::Held;
 use super::settings::OnDisconnect;
@@ -69,6 +70,8 @@ pub enum Asked {
         method: Method,
         path: String,
     },
+    /// A response that was given before.
+    Kept(KeptResponse),
 }
 
 /// One change to a head.
@@ -168,6 +171,8 @@ pub struct Reply {
     pub finish_reasons: Vec<&'static str>,
     /// The answer as the client got it, up to [`Exchange::keep_reply`]; empty when it was longer.
     pub kept: Vec<Bytes>,
+    /// The id of a response that its vendor goes on making when nobody waits.
+    pub in_background: Option<Box<str>>,
     /// Whether it came to its end.
     pub is_complete: bool,
 }
@@ -217,6 +222,16 @@ impl Exchange {
     pub fn call(&self) -> Option<&Call> {
         match &self.asked {
             Asked::Model(call) => Some(call),
+            Asked::Rest { .. } | Asked::Kept(_) => None,
+        }
+    }
+
+    /// How the client speaks; none of a REST call.
+    #[must_use]
+    pub fn dialect(&self) -> Option<Dialect> {
+        match &self.asked {
+            Asked::Model(call) => Some(call.dialect),
+            Asked::Kept(_) => Some(Dialect::Responses),
             Asked::Rest { .. } => None,
         }
     }
@@ -224,7 +239,11 @@ impl Exchange {
     /// The alias that was asked for; empty of a REST call.
     #[must_use]
     pub fn model(&self) -> &str {
-        self.call().map_or("", |call| &call.model)
+        match &self.asked {
+            Asked::Model(call) => &call.model,
+            Asked::Kept(kept) => &kept.model,
+            Asked::Rest { .. } => "",
+        }
     }
 
     /// The vendor's name of the model, once one was asked; else the alias.
@@ -243,7 +262,19 @@ impl Exchange {
     /// Whether the answer is a stream of events.
     #[must_use]
     pub fn is_stream(&self) -> bool {
-        self.call().is_some_and(|call| call.stream)
+        match &self.asked {
+            Asked::Model(call) => call.stream,
+            Asked::Kept(kept) => kept.is_stream(),
+            Asked::Rest { .. } => false,
+        }
+    }
+
+    /// Notes what the vendor reported: of a response that was given before, what was not charged then.
+    pub(super) fn report(&mut self, usage: Option<Usage>) {
+        self.reply.reported = match &self.asked {
+            Asked::Kept(kept) => kept.owed(usage),
+            Asked::Model(_) | Asked::Rest { .. } => usage,
+        };
     }
 
     /// Writes into the head of an answer what policies want told there.
@@ -292,8 +323,8 @@ impl Exchange {
         self.reply.backend.as_ref().is_some_and(|backend| backend.settings.on_disconnect == OnDisconnect::Drain)
     }
 
-    /// Counting tokens and calling REST APIs uses none.
-    fn is_charged(&self) -> bool {
+    /// Counting tokens, looking at what was answered before and calling REST APIs uses none.
+    pub(super) fn is_charged(&self) -> bool {
         self.call().is_some_and(|call| call.dialect != Dialect::CountTokens)
     }
 

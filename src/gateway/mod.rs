@@ -12,6 +12,7 @@ mod credential;
 pub mod door;
 pub mod exchange;
 mod hops;
+pub mod kept_response;
 pub mod limit;
 mod masking;
 pub mod policy;

@@ -69,6 +69,8 @@ pub struct Call {
     pub user: Option<String>,
     /// The response that this one goes on from.
     pub previous_response: Option<String>,
+    /// Whether the vendor is to go on when nobody waits for the answer.
+    pub background: bool,
 }
 
 /// Why a body is no request we can act on.
@@ -138,6 +140,7 @@ impl Call {
             tools: fields.tools.map(span),
             user: user.map(Cow::into_owned),
             previous_response: fields.previous_response_id.map(Cow::into_owned),
+            background: dialect == Dialect::Responses && fields.background.unwrap_or(false),
         })
     }
 }
@@ -179,6 +182,7 @@ struct Fields<'a> {
     metadata: Option<&'a RawValue>,
     #[serde(borrow)]
     previous_response_id: Option<Cow<'a, str>>,
+    background: Option<bool>,
 }
 
 #[derive(Deserialize)]

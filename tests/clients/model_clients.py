@@ -53,6 +53,12 @@ assert answer.output_text == WORDS and answer.usage.output_tokens == 6
 events = list(plain.responses.create(model="fast", input="hello", max_output_tokens=6, stream=True))
 assert events[-1].type == "response.completed" and events[-1].response.usage.output_tokens == 6
 assert sum(e.type == "response.output_text.delta" for e in events) == 6
+assert plain.responses.retrieve(answer.id).output_text
+assert azure.responses.retrieve(answer.id).id == answer.id
+assert plain.responses.input_items.list(answer.id).data == []
+assert plain.responses.cancel(answer.id).status == "cancelled"
+assert [e.type for e in plain.responses.retrieve(answer.id, stream=True)][-1] == "response.completed"
+assert plain.responses.delete(answer.id) is None
 print("openai: models, embeddings, responses")
 
 for asked, status in (("nothing", 404),):

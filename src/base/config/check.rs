@@ -99,6 +99,10 @@ impl Config {
             "redis_away: must be `share` or `refuse`",
         );
         refuse(
+            !matches!(self.gateway.unknown_responses.as_str(), "pass" | "refuse"),
+            "unknown_responses: must be `pass` or `refuse`",
+        );
+        refuse(
             self.shared
                 .redis_url
                 .as_ref()
@@ -171,6 +175,7 @@ mod tests {
             ("admin_key = 'whf_short'", "admin_key"),
             ("redis_url = 'http://h'", "redis_url"),
             ("redis_away = 'perhaps'", "redis_away"),
+            ("unknown_responses = 'perhaps'", "unknown_responses"),
             ("gateway_ca_file = '/nowhere/ca.pem'", "gateway_ca_file"),
             ("otlp_headers = 'no value'", "otlp_headers"),
             ("otlp_metrics_every = '0s'", "otlp_metrics_every"),

@@ -233,7 +233,7 @@ settings! {
         /// closes, so that a load balancer looks elsewhere; connections that rest are then kept for as long again.
         drain_delay: Duration = "0s";
         /// After the listener closed: how long requests under way may take to finish.
-        drain_timeout: Duration = "30s";
+        drain_timeout: Duration = "60s";
     }
 
     /// What the service fetches on behalf of its users: definitions by URL.
@@ -261,6 +261,9 @@ settings! {
         encryption_keys: Option<Sealed<String>> = "";
         /// The file of those keys, one a line; made on the first start. Unset: `encryption-keys` in the data directory.
         encryption_key_file: Option<PathBuf> = "";
+        /// What happens to a request that goes on from a response which nobody was given here, or longer than thirty days ago:
+        /// `pass`, where the vendor decides, for whom all callers are one, or `refuse`.
+        unknown_responses: String = "pass";
     }
 
     /// The record of who did what.

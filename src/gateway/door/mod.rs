@@ -11,12 +11,13 @@ mod path;
 
 use super::exchange::{Asked, Exchange, Reply};
 use super::hops::hops;
+use super::kept_response::KeptResponse;
 use super::settings;
 use super::traffic::{ReplyBody, Traffic};
 use super::{Route, Snapshot};
 use crate::audit::Refusal;
 use crate::auth::Actor;
-use crate::base::{ClientAddress, Problem};
+use crate::base::{BackendId, ClientAddress, Problem};
 use crate::wire::call::{Call, CallError, Dialect};
 use crate::wire::{anthropic, openai};
 use bytes::Bytes;
@@ -141,6 +142,12 @@ impl Asking<'_> {
                 self.traffic.check_conversation(&caller, &call).await.map_err(plainly)?;
                 (route, Asked::Model(call), body)
             }
+            Target::Response { path, query } => {
+                body::read(body, &headers, &self.traffic.config().limits).await.map_err(plainly)?;
+                let (route, backend, model) = self.keeper(&snapshot, &caller, &path).await.map_err(plainly)?;
+                let kept = KeptResponse { backend, model, method, path, query, charged: None };
+                (route, Asked::Kept(kept), Bytes::new())
+            }
             Target::Rest { workspace, asset, path } => {
                 let (route, path) = rest(&snapshot, &caller, &workspace, &asset, path).map_err(plainly)?;
                 let body = body::read(body, &headers, &self.traffic.config().limits).await.map_err(plainly)?;
@@ -149,6 +156,26 @@ impl Asking<'_> {
         };
         let exchange = self.exchange(caller, headers, snapshot, route, asked, body).map_err(plainly)?;
         self.traffic.answer(exchange).await
+    }
+
+    /// The route to the backend that keeps a response of the caller's, that backend, and the response's alias.
+    async fn keeper(
+        &self,
+        snapshot: &Snapshot,
+        caller: &Actor,
+        path: &str,
+    ) -> Result<(Arc<Route>, BackendId, String), Problem> {
+        let id = path.split('/').next().unwrap_or_default();
+        let unknown = || {
+            Problem::not_found(format!("You were given no response {id} here, or its backend is gone."))
+                .with_help("Responses are known for thirty days.")
+        };
+        let (backend, model) = self.traffic.find_response(caller, id).await?.ok_or_else(unknown)?;
+        let route = snapshot.route_for_model(caller, &model).ok_or_else(unknown)?;
+        if !route.pool.members.iter().any(|member| member.backend.id == backend) {
+            return Err(unknown());
+        }
+        Ok((route.clone(), backend, route.alias(&model).to_owned()))
     }
 
     /// The exchange of a request that leads to this route.

@@ -12,6 +12,8 @@ pub(super) enum Target {
     Call { dialect: Dialect, model: Option<String> },
     /// The list of models, or one of it.
     Models { anthropic: bool, model: Option<String> },
+    /// A response that was given before: its id and what follows it, with the query.
+    Response { path: String, query: Option<String> },
     /// A REST API; the rest of the path with the query.
     Rest { workspace: String, asset: String, path: String },
 }
@@ -41,13 +43,20 @@ impl Target {
             return openai(tail).map(|dialect| call(dialect, Some(model)));
         }
         let rest = ["v1/", "openai/v1/", "openai/"].iter().find_map(|start| path.strip_prefix(start))?;
-        openai(rest).map(|dialect| call(dialect, None)).or_else(|| models(rest, false))
+        openai(rest)
+            .map(|dialect| call(dialect, None))
+            .or_else(|| models(rest, false))
+            .or_else(|| kept(rest.strip_prefix("responses/")?, query))
     }
 
     pub(super) fn check_method(&self, method: &Method) -> Result<(), Problem> {
         let (expected, word) = match self {
             Self::Call { .. } => (Method::POST, "POST"),
             Self::Models { .. } => (Method::GET, "GET"),
+            Self::Response { path, .. } if path.ends_with("/cancel") => (Method::POST, "POST"),
+            Self::Response { path, .. } if !path.contains('/') && *method == Method::DELETE => return Ok(()),
+            Self::Response { path, .. } if !path.contains('/') => (Method::GET, "GET, and removed by DELETE"),
+            Self::Response { .. } => (Method::GET, "GET"),
             // What a backend answers to TRACE is the request it got, with our credential in it (RFC 9110, 9.3.8).
             Self::Rest { .. } if matches!(*method, Method::TRACE | Method::CONNECT) => {
                 return Err(not_allowed(format!("{method} does not go through the gateway.")));
@@ -65,6 +74,9 @@ impl Target {
         let methods = match self {
             Self::Call { .. } => "POST",
             Self::Models { .. } => "GET",
+            Self::Response { path, .. } if path.ends_with("/cancel") => "POST",
+            Self::Response { path, .. } if !path.contains('/') => "GET, DELETE",
+            Self::Response { .. } => "GET",
             Self::Rest { .. } => "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
         };
         HeaderMap::from_iter([(header::ALLOW, HeaderValue::from_static(methods))])
@@ -108,6 +120,22 @@ fn models(rest: &str, anthropic: bool) -> Option<Target> {
     Some(Target::Models { anthropic, model: Some(model) })
 }
 
+/// A response's id, and what may be asked of it. Ids are words of the vendor's, which are sent on as they are.
+fn kept(rest: &str, query: Option<&str>) -> Option<Target> {
+    let (id, tail) = rest.split_once('/').map_or((rest, None), |(id, tail)| (id, Some(tail)));
+    let is_id = |id: &str| {
+        (1..=256).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'='))
+    };
+    if !is_id(id) || !matches!(tail, None | Some("cancel" | "input_items")) {
+        return None;
+    }
+    // The version of its interface is between us and the vendor.
+    let ours = |parameter: &&str| !parameter.starts_with("api-version=");
+    let query = query.map(|query| query.split('&').filter(ours).collect::<Vec<_>>().join("&"));
+    Some(Target::Response { path: rest.to_owned(), query: query.filter(|query| !query.is_empty()) })
+}
+
 /// `{workspace}/{asset}/...`; the slash within an asset's name is percent-encoded.
 fn rest_api(rest: &str, query: Option<&str>) -> Option<Target> {
     let (workspace, rest) = rest.split_once('/')?;
@@ -140,7 +168,7 @@ pub(super) fn unknown(path: &str) -> Problem {
     let detail = if path.starts_with("/rest/") {
         "An API is called at /rest/{workspace}/{asset}/ and its own path; a slash in the asset's name is written %2F."
     } else {
-        "The gateway answers at /llm/v1/ (chat/completions, responses, embeddings, models), \
+        "The gateway answers at /llm/v1/ (chat/completions, responses, responses/{id}, embeddings, models), \
          /llm/openai/deployments/{model}/, /llm/openai/v1/ and /llm/anthropic/v1/ (messages, models)."
     };
     Problem::not_found(detail)
@@ -153,6 +181,7 @@ mod tests {
     #[test]
     fn every_client_finds_its_path() {
         let named = |model: &str| Some(model.to_owned());
+        let response = |path: &str| Target::Response { path: path.to_owned(), query: None };
         for (path, expected) in [
             ("/llm/v1/chat/completions", Some(call(Dialect::Chat, None))),
             ("/llm/v1/responses", Some(call(Dialect::Responses, None))),
@@ -164,11 +193,35 @@ mod tests {
             ("/llm/openai/responses", Some(call(Dialect::Responses, None))),
             ("/llm/anthropic/v1/messages", Some(call(Dialect::Messages, None))),
             ("/llm/anthropic/v1/messages/count_tokens", Some(call(Dialect::CountTokens, None))),
+            ("/llm/v1/responses/resp_1", Some(response("resp_1"))),
+            ("/llm/openai/responses/resp_1/input_items", Some(response("resp_1/input_items"))),
+            ("/llm/openai/v1/responses/resp_1/cancel", Some(response("resp_1/cancel"))),
+            ("/llm/v1/responses/resp_1/else", None),
+            ("/llm/v1/responses/..", None),
+            ("/llm/v1/responses/resp_1%2Fcancel", None),
             ("/llm/v1/images", None),
             ("/llm/", None),
         ] {
             assert_eq!(Target::of(path, None), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_response_is_seen_removed_or_cancelled_and_the_version_is_ours_to_say() {
+        let of = |path: &str| Target::of(&format!("/llm/openai/responses/{path}"), None).unwrap();
+        for (path, allowed) in [("resp_1", "GET, DELETE"), ("resp_1/cancel", "POST"), ("resp_1/input_items", "GET")] {
+            assert_eq!(of(path).allowed()[header::ALLOW], allowed);
+            for method in [Method::GET, Method::POST, Method::DELETE, Method::PUT] {
+                assert_eq!(
+                    of(path).check_method(&method).is_ok(),
+                    allowed.contains(method.as_str()),
+                    "{method} {path}"
+                );
+            }
+        }
+        let query = Some("api-version=2025-03-01&stream=true&include[]=usage");
+        let Some(Target::Response { query, .. }) = Target::of("/llm/v1/responses/resp_1", query) else { panic!() };
+        assert_eq!(query.as_deref(), Some("stream=true&include[]=usage"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::facts::CallFacts;
 use super::{Admission, Policy, Services, said};
 use crate::base::Problem;
 use crate::gateway::Policy as Settings;
-use crate::gateway::exchange::{Exchange, Settlement};
+use crate::gateway::exchange::{Asked, Exchange, Settlement};
 use crate::gateway::limit::Facts;
 use crate::gateway::settings::{GuardHook, OnFailure};
 use serde::Deserialize;
@@ -71,6 +71,9 @@ impl Guard {
 
 impl Policy for Guard {
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
+        if let Asked::Kept(_) = exchange.asked {
+            return Ok(Admission::Continue);
+        }
         let body = match said::body(exchange, &self.policy.name) {
             Ok(body) => body,
             // What a REST API is sent may be anything.

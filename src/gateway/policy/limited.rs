@@ -224,12 +224,16 @@ pub(super) fn spent(exchange: &Exchange, settlement: &Settlement) -> Spent {
 /// What an exchange costs, in thousand-millionths.
 pub(super) fn charged(exchange: &Exchange, settlement: &Settlement) -> u64 {
     let Some(backend) = exchange.backend() else { return 0 };
-    let price = exchange.snapshot.price(backend, exchange.model());
+    let mut price = exchange.snapshot.price(backend, exchange.model()).copied();
+    // What a request costs by itself is not paid again for looking at what it was answered.
+    if let (Asked::Kept(_), Some(price)) = (&exchange.asked, &mut price) {
+        price.request = None;
+    }
     let refused_there = exchange.reply.status.is_some_and(|status| !status.is_success());
     if refused_there && settlement.usage == crate::wire::usage::Usage::default() {
         return 0;
     }
-    cost(price, &settlement.usage.into())
+    cost(price.as_ref(), &settlement.usage.into())
 }
 
 /// Reserves more when a reply grows beyond what was expected; to be called now and then while a stream is passed on.

@@ -1,6 +1,7 @@
 //! Azure OpenAI: the deployment in the path and a version in the query, or the newer surface without either.
 
 use super::{Provider, openai, segment};
+use crate::gateway::kept_response::KeptResponse;
 use crate::gateway::settings::BackendSettings;
 use crate::wire::call::Dialect;
 use http::HeaderName;
@@ -20,6 +21,14 @@ impl Provider for AzureOpenAi {
             Some(version) if dialect == Dialect::Responses => format!("/openai{tail}?api-version={version}"),
             Some(version) => format!("/openai/deployments/{}{tail}?api-version={version}", segment(model)),
         }
+    }
+
+    fn response_path(&self, settings: &BackendSettings, kept: &KeptResponse) -> Option<String> {
+        let Some(version) = &settings.api_version else {
+            return Some(format!("/openai/v1{}", openai::OpenAi.response_path(settings, kept)?));
+        };
+        let query = kept.query.as_ref().map(|query| format!("&{query}")).unwrap_or_default();
+        Some(format!("/openai/responses/{}?api-version={version}{query}", kept.path))
     }
 
     /// A deployment's name tells nothing of its model, so the version decides: the newer name, the only one that models which

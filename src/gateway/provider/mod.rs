@@ -6,6 +6,7 @@ mod openai;
 mod rest;
 
 use super::Secret;
+use super::kept_response::KeptResponse;
 use super::settings::{self, BackendSettings};
 use crate::wire::call::Dialect;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -19,6 +20,11 @@ pub trait Provider: Send + Sync {
 
     /// Where a request goes, after the path of the backend's URL; with its query.
     fn path(&self, settings: &BackendSettings, dialect: Dialect, model: &str) -> String;
+
+    /// Where a response is that it keeps, after the path of the backend's URL; none when it keeps none.
+    fn response_path(&self, _settings: &BackendSettings, _kept: &KeptResponse) -> Option<String> {
+        None
+    }
 
     /// What a chat calls the most tokens of its reply.
     fn max_tokens_name(&self, _settings: &BackendSettings, _model: &str) -> &'static str {
@@ -128,6 +134,39 @@ mod tests {
             let provider = of(settings.provider);
             let found = provider.dialect(dialect).map(|spoken| provider.path(settings, spoken, "my-gpt"));
             assert_eq!(found.as_deref(), path, "{dialect:?} at {:?}", settings.provider);
+        }
+    }
+
+    #[test]
+    fn a_response_is_asked_for_where_it_is_kept() {
+        let mut dated = BackendSettings::new(Named::AzureOpenai, "https://contoso.openai.azure.com");
+        let newer = dated.clone();
+        dated.api_version = Some("2025-03-01-preview".into());
+        let plain = |named| BackendSettings::new(named, "https://example.com");
+        for (settings, path, query, expected) in [
+            (&plain(Named::Openai), "resp_1", None, Some("/responses/resp_1")),
+            (&plain(Named::Compatible), "resp_1", Some("stream=true"), Some("/responses/resp_1?stream=true")),
+            (&newer, "resp_1/cancel", None, Some("/openai/v1/responses/resp_1/cancel")),
+            (&dated, "resp_1", None, Some("/openai/responses/resp_1?api-version=2025-03-01-preview")),
+            (
+                &dated,
+                "resp_1/input_items",
+                Some("limit=2"),
+                Some("/openai/responses/resp_1/input_items?api-version=2025-03-01-preview&limit=2"),
+            ),
+            (&plain(Named::Anthropic), "resp_1", None, None),
+            (&plain(Named::Rest), "resp_1", None, None),
+        ] {
+            let kept = KeptResponse {
+                backend: crate::base::BackendId::new(),
+                model: "fast".to_owned(),
+                method: http::Method::GET,
+                path: path.to_owned(),
+                query: query.map(str::to_owned),
+                charged: None,
+            };
+            let found = of(settings.provider).response_path(settings, &kept);
+            assert_eq!(found.as_deref(), expected, "{path} at {:?}", settings.provider);
         }
     }
 

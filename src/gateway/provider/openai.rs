@@ -1,6 +1,7 @@
 //! OpenAI, and all who speak its dialect: Ollama, vLLM and many others.
 
 use super::Provider;
+use crate::gateway::kept_response::KeptResponse;
 use crate::gateway::settings::{self, BackendSettings};
 use crate::wire::call::Dialect;
 
@@ -17,6 +18,11 @@ impl Provider for OpenAi {
 
     fn path(&self, _settings: &BackendSettings, dialect: Dialect, _model: &str) -> String {
         tail(dialect).to_owned()
+    }
+
+    fn response_path(&self, _settings: &BackendSettings, kept: &KeptResponse) -> Option<String> {
+        let query = kept.query.iter().flat_map(|query| ["?", query]);
+        Some(["/responses/", &kept.path].into_iter().chain(query).collect())
     }
 
     /// OpenAI's models all know the newer name, and those that reason no other. Servers that speak its dialect often know

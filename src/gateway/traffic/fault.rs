@@ -19,7 +19,8 @@ impl Fault {
     /// Notes a failure that came with an answer, or within it.
     pub(super) fn note(self, exchange: &Exchange, taken: &Taken) {
         const WORDS: &str = "The backend told of a failure in its answer.";
-        if self == Self::Backend {
+        // What is told of a response that was given before happened then.
+        if self == Self::Backend && exchange.call().is_some() {
             taken.spoil(|| WORDS.to_owned());
         }
         let backend = exchange.reply.backend.as_ref().map(|backend| backend.name.as_str());

@@ -41,6 +41,7 @@ impl Handling {
 pub(super) fn handle(handling: &mut Handling, exchange: &mut Exchange, piece: Bytes) -> Result<Bytes, TooLong> {
     if let Some(watch) = handling.watch()
         && watch.see(&piece, exchange.vendor_model())?
+        && exchange.is_charged()
     {
         exchange.reply.counted_output = watch.so_far();
         crate::gateway::policy::grow(exchange);

@@ -16,6 +16,7 @@ mod fault;
 mod finish;
 mod handling;
 mod hidden;
+mod kept;
 mod live;
 mod order;
 mod outgoing;
@@ -37,7 +38,7 @@ use super::upstream::Origins;
 use super::{Gateway, Route, Snapshot};
 use crate::audit::{Refusal, Refusals};
 use crate::auth::{Actor, Auth};
-use crate::base::{Clock, Config, Problem};
+use crate::base::{BackendId, Clock, Config, Problem};
 use crate::wire::call::Call;
 use arc_swap::ArcSwapOption;
 use callers::Callers;
@@ -83,7 +84,8 @@ impl Traffic {
     ) -> Self {
         let tasks = TaskTracker::new();
         let origins = Origins::new(gateway.egress().clone());
-        let conversations = Conversations::new(gateway.inner.db.clone(), clock.clone());
+        let passes_unknown = config.gateway.unknown_responses == "pass";
+        let conversations = Conversations::new(gateway.inner.db.clone(), clock.clone(), passes_unknown);
         Self {
             inner: Arc::new(Inner {
                 gateway,
@@ -135,12 +137,25 @@ impl Traffic {
     /// Lets a caller go on from a response that is its own.
     ///
     /// # Errors
-    /// 403 where it was given to somebody else.
+    /// 403 where it was given to somebody else, or nobody knows whom.
     pub(super) async fn check_conversation(&self, caller: &Actor, call: &Call) -> Result<(), Problem> {
         match &call.previous_response {
             Some(previous) => self.inner.conversations.check(previous, caller).await,
             None => Ok(()),
         }
+    }
+
+    /// Where a response of the caller's is kept, and the alias it was asked for by; nothing where nobody knows it here.
+    ///
+    /// # Errors
+    /// 403 where it was given to somebody else; 503 where that cannot be found out.
+    pub(super) async fn find_response(
+        &self,
+        caller: &Actor,
+        response: &str,
+    ) -> Result<Option<(BackendId, Arc<str>)>, Problem> {
+        let found = self.inner.conversations.find(response, caller).await?;
+        Ok(found.map(|kept| (kept.backend, kept.model)))
     }
 
     /// Notes for the audit record that somebody came without a credential that holds; never waits.

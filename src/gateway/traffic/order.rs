@@ -60,6 +60,10 @@ pub(super) fn order(traffic: &Traffic, route: &PlannedRoute, exchange: &Exchange
 pub(super) fn serves(member: &PlannedMember, exchange: &Exchange) -> bool {
     match &exchange.asked {
         Asked::Rest { .. } => true,
+        Asked::Kept(kept) => {
+            let settings = &member.backend.settings;
+            member.backend.id == kept.backend && member.provider.response_path(settings, kept).is_some()
+        }
         Asked::Model(call) => {
             member.provider.dialect(call.dialect).is_some()
                 && member.backend.settings.vendor_model(&call.model).is_some()

@@ -76,6 +76,7 @@ impl Outgoing {
     /// 400 when the request cannot be told in the vendor's dialect.
     pub(super) fn of(member: &PlannedMember, exchange: &Exchange) -> Result<Self, Problem> {
         let settings = &member.backend.settings;
+        let unserved = || Problem::bad_request("This backend does not serve requests of this kind.");
         match &exchange.asked {
             Asked::Rest { method, path } => {
                 let mut headers = exchange.headers.clone();
@@ -89,8 +90,17 @@ impl Outgoing {
                 let (asked_usage, token, calls) = (false, None, Calls::default());
                 Ok(Self { method, uri, headers, body, spoken, vendor_model, asked_usage, token, calls })
             }
+            Asked::Kept(kept) => {
+                let path = member.provider.response_path(settings, kept).ok_or_else(unserved)?;
+                let uri = uri(&member.base, &path)?;
+                let mut headers = forwarded(&exchange.headers);
+                headers.insert(header::ACCEPT, accept(kept.is_stream()));
+                let vendor_model = settings.vendor_model(&kept.model).unwrap_or(&kept.model).to_owned();
+                let (method, body, spoken) = (kept.method.clone(), Bytes::new(), Some(Dialect::Responses));
+                let (asked_usage, token, calls) = (false, None, Calls::default());
+                Ok(Self { method, uri, headers, body, spoken, vendor_model, asked_usage, token, calls })
+            }
             Asked::Model(call) => {
-                let unserved = || Problem::bad_request("This backend does not serve requests of this kind.");
                 let spoken = member.provider.dialect(call.dialect).ok_or_else(unserved)?;
                 let model = settings.vendor_model(&call.model).ok_or_else(unserved)?;
                 let asked_usage = call.stream && !call.wants_usage && spoken == Dialect::Chat;
@@ -103,15 +113,9 @@ impl Outgoing {
                         .map_err(|error| Problem::bad_request(error.to_string()).with_kind("not-translatable"))?;
                     (told.body.into(), told.calls)
                 };
-                let mut headers = HeaderMap::with_capacity(16);
-                for name in FORWARDED {
-                    for value in exchange.headers.get_all(&name) {
-                        headers.append(name.clone(), value.clone());
-                    }
-                }
+                let mut headers = forwarded(&exchange.headers);
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                let accept = if call.stream { "text/event-stream" } else { "application/json" };
-                headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+                headers.insert(header::ACCEPT, accept(call.stream));
                 let path = member.provider.path(settings, spoken, model);
                 let uri = uri(&member.base, &path)?;
                 let (method, vendor_model) = (Method::POST, model.to_owned());
@@ -193,6 +197,21 @@ impl Outgoing {
     pub(super) fn request(&self) -> Request<'_> {
         Request { method: &self.method, uri: &self.uri, headers: &self.headers, body: &self.body }
     }
+}
+
+/// What of a model's caller goes on.
+fn forwarded(client: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    for name in FORWARDED {
+        for value in client.get_all(&name) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    headers
+}
+
+fn accept(stream: bool) -> HeaderValue {
+    HeaderValue::from_static(if stream { "text/event-stream" } else { "application/json" })
 }
 
 fn uri(base: &str, path: &str) -> Result<Uri, Problem> {

@@ -77,7 +77,7 @@ impl Traffic {
         let exchange = running.exchange_mut();
         exchange.reply.status = Some(head.status);
         exchange.reply.vendor_model.clone_from(&outgoing.vendor_model);
-        let asked = exchange.call().map(|call| (call.dialect, call.model.clone()));
+        let asked = exchange.dialect().map(|dialect| (dialect, exchange.model().to_owned()));
         let handling = match (asked, outgoing.spoken) {
             (Some((asked, model)), Some(spoken)) if asked != spoken => {
                 let translator = translate::stream(asked, spoken, telling(exchange, outgoing, &model));
@@ -139,13 +139,15 @@ impl Traffic {
         exchange.reply.vendor_model.clone_from(&outgoing.vendor_model);
         exchange.reply.first_byte = Some(exchange.begun.elapsed());
         let spoken = outgoing.spoken.unwrap_or(Dialect::Chat);
-        let fault = if status.is_success() { fault::told(spoken, &body) } else { None };
+        // Whatever is told of a response that was given before happened then.
+        let is_new = status.is_success() && exchange.call().is_some();
+        let fault = if is_new { fault::told(spoken, &body) } else { None };
         if let Some(fault) = fault {
             fault.note(exchange, &taken);
         }
         exchange.reply.is_complete = fault.is_none();
         if status.is_success() {
-            if exchange.reply.reported.is_none() {
+            if exchange.reply.reported.is_none() && exchange.is_charged() {
                 let mut text = String::new();
                 each_text(spoken, &body, |piece| text.push_str(piece));
                 exchange.reply.counted_output = tokens::count_text(exchange.vendor_model(), &text);
@@ -154,6 +156,7 @@ impl Traffic {
             if spoken == Dialect::Responses {
                 self.remember_response(exchange, &body);
             }
+            self.leave_owed(exchange);
             if exchange.trace.is_some() {
                 add_finish_reasons(spoken, &body, &mut exchange.reply.finish_reasons);
             }
@@ -162,7 +165,7 @@ impl Traffic {
         if !status.is_success() {
             body = outgoing.hidden().fold(body, |body, hidden| hidden.masked(body));
         }
-        let asked = exchange.call().map(|call| (call.dialect, call.model.clone()));
+        let asked = exchange.dialect().map(|dialect| (dialect, exchange.model().to_owned()));
         let mut body = match asked {
             Some((asked, model)) if asked != spoken => {
                 if status.is_success() && fault.is_none() {
@@ -193,20 +196,6 @@ impl Traffic {
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
-    }
-
-    /// Keeps in mind which backend a response is from, and whose it is: a later request may go on from it.
-    fn remember_response(&self, exchange: &Exchange, data: &[u8]) {
-        const ID: &[u8] = b"\"id\":";
-        let Some(backend) = &exchange.reply.backend else { return };
-        let id = memchr::memmem::find_iter(data, ID).find_map(|at| {
-            let text = data[at + ID.len()..].trim_ascii_start().strip_prefix(b"\"")?;
-            let end = memchr::memchr(b'"', text)?;
-            std::str::from_utf8(&text[..end]).ok().filter(|id| id.starts_with("resp"))
-        });
-        if let Some(id) = id {
-            self.inner.conversations.note(id, backend.id, &exchange.caller);
-        }
     }
 }
 

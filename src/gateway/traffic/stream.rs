@@ -221,9 +221,9 @@ impl Flow {
             error = %error,
             "{words}"
         );
-        let out = match (&self.handling, exchange.call()) {
+        let out = match (&self.handling, exchange.dialect()) {
             (Handling::Pass, _) | (_, None) => Bytes::new(),
-            (_, Some(call)) => error_event(call.dialect, words, &exchange.id),
+            (_, Some(dialect)) => error_event(dialect, words, &exchange.id),
         };
         Step::Broken(out, error)
     }
@@ -236,12 +236,13 @@ impl Flow {
         if let Some(watch) = handling.watch() {
             let alias = exchange.vendor_model().to_owned();
             watch.end(&alias);
-            exchange.reply.reported = watch.reported();
+            exchange.report(watch.reported());
             exchange.reply.finish_reasons = watch.finish_reasons();
             if !exchange.reply.is_complete || exchange.reply.reported.is_none() {
                 exchange.reply.counted_output = watch.counted(&alias);
                 exchange.count_prompt();
             }
+            running.traffic().clone().leave_owed(running.exchange());
         }
         taken.used(running.exchange().settlement(ending).usage.total());
         drop(taken);

@@ -196,6 +196,8 @@ fn may_hedge(exchange: &Exchange) -> bool {
     match &exchange.asked {
         Asked::Model(Call { dialect, .. }) => matches!(dialect, Dialect::Embeddings | Dialect::CountTokens),
         Asked::Rest { method, .. } => is_idempotent(method),
+        // One backend alone has it.
+        Asked::Kept(_) => false,
     }
 }
 

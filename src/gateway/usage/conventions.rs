@@ -4,6 +4,9 @@ use super::UsageRecord;
 use crate::gateway::settings::Provider;
 use crate::wire::call::Dialect;
 
+/// What is done with a response that was given before.
+pub const KEPT_RESPONSE: &str = "kept_response";
+
 /// What is done: three dialects are ways to chat.
 #[must_use]
 pub const fn operation_name(dialect: Dialect) -> &'static str {
@@ -39,6 +42,6 @@ impl UsageRecord {
 
     /// Whether a model was asked, of which alone the conventions speak.
     pub(super) fn is_of_model(&self) -> bool {
-        self.operation != "rest"
+        !matches!(self.operation.as_str(), "rest" | KEPT_RESPONSE)
     }
 }

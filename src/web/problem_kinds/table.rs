@@ -189,7 +189,10 @@ pub const KINDS: &[Kind] = kinds! {
         "A policy of the gateway allows no request of this size."
         "Send a shorter body or prompt; the body names the policy and its bound."
     "response-of-another" 403
-        "`previous_response_id` names a response that was given to another caller."
+        "The response that is gone on from, or asked for, was given to another caller."
+        "Go on from a response of your own, or send the dialogue itself."
+    "response-unknown" 403
+        "Nobody was given the response here that is gone on from, or longer than thirty days ago."
         "Go on from a response of your own, or send the dialogue itself."
     "route-disabled" 503
         "The route is switched off."

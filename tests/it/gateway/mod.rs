@@ -9,6 +9,7 @@ mod conversations;
 mod crowd;
 mod failing;
 mod house;
+mod kept_responses;
 mod killed;
 mod ledger;
 mod planted_secrets;

@@ -5,6 +5,7 @@
 //! asked and what it produced.
 
 mod events;
+mod kept;
 mod mood;
 mod shape;
 mod stream;
@@ -45,6 +46,8 @@ pub struct Seen {
     pub given_up: AtomicU64,
     /// Each chat, in the order in which they came.
     pub served: Mutex<Vec<Served>>,
+    /// What was asked of responses that are kept: method, id and what follows it.
+    pub kept: Mutex<Vec<String>>,
     /// Whether `everything` is kept; the load mock does not.
     pub keep: bool,
 }
@@ -111,11 +114,15 @@ async fn answer(State(seen): State<Arc<Seen>>, request: Request) -> Response {
     let asked: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let place = seen.serve(&mood, &asked);
     let mood = Mood::of(&mood);
+    if let Some(answer) = kept::answer(&seen, &head.method, &head.uri, &mood) {
+        return answer;
+    }
     let shape = Shape::of(head.uri.path());
     if let Some(fault) = mood.answer(shape, &head.headers).await {
         return fault;
     }
     match shape {
+        Shape::Responses if asked["background"] == true => json_answer(200, &kept::begun(&asked).to_string()),
         Shape::Chat | Shape::Responses | Shape::Messages if asked["stream"] == true => {
             stream(seen, place, shape, &asked, &mood)
         }
