@@ -1,10 +1,10 @@
 //! `Exchange`: one request through the gateway, from its admission to its settling. One value carries all that follows.
 
-use super::kept_response::KeptResponse;
 use super::limit::Standing;
 use super::policy::Held;
 use super::settings::OnDisconnect;
 use super::snapshot::{Backend, Route, Snapshot};
+use super::stored_response::StoredResponse;
 use super::telemetry::Trace;
 use super::witness::Witness;
 use crate::auth::Actor;
@@ -71,7 +71,7 @@ pub enum Asked {
         path: String,
     },
     /// A response that was given before.
-    Kept(KeptResponse),
+    Stored(StoredResponse),
 }
 
 /// One change to a head.
@@ -171,7 +171,7 @@ pub struct Reply {
     pub finish_reasons: Vec<&'static str>,
     /// The answer as the client got it, up to [`Exchange::keep_reply`]; empty when it was longer.
     pub kept: Vec<Bytes>,
-    /// The id of a response that its vendor goes on making when nobody waits.
+    /// The id of a response that its vendor goes on making when nobody waits, as long as its usage is not known.
     pub in_background: Option<Box<str>>,
     /// Whether it came to its end.
     pub is_complete: bool,
@@ -222,7 +222,7 @@ impl Exchange {
     pub fn call(&self) -> Option<&Call> {
         match &self.asked {
             Asked::Model(call) => Some(call),
-            Asked::Rest { .. } | Asked::Kept(_) => None,
+            Asked::Rest { .. } | Asked::Stored(_) => None,
         }
     }
 
@@ -231,7 +231,7 @@ impl Exchange {
     pub fn dialect(&self) -> Option<Dialect> {
         match &self.asked {
             Asked::Model(call) => Some(call.dialect),
-            Asked::Kept(_) => Some(Dialect::Responses),
+            Asked::Stored(_) => Some(Dialect::Responses),
             Asked::Rest { .. } => None,
         }
     }
@@ -241,7 +241,7 @@ impl Exchange {
     pub fn model(&self) -> &str {
         match &self.asked {
             Asked::Model(call) => &call.model,
-            Asked::Kept(kept) => &kept.model,
+            Asked::Stored(stored) => &stored.model,
             Asked::Rest { .. } => "",
         }
     }
@@ -264,17 +264,14 @@ impl Exchange {
     pub fn is_stream(&self) -> bool {
         match &self.asked {
             Asked::Model(call) => call.stream,
-            Asked::Kept(kept) => kept.is_stream(),
+            Asked::Stored(stored) => stored.query.stream,
             Asked::Rest { .. } => false,
         }
     }
 
-    /// Notes what the vendor reported: of a response that was given before, what was not charged then.
+    /// Notes what the vendor reported. What it says of a response that was given before was charged then.
     pub(super) fn report(&mut self, usage: Option<Usage>) {
-        self.reply.reported = match &self.asked {
-            Asked::Kept(kept) => kept.owed(usage),
-            Asked::Model(_) | Asked::Rest { .. } => usage,
-        };
+        self.reply.reported = usage.filter(|_| self.is_charged());
     }
 
     /// Writes into the head of an answer what policies want told there.
@@ -341,7 +338,9 @@ impl Exchange {
             }
             Some(reported) => (Usage { input: reported.input, ..reported.with(counted) }, UsageSource::Counted),
             None if !self.went_out() || is_error || !self.is_charged() => (Usage::default(), UsageSource::Nothing),
-            None if self.prompt_tokens.is_none() => (counted, UsageSource::Estimated),
+            None if self.prompt_tokens.is_none() || self.reply.in_background.is_some() => {
+                (counted, UsageSource::Estimated)
+            }
             None => (counted, UsageSource::Counted),
         };
         Settlement { usage, source, ending, took: self.begun.elapsed() }

@@ -33,24 +33,6 @@ impl Usage {
         self.input.saturating_add(self.output)
     }
 
-    /// What is left of it when this much was charged before. Sound and pictures count as plain.
-    #[must_use]
-    pub fn less(self, charged: Self) -> Self {
-        let input = self.input.saturating_sub(charged.input);
-        let output = self.output.saturating_sub(charged.output);
-        let cached_input = self.cached_input.min(input);
-        Self {
-            input,
-            cached_input,
-            cache_write: self.cache_write.min(input - cached_input),
-            input_audio: 0,
-            input_image: 0,
-            output,
-            reasoning: self.reasoning.min(output),
-            output_audio: 0,
-        }
-    }
-
     /// The larger number of each category: streams report more than once, each time all so far.
     #[must_use]
     pub fn with(self, later: Self) -> Self {

@@ -11,8 +11,8 @@ mod path;
 
 use super::exchange::{Asked, Exchange, Reply};
 use super::hops::hops;
-use super::kept_response::KeptResponse;
 use super::settings;
+use super::stored_response::StoredResponse;
 use super::traffic::{ReplyBody, Traffic};
 use super::{Route, Snapshot};
 use crate::audit::Refusal;
@@ -145,8 +145,7 @@ impl Asking<'_> {
             Target::Response { path, query } => {
                 body::read(body, &headers, &self.traffic.config().limits).await.map_err(plainly)?;
                 let (route, backend, model) = self.keeper(&snapshot, &caller, &path).await.map_err(plainly)?;
-                let kept = KeptResponse { backend, model, method, path, query, charged: None };
-                (route, Asked::Kept(kept), Bytes::new())
+                (route, Asked::Stored(StoredResponse { backend, model, method, path, query }), Bytes::new())
             }
             Target::Rest { workspace, asset, path } => {
                 let (route, path) = rest(&snapshot, &caller, &workspace, &asset, path).map_err(plainly)?;
@@ -158,7 +157,7 @@ impl Asking<'_> {
         self.traffic.answer(exchange).await
     }
 
-    /// The route to the backend that keeps a response of the caller's, that backend, and the response's alias.
+    /// The route to the backend that stores a response of the caller's, that backend, and the response's alias.
     async fn keeper(
         &self,
         snapshot: &Snapshot,

@@ -1,6 +1,7 @@
 //! Which request a path asks for.
 
 use crate::base::Problem;
+use crate::gateway::stored_response::StoredQuery;
 use crate::wire::call::Dialect;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
@@ -13,7 +14,7 @@ pub(super) enum Target {
     /// The list of models, or one of it.
     Models { anthropic: bool, model: Option<String> },
     /// A response that was given before: its id and what follows it, with the query.
-    Response { path: String, query: Option<String> },
+    Response { path: String, query: StoredQuery },
     /// A REST API; the rest of the path with the query.
     Rest { workspace: String, asset: String, path: String },
 }
@@ -46,7 +47,7 @@ impl Target {
         openai(rest)
             .map(|dialect| call(dialect, None))
             .or_else(|| models(rest, false))
-            .or_else(|| kept(rest.strip_prefix("responses/")?, query))
+            .or_else(|| stored(rest.strip_prefix("responses/")?, query))
     }
 
     pub(super) fn check_method(&self, method: &Method) -> Result<(), Problem> {
@@ -121,7 +122,7 @@ fn models(rest: &str, anthropic: bool) -> Option<Target> {
 }
 
 /// A response's id, and what may be asked of it. Ids are words of the vendor's, which are sent on as they are.
-fn kept(rest: &str, query: Option<&str>) -> Option<Target> {
+fn stored(rest: &str, query: Option<&str>) -> Option<Target> {
     let (id, tail) = rest.split_once('/').map_or((rest, None), |(id, tail)| (id, Some(tail)));
     let is_id = |id: &str| {
         (1..=256).contains(&id.len())
@@ -130,10 +131,7 @@ fn kept(rest: &str, query: Option<&str>) -> Option<Target> {
     if !is_id(id) || !matches!(tail, None | Some("cancel" | "input_items")) {
         return None;
     }
-    // The version of its interface is between us and the vendor.
-    let ours = |parameter: &&str| !parameter.starts_with("api-version=");
-    let query = query.map(|query| query.split('&').filter(ours).collect::<Vec<_>>().join("&"));
-    Some(Target::Response { path: rest.to_owned(), query: query.filter(|query| !query.is_empty()) })
+    Some(Target::Response { path: rest.to_owned(), query: StoredQuery::of(query) })
 }
 
 /// `{workspace}/{asset}/...`; the slash within an asset's name is percent-encoded.
@@ -181,7 +179,7 @@ mod tests {
     #[test]
     fn every_client_finds_its_path() {
         let named = |model: &str| Some(model.to_owned());
-        let response = |path: &str| Target::Response { path: path.to_owned(), query: None };
+        let response = |path: &str| Target::Response { path: path.to_owned(), query: StoredQuery::default() };
         for (path, expected) in [
             ("/llm/v1/chat/completions", Some(call(Dialect::Chat, None))),
             ("/llm/v1/responses", Some(call(Dialect::Responses, None))),
@@ -207,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_seen_removed_or_cancelled_and_the_version_is_ours_to_say() {
+    fn a_response_is_seen_removed_or_cancelled() {
         let of = |path: &str| Target::of(&format!("/llm/openai/responses/{path}"), None).unwrap();
         for (path, allowed) in [("resp_1", "GET, DELETE"), ("resp_1/cancel", "POST"), ("resp_1/input_items", "GET")] {
             assert_eq!(of(path).allowed()[header::ALLOW], allowed);
@@ -219,9 +217,6 @@ mod tests {
                 );
             }
         }
-        let query = Some("api-version=2025-03-01&stream=true&include[]=usage");
-        let Some(Target::Response { query, .. }) = Target::of("/llm/v1/responses/resp_1", query) else { panic!() };
-        assert_eq!(query.as_deref(), Some("stream=true&include[]=usage"));
     }
 
     #[test]

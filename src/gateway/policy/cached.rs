@@ -28,7 +28,7 @@ pub struct Cached {
 impl Cached {
     /// All that answers must not be shared across, beside what the request itself says.
     fn question(&self, exchange: &Exchange) -> Option<Question> {
-        let call = exchange.call().filter(|call| call.dialect != Dialect::CountTokens)?;
+        let call = exchange.call().filter(|call| call.dialect != Dialect::CountTokens && !call.background)?;
         let facts = CallFacts::of(exchange);
         let sharers = match self.settings.share {
             // Names may be given twice; an identity is its own.

@@ -71,7 +71,7 @@ impl Guard {
 
 impl Policy for Guard {
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
-        if let Asked::Kept(_) = exchange.asked {
+        if let Asked::Stored(_) = exchange.asked {
             return Ok(Admission::Continue);
         }
         let body = match said::body(exchange, &self.policy.name) {

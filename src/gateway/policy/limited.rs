@@ -137,8 +137,11 @@ impl Policy for Limited {
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
         let expected = self.expected(exchange).await;
         let value: Box<str> = rendered(&self.template, &CallFacts::of(exchange)).into();
+        // Looking at what was answered, and cancelling it, uses no tokens: whoever has none left may do so.
+        let counts =
+            |limit: &&Arc<Limit>| limit.measure == Measure::Requests || !matches!(exchange.asked, Asked::Stored(_));
         let asks: Vec<Ask> =
-            self.limits.iter().map(|limit| Ask { limit: limit.clone(), value: value.clone() }).collect();
+            self.limits.iter().filter(counts).map(|limit| Ask { limit: limit.clone(), value: value.clone() }).collect();
 
         let reserved = self.services.limits.reserve(expected, asks, self.patience).await;
         match reserved {
@@ -226,7 +229,7 @@ pub(super) fn charged(exchange: &Exchange, settlement: &Settlement) -> u64 {
     let Some(backend) = exchange.backend() else { return 0 };
     let mut price = exchange.snapshot.price(backend, exchange.model()).copied();
     // What a request costs by itself is not paid again for looking at what it was answered.
-    if let (Asked::Kept(_), Some(price)) = (&exchange.asked, &mut price) {
+    if let (Asked::Stored(_), Some(price)) = (&exchange.asked, &mut price) {
         price.request = None;
     }
     let refused_there = exchange.reply.status.is_some_and(|status| !status.is_success());

@@ -3,7 +3,7 @@
 use super::facts::CallFacts;
 use super::{Admission, Held, Policy, Services};
 use crate::base::{PolicyId, Problem};
-use crate::gateway::exchange::{Exchange, Settlement};
+use crate::gateway::exchange::{Asked, Exchange, Settlement};
 use crate::gateway::limit::Facts;
 use crate::gateway::masking::Masker;
 use crate::gateway::settings::PromptLog;
@@ -50,7 +50,9 @@ fn redacted(masker: &Masker, bytes: &[u8], most: usize) -> String {
 impl Policy for Logged {
     /// Takes the prompt now: who streams for long gives it up once the answer has begun.
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
-        if self.services.ledger.is_none() || !self.chooses(&exchange.id) {
+        // What is looked at again was kept when it was made.
+        let is_new = !matches!(exchange.asked, Asked::Stored(_));
+        if self.services.ledger.is_none() || !is_new || !self.chooses(&exchange.id) {
             return Ok(Admission::Continue);
         }
         if self.settings.responses {

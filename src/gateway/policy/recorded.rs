@@ -5,7 +5,7 @@ use super::limited::charged;
 use super::{Held, Services};
 use crate::gateway::exchange::{Asked, Ending, Exchange, Settlement, UsageSource};
 use crate::gateway::limit::Facts;
-use crate::gateway::usage::{CacheUse, KEPT_RESPONSE, Outcome, Source, UsageRecord};
+use crate::gateway::usage::{CacheUse, Outcome, STORED_RESPONSE, Source, UsageRecord};
 
 /// Writes the record of an exchange that is settled, tells it to who asked for it, and learns how long prompts and replies
 /// are.
@@ -43,7 +43,7 @@ pub(super) fn record(exchange: &mut Exchange, settlement: &Settlement, services:
         operation: match &exchange.asked {
             Asked::Model(call) => call.dialect.as_str().to_owned(),
             Asked::Rest { .. } => "rest".to_owned(),
-            Asked::Kept(_) => KEPT_RESPONSE.to_owned(),
+            Asked::Stored(_) => STORED_RESPONSE.to_owned(),
         },
         model: exchange.model().to_owned(),
         vendor_model: exchange.reply.vendor_model.clone(),

@@ -2,18 +2,21 @@
 //!
 //! A request is an envelope around texts: roles, kinds, ids, addresses, pictures and sound in base64. What a member is
 //! depends on the kind of part it stands in, so that nothing is left out merely for its name. What a tool is called with has
-//! members of its author's choosing: it is said from end to end, names and numbers included. Of what tools and answers may
-//! look like, all texts are said, whatever names they stand at; the names are its author's, and the numbers bounds.
+//! members of its author's choosing: it is said from end to end, names and numbers included. So are the values
+//! that a schema of a tool or an answer holds; of the rest of it the texts are said, not the names and bounds.
 
 use crate::base::{self, Problem};
 use crate::gateway::exchange::Exchange;
 use serde_json::{Map, Value};
 
 /// Members of a request that hold what is said.
-const SAID: &[&str] = &["messages", "input", "system", "instructions", "prompt"];
+const SAID: &[&str] = &["messages", "input", "system", "instructions", "prompt", "prediction"];
 
 /// Members of a request that describe what the model may call, and how it is to answer.
 const DESCRIBED: &[&str] = &["tools", "functions", "response_format", "text", "output_config", "output_format"];
+
+/// Members of a tool that the vendor reads and no model: what opens a server of tools, and pictures.
+const OF_THE_VENDOR: &[&str] = &["authorization", "headers", "server_url", "input_image_mask"];
 
 /// The body of a request to a model, to look for texts in.
 ///
@@ -40,21 +43,31 @@ pub(super) fn each_text(body: &mut Map<String, Value>, visit: &mut impl FnMut(&m
         }
     }
     for member in DESCRIBED {
-        if let Some(value) = body.get_mut(*member) {
-            described(value, visit);
+        match body.get_mut(*member) {
+            Some(Value::Array(tools)) => {
+                for tool in tools.iter_mut().filter_map(Value::as_object_mut) {
+                    let members = tool.iter_mut().filter(|(name, _)| !OF_THE_VENDOR.contains(&name.as_str()));
+                    members.for_each(|(name, value)| described(name, value, visit));
+                }
+            }
+            Some(value) => described(member, value, visit),
+            None => {}
         }
     }
 }
 
-/// Every text but the words that say what kind something is: a property may be called `type`, too, and is described itself.
-fn described(value: &mut Value, visit: &mut impl FnMut(&mut String)) {
-    match value {
-        Value::String(text) => visit(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| described(item, visit)),
-        Value::Object(members) => {
-            let texts = members.iter_mut().filter(|(name, value)| *name != "type" || value.is_object());
-            texts.for_each(|(_, value)| described(value, visit));
+/// What a member of a description says. A property may have the name of any word of schemas; it is described itself then.
+fn described(name: &str, value: &mut Value, visit: &mut impl FnMut(&mut String)) {
+    match (name, value) {
+        // Names, and what kind something is.
+        ("type" | "required" | "$ref" | "$id" | "$anchor" | "$schema", Value::String(_) | Value::Array(_)) => {}
+        ("properties" | "$defs" | "definitions", Value::Object(members)) => {
+            members.values_mut().for_each(|value| described("", value, visit));
         }
+        ("enum" | "const" | "default" | "example" | "examples", value) => whole(value, visit),
+        (_, Value::String(text)) => visit(text),
+        (_, Value::Array(items)) => items.iter_mut().for_each(|item| described("", item, visit)),
+        (_, Value::Object(members)) => members.iter_mut().for_each(|(name, value)| described(name, value, visit)),
         _ => {}
     }
 }
@@ -196,14 +209,14 @@ mod tests {
     #[test]
     fn what_tools_and_answers_may_look_like_is_said_but_for_names_and_kinds() {
         let schema = json!({"type": ["object", "null"], "required": ["a"], "properties": {
-            "type": {"type": "string", "description": "b", "enum": ["c"]}, "n": {"type": "integer", "maximum": 7}}});
+            "type": {"type": "string", "description": "a", "enum": ["b", 7]}, "enum": {"title": "c", "maximum": 9}}});
         let function = json!({"name": "look", "description": "d", "parameters": schema});
         for (member, described) in [
             ("tools", json!([{"type": "function", "function": function}])),
             ("functions", json!([function])),
             ("tools", json!([{"type": "function", "name": "look", "description": "d", "parameters": schema}])),
         ] {
-            assert_eq!(texts(member, described), ["look", "d", "a", "b", "c"].map(String::from), "{member}");
+            assert_eq!(texts(member, described), ["look", "d", "a", "b", "7", "c"].map(String::from), "{member}");
         }
         let format = json!({"type": "json_schema", "schema": schema});
         for (member, described) in [
@@ -211,8 +224,12 @@ mod tests {
             ("text", json!({"format": format})),
             ("output_config", json!({"format": format})),
         ] {
-            assert_eq!(texts(member, described), ["a", "b", "c"].map(String::from), "{member}");
+            assert_eq!(texts(member, described), ["a", "b", "7", "c"].map(String::from), "{member}");
         }
+        let server = json!([{"type": "mcp", "server_label": "a", "server_url": "https://example.org", "authorization": "s",
+            "headers": {"x-key": "s"}, "server_description": "b"}]);
+        assert_eq!(texts("tools", server), ["a", "b"].map(String::from));
+        assert_eq!(texts("prediction", json!({"type": "content", "content": "a"})), ["a".to_owned()]);
     }
 
     #[test]

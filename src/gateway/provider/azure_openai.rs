@@ -1,8 +1,8 @@
 //! Azure OpenAI: the deployment in the path and a version in the query, or the newer surface without either.
 
 use super::{Provider, openai, segment};
-use crate::gateway::kept_response::KeptResponse;
 use crate::gateway::settings::BackendSettings;
+use crate::gateway::stored_response::StoredResponse;
 use crate::wire::call::Dialect;
 use http::HeaderName;
 
@@ -23,12 +23,13 @@ impl Provider for AzureOpenAi {
         }
     }
 
-    fn response_path(&self, settings: &BackendSettings, kept: &KeptResponse) -> Option<String> {
+    fn response_path(&self, settings: &BackendSettings, stored: &StoredResponse) -> Option<String> {
         let Some(version) = &settings.api_version else {
-            return Some(format!("/openai/v1{}", openai::OpenAi.response_path(settings, kept)?));
+            return Some(format!("/openai/v1{}", openai::OpenAi.response_path(settings, stored)?));
         };
-        let query = kept.query.as_ref().map(|query| format!("&{query}")).unwrap_or_default();
-        Some(format!("/openai/responses/{}?api-version={version}{query}", kept.path))
+        let StoredResponse { path, query, .. } = stored;
+        let and = if query.text.is_empty() { "" } else { "&" };
+        Some(format!("/openai/responses/{path}?api-version={version}{and}{}", query.text))
     }
 
     /// A deployment's name tells nothing of its model, so the version decides: the newer name, the only one that models which

@@ -6,8 +6,8 @@ mod openai;
 mod rest;
 
 use super::Secret;
-use super::kept_response::KeptResponse;
 use super::settings::{self, BackendSettings};
+use super::stored_response::StoredResponse;
 use crate::wire::call::Dialect;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::time::Duration;
@@ -21,8 +21,8 @@ pub trait Provider: Send + Sync {
     /// Where a request goes, after the path of the backend's URL; with its query.
     fn path(&self, settings: &BackendSettings, dialect: Dialect, model: &str) -> String;
 
-    /// Where a response is that it keeps, after the path of the backend's URL; none when it keeps none.
-    fn response_path(&self, _settings: &BackendSettings, _kept: &KeptResponse) -> Option<String> {
+    /// Where a response is that it stores, after the path of the backend's URL; none when it stores none.
+    fn response_path(&self, _settings: &BackendSettings, _stored: &StoredResponse) -> Option<String> {
         None
     }
 
@@ -108,6 +108,7 @@ fn segment(model: &str) -> impl std::fmt::Display + '_ {
 mod tests {
     use super::*;
     use crate::base::Sealed;
+    use crate::gateway::stored_response::StoredQuery;
     use settings::Provider as Named;
 
     #[test]
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_asked_for_where_it_is_kept() {
+    fn a_response_is_asked_for_where_it_is_stored() {
         let mut dated = BackendSettings::new(Named::AzureOpenai, "https://contoso.openai.azure.com");
         let newer = dated.clone();
         dated.api_version = Some("2025-03-01-preview".into());
@@ -157,15 +158,14 @@ mod tests {
             (&plain(Named::Anthropic), "resp_1", None, None),
             (&plain(Named::Rest), "resp_1", None, None),
         ] {
-            let kept = KeptResponse {
+            let stored = StoredResponse {
                 backend: crate::base::BackendId::new(),
                 model: "fast".to_owned(),
                 method: http::Method::GET,
                 path: path.to_owned(),
-                query: query.map(str::to_owned),
-                charged: None,
+                query: StoredQuery::of(query),
             };
-            let found = of(settings.provider).response_path(settings, &kept);
+            let found = of(settings.provider).response_path(settings, &stored);
             assert_eq!(found.as_deref(), expected, "{path} at {:?}", settings.provider);
         }
     }

@@ -1,8 +1,8 @@
 //! OpenAI, and all who speak its dialect: Ollama, vLLM and many others.
 
 use super::Provider;
-use crate::gateway::kept_response::KeptResponse;
 use crate::gateway::settings::{self, BackendSettings};
+use crate::gateway::stored_response::StoredResponse;
 use crate::wire::call::Dialect;
 
 pub(super) struct OpenAi;
@@ -20,9 +20,10 @@ impl Provider for OpenAi {
         tail(dialect).to_owned()
     }
 
-    fn response_path(&self, _settings: &BackendSettings, kept: &KeptResponse) -> Option<String> {
-        let query = kept.query.iter().flat_map(|query| ["?", query]);
-        Some(["/responses/", &kept.path].into_iter().chain(query).collect())
+    fn response_path(&self, _settings: &BackendSettings, stored: &StoredResponse) -> Option<String> {
+        let StoredResponse { path, query, .. } = stored;
+        let mark = if query.text.is_empty() { "" } else { "?" };
+        Some(["/responses/", path, mark, &query.text].concat())
     }
 
     /// OpenAI's models all know the newer name, and those that reason no other. Servers that speak its dialect often know

@@ -12,7 +12,7 @@ pub(in crate::gateway) use trace::TRACEPARENT;
 pub use trace::Trace;
 
 use super::exchange::{Asked, Exchange, Settlement};
-use super::usage::{KEPT_RESPONSE, UsageRecord, operation_name, provider_name};
+use super::usage::{STORED_RESPONSE, UsageRecord, operation_name, provider_name};
 use crate::base::Otlp;
 use http::HeaderMap;
 use instruments::Instruments;
@@ -60,7 +60,7 @@ fn operation(asked: &Asked) -> &'static str {
     match asked {
         Asked::Model(call) => operation_name(call.dialect),
         Asked::Rest { .. } => "rest",
-        Asked::Kept(_) => KEPT_RESPONSE,
+        Asked::Stored(_) => STORED_RESPONSE,
     }
 }
 

@@ -47,15 +47,10 @@ impl Traffic {
         }
         match self.tried(&route, &mut running).await {
             Ok(Served::Stream { answered, first, outgoing, taken }) => {
-                self.collect_owed(running.exchange_mut()).await;
                 Ok(self.streamed(running, answered, first, &outgoing, taken))
             }
             Ok(Served::Whole { head, body, reported, outgoing, taken }) => {
-                let exchange = running.exchange_mut();
-                if reported.is_some() {
-                    self.collect_owed(exchange).await;
-                }
-                exchange.report(reported);
+                running.exchange_mut().report(reported);
                 Ok(self.whole(running, head, body, &outgoing, taken))
             }
             Err((problem, ending)) => Err(refused(running, problem, ending)),

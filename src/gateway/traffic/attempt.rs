@@ -4,10 +4,11 @@ use super::fault::{self, Fault};
 use super::outgoing::Outgoing;
 use super::plan::PlannedMember;
 use crate::gateway::balance::{Taken, breaker::Verdict};
-use crate::gateway::exchange::{AttemptResult, Exchange};
+use crate::gateway::exchange::{Asked, AttemptResult, Exchange};
 use crate::gateway::provider::Outcome;
 use crate::gateway::settings::BreakerSettings;
 use crate::gateway::upstream::{AnswerBody, Answered, SendError};
+use crate::wire::call::Dialect;
 use crate::wire::sse;
 use crate::wire::usage::{Usage, reported};
 use bytes::{Bytes, BytesMut};
@@ -124,7 +125,7 @@ pub(super) async fn attempt(
                 failed(member, exchange, taken, AttemptResult::Broken("its stream begins with a failure".into()))
             }
             Ok(Some(Ok(first))) => {
-                taken.judge(Verdict::Good, Some(begun.elapsed()), String::new);
+                taken.judge(Verdict::Good, latency(exchange, begun), String::new);
                 Ok(Served::Stream { answered, first: Some(first), outgoing, taken })
             }
         };
@@ -148,16 +149,30 @@ pub(super) async fn attempt(
     if status.is_success() && !(is_braced(&body) && (reported.is_some() || is_json(&body))) {
         return failed(member, exchange, taken, AttemptResult::Broken("its answer is no JSON object".into()));
     }
-    taken.judge(Verdict::Good, Some(begun.elapsed()), String::new);
+    taken.judge(Verdict::Good, latency(exchange, begun), String::new);
     Ok(Served::Whole { head, body, reported, outgoing, taken })
 }
 
 /// Whether the first event tells that the backend failed: nothing was passed on, so another may be asked.
 fn begins_with_fault(outgoing: &Outgoing, exchange: &Exchange, first: &[u8]) -> bool {
     let Some(spoken) = outgoing.spoken.filter(|_| exchange.call().is_some()) else { return false };
-    let Some(event) = sse::event_end(first).map(|end| &first[..end]) else { return false };
-    let told = sse::data(event).and_then(|data| fault::told(spoken, &data));
-    told.or(fault::is_named_so(event).then_some(Fault::Backend)) == Some(Fault::Backend)
+    let mut rest = first;
+    while let Some(end) = sse::event_end(rest) {
+        let event = &rest[..end];
+        rest = &rest[end..];
+        let Some(data) = sse::data(event) else { continue };
+        let told = fault::told(spoken, &data).or(fault::is_named_so(event).then_some(Fault::Backend));
+        let is_ping = spoken == Dialect::Messages && event.starts_with(b"event: ping");
+        if told.is_some() || !is_ping {
+            return told == Some(Fault::Backend);
+        }
+    }
+    false
+}
+
+/// How fast the backend began, for who chooses by that; what it has stored says nothing of how fast it makes something.
+fn latency(exchange: &Exchange, begun: Instant) -> Option<Duration> {
+    (!matches!(exchange.asked, Asked::Stored(_))).then(|| begun.elapsed())
 }
 
 fn failed(
@@ -201,7 +216,7 @@ fn reason(status: StatusCode, wait: Option<Duration>) -> String {
 }
 
 /// The whole of an answer that is no stream.
-async fn whole(mut body: AnswerBody, most: usize, idle: Duration) -> Result<Bytes, AttemptResult> {
+pub(super) async fn whole(mut body: AnswerBody, most: usize, idle: Duration) -> Result<Bytes, AttemptResult> {
     let too_long = || AttemptResult::Broken(format!("its answer is longer than {most} bytes"));
     if body.announced().is_some_and(|length| length > most as u64) {
         return Err(too_long());

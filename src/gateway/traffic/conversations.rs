@@ -1,4 +1,4 @@
-//! `Conversations`: which backend keeps a response, and whose it is. A request that goes on from one (`previous_response_id`)
+//! `Conversations`: which backend stores a response, and whose it is. A request that goes on from one (`previous_response_id`)
 //! or asks for it again leads to that backend, and only for the caller whom the response was given to: to the vendor all
 //! callers are one.
 //!
@@ -7,7 +7,6 @@
 
 use crate::auth::Actor;
 use crate::base::{BackendId, Clock, Database, Problem};
-use crate::wire::usage::Usage;
 use http::StatusCode;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
@@ -21,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How many are known without the database.
 const KNOWN: u64 = 100_000;
-/// How many wait for the database at most; the oldest are dropped, which costs their affinity and no more.
+/// How many wait for the database at most; the oldest are dropped: for other replicas, and after a restart, nobody was given
+/// them.
 const WAITING: usize = 50_000;
 /// How long the database may take to say where a response is, before the request goes on without knowing.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -43,7 +43,7 @@ pub(super) struct Conversations {
     /// Whether a caller may go on from what nobody knows here.
     passes_unknown: bool,
     known: Cache<Hash, Kept>,
-    waiting: Mutex<Vec<(Hash, Kept, Option<Usage>)>>,
+    waiting: Mutex<Vec<(Hash, Kept)>>,
     news: Notify,
 }
 
@@ -63,46 +63,35 @@ impl Conversations {
         Self { db, clock, passes_unknown, known, waiting: Mutex::default(), news: Notify::new() }
     }
 
-    /// Notes that this backend gave the caller a response. `charged` is what was charged for one whose usage is told later.
-    pub(super) fn note(
-        &self,
-        response: &str,
-        (backend, model): (BackendId, &str),
-        caller: &Actor,
-        charged: Option<Usage>,
-    ) {
+    /// Notes that this backend gave the caller a response, asked for by this alias.
+    pub(super) fn note(&self, response: &str, (backend, model): (BackendId, &str), caller: &Actor) {
         let kept = Kept { backend, model: model.into(), holder: caller.identity_id().into(), at: self.clock.now() };
         let hash = hash(response);
         // Whoever had it first keeps it.
-        let is_new = self.known.entry(hash).or_insert_with(|| kept.clone()).is_fresh();
-        if !is_new && charged.is_none() {
+        if !self.known.entry(hash).or_insert_with(|| kept.clone()).is_fresh() {
             return;
         }
         let mut waiting = self.waiting();
         if waiting.len() == WAITING {
             waiting.remove(0);
         }
-        waiting.push((hash, kept, charged));
+        waiting.push((hash, kept));
         self.news.notify_one();
     }
 
     /// Lets the caller go on from a response that is its own, or, where the settings say so, that nobody knows here.
     ///
     /// # Errors
-    /// 403 where it was given to somebody else, and 403 or 503 where that is not known and has to be.
+    /// 403 where it was given to somebody else; 403 or 503 where it has to be known whom, and is not.
     pub(super) async fn check(&self, response: &str, caller: &Actor) -> Result<(), Problem> {
         match self.find(response, caller).await {
             Ok(None) if !self.passes_unknown => {
-                let words = "Nobody was given the response that `previous_response_id` names here, or long ago.";
+                let words = "Nobody was given the response here that `previous_response_id` names, or long ago.";
                 let problem = Problem::new(StatusCode::FORBIDDEN, "response-unknown", "Unknown response", words);
                 Err(problem.with_help(OWN))
             }
-            Err(problem) if problem.status.is_server_error() && self.passes_unknown => {
-                tracing::warn!(detail = problem.detail, "A caller goes on from a response that may be another's");
-                Ok(())
-            }
-            Ok(_) => Ok(()),
-            Err(problem) => Err(problem),
+            Err(problem) if problem.status.is_server_error() && self.passes_unknown => Ok(()),
+            found => found.map(drop),
         }
     }
 
@@ -111,6 +100,7 @@ impl Conversations {
     /// # Errors
     /// 403 where it was given to somebody else; 503 where that cannot be found out.
     pub(super) async fn find(&self, response: &str, caller: &Actor) -> Result<Option<Kept>, Problem> {
+        let not_found_out = || Problem::unavailable("Whose this response is cannot be found out now.");
         let hash = hash(response);
         let kept = match self.known.get(&hash) {
             Some(kept) => kept,
@@ -138,32 +128,6 @@ impl Conversations {
     /// The backend that keeps a response, where [`Conversations::check`] found it.
     pub(super) fn backend(&self, response: &str) -> Option<BackendId> {
         self.known.get(&hash(response)).map(|kept| kept.backend)
-    }
-
-    /// What was charged for a response whose usage is known only now; nothing where all was, or another collects the rest.
-    pub(super) async fn collect(&self, response: &str) -> Option<Usage> {
-        // It may be from a moment ago.
-        self.store().await;
-        let owed: sqlx::Result<Option<(i64, i64)>> = sqlx::query_as(
-            "update gateway_response response set charged_input = null, charged_output = null
-             from (select response_hash, charged_input, charged_output from gateway_response
-                   where response_hash = $1 and charged_input is not null for update) before
-             where response.response_hash = before.response_hash
-             returning before.charged_input, before.charged_output",
-        )
-        .bind(hash(response).as_slice())
-        .fetch_optional(&self.db.write)
-        .await;
-        match owed {
-            Ok(owed) => {
-                let count = |tokens| u64::try_from(tokens).unwrap_or_default();
-                owed.map(|(input, output)| Usage { input: count(input), output: count(output), ..Usage::default() })
-            }
-            Err(error) => {
-                tracing::warn!(error = %error, "What is owed for a response is charged when it is next looked at");
-                None
-            }
-        }
     }
 
     /// Brings what was noted into the database until `stop`; what is noted later is [`Conversations::store`]d by the caller.
@@ -196,7 +160,18 @@ impl Conversations {
         if notes.is_empty() {
             return true;
         }
-        let done = self.write(&notes).await;
+        let done = sqlx::query(
+            "insert into gateway_response (response_hash, backend_id, holder, model, at)
+             select * from unnest($1::bytea[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[])
+             on conflict (response_hash) do nothing",
+        )
+        .bind(notes.iter().map(|(hash, _)| hash.as_slice()).collect::<Vec<_>>())
+        .bind(notes.iter().map(|(_, kept)| kept.backend.0).collect::<Vec<_>>())
+        .bind(notes.iter().map(|(_, kept)| &*kept.holder).collect::<Vec<_>>())
+        .bind(notes.iter().map(|(_, kept)| &*kept.model).collect::<Vec<_>>())
+        .bind(notes.iter().map(|(_, kept)| kept.at).collect::<Vec<_>>())
+        .execute(&self.db.write)
+        .await;
         let Err(error) = done else { return true };
         tracing::warn!(error = %error, "Where responses are kept could not be written down and will be tried again");
         let mut waiting = self.waiting();
@@ -205,35 +180,6 @@ impl Conversations {
         let surplus = waiting.len().saturating_sub(WAITING);
         waiting.drain(..surplus);
         false
-    }
-
-    /// What is owed for a response may be noted after the response itself.
-    async fn write(&self, notes: &[(Hash, Kept, Option<Usage>)]) -> sqlx::Result<()> {
-        let charged = |of: fn(&Usage) -> u64| {
-            let counts = notes.iter().map(|(_, _, charged)| charged.as_ref().map(of));
-            counts.map(|count| count.and_then(|count| i64::try_from(count).ok())).collect::<Vec<_>>()
-        };
-        sqlx::query(
-            "insert into gateway_response as known
-                 (response_hash, backend_id, holder, model, at, charged_input, charged_output)
-             select distinct on (response_hash) * from unnest
-                 ($1::bytea[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], $7::bigint[])
-                 as note (response_hash, backend_id, holder, model, at, charged_input, charged_output)
-             order by response_hash, charged_input nulls last
-             on conflict (response_hash) do update
-                 set charged_input = excluded.charged_input, charged_output = excluded.charged_output
-                 where known.holder = excluded.holder and excluded.charged_input is not null",
-        )
-        .bind(notes.iter().map(|(hash, ..)| hash.as_slice()).collect::<Vec<_>>())
-        .bind(notes.iter().map(|(_, kept, _)| kept.backend.0).collect::<Vec<_>>())
-        .bind(notes.iter().map(|(_, kept, _)| &*kept.holder).collect::<Vec<_>>())
-        .bind(notes.iter().map(|(_, kept, _)| &*kept.model).collect::<Vec<_>>())
-        .bind(notes.iter().map(|(_, kept, _)| kept.at).collect::<Vec<_>>())
-        .bind(charged(|usage| usage.input))
-        .bind(charged(|usage| usage.output))
-        .execute(&self.db.write)
-        .await
-        .map(drop)
     }
 
     async fn stored(&self, hash: &Hash) -> sqlx::Result<Option<Kept>> {
@@ -260,13 +206,9 @@ impl Conversations {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<(Hash, Kept, Option<Usage>)>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<(Hash, Kept)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn not_found_out() -> Problem {
-    Problem::unavailable("Whose this response is cannot be found out now.").with_help("Try again in a moment.")
 }
 
 fn hash(response: &str) -> Hash {

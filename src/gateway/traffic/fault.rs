@@ -19,8 +19,7 @@ impl Fault {
     /// Notes a failure that came with an answer, or within it.
     pub(super) fn note(self, exchange: &Exchange, taken: &Taken) {
         const WORDS: &str = "The backend told of a failure in its answer.";
-        // What is told of a response that was given before happened then.
-        if self == Self::Backend && exchange.call().is_some() {
+        if self == Self::Backend {
             taken.spoil(|| WORDS.to_owned());
         }
         let backend = exchange.reply.backend.as_ref().map(|backend| backend.name.as_str());

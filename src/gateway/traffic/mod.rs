@@ -14,9 +14,9 @@ mod callers;
 mod conversations;
 mod fault;
 mod finish;
+mod follow;
 mod handling;
 mod hidden;
-mod kept;
 mod live;
 mod order;
 mod outgoing;
@@ -48,6 +48,7 @@ use plan::{Plan, PlannedRoute};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The traffic of this process; cheap to clone.
@@ -69,6 +70,10 @@ struct Inner {
     planning: Mutex<()>,
     conversations: Conversations,
     tasks: TaskTracker,
+    /// So many responses are asked after at once.
+    followers: Arc<Semaphore>,
+    /// When what may take long is to be settled as it stands.
+    stopping: CancellationToken,
     draws: AtomicU64,
 }
 
@@ -100,6 +105,8 @@ impl Traffic {
                 planning: Mutex::default(),
                 conversations,
                 tasks,
+                followers: Arc::new(Semaphore::new(follow::MOST)),
+                stopping: CancellationToken::new(),
                 draws: AtomicU64::new(uuid::Uuid::new_v4().as_u128() as u64),
             }),
         }
@@ -145,7 +152,7 @@ impl Traffic {
         }
     }
 
-    /// Where a response of the caller's is kept, and the alias it was asked for by; nothing where nobody knows it here.
+    /// Where a response of the caller's is stored, and the alias it was asked for by; nothing where nobody knows it here.
     ///
     /// # Errors
     /// 403 where it was given to somebody else; 503 where that cannot be found out.
@@ -155,7 +162,7 @@ impl Traffic {
         response: &str,
     ) -> Result<Option<(BackendId, Arc<str>)>, Problem> {
         let found = self.inner.conversations.find(response, caller).await?;
-        Ok(found.map(|kept| (kept.backend, kept.model)))
+        Ok(found.map(|stored| (stored.backend, stored.model)))
     }
 
     /// Notes for the audit record that somebody came without a credential that holds; never waits.
@@ -176,6 +183,7 @@ impl Traffic {
             }
         };
         tokio::join!(sweep, self.inner.conversations.run(stop.clone()));
+        self.inner.stopping.cancel();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
         self.inner.conversations.store().await;

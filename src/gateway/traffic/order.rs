@@ -60,9 +60,9 @@ pub(super) fn order(traffic: &Traffic, route: &PlannedRoute, exchange: &Exchange
 pub(super) fn serves(member: &PlannedMember, exchange: &Exchange) -> bool {
     match &exchange.asked {
         Asked::Rest { .. } => true,
-        Asked::Kept(kept) => {
+        Asked::Stored(stored) => {
             let settings = &member.backend.settings;
-            member.backend.id == kept.backend && member.provider.response_path(settings, kept).is_some()
+            member.backend.id == stored.backend && member.provider.response_path(settings, stored).is_some()
         }
         Asked::Model(call) => {
             member.provider.dialect(call.dialect).is_some()

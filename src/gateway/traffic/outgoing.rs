@@ -8,6 +8,7 @@ use crate::gateway::Secret;
 use crate::gateway::exchange::{Asked, Exchange};
 use crate::gateway::hops::{HOPS, hops};
 use crate::gateway::provider;
+use crate::gateway::stored_response::StoredResponse;
 use crate::gateway::telemetry::TRACEPARENT;
 use crate::gateway::upstream::Request;
 use crate::wire::call::{Dialect, rewritten};
@@ -76,7 +77,6 @@ impl Outgoing {
     /// 400 when the request cannot be told in the vendor's dialect.
     pub(super) fn of(member: &PlannedMember, exchange: &Exchange) -> Result<Self, Problem> {
         let settings = &member.backend.settings;
-        let unserved = || Problem::bad_request("This backend does not serve requests of this kind.");
         match &exchange.asked {
             Asked::Rest { method, path } => {
                 let mut headers = exchange.headers.clone();
@@ -90,16 +90,7 @@ impl Outgoing {
                 let (asked_usage, token, calls) = (false, None, Calls::default());
                 Ok(Self { method, uri, headers, body, spoken, vendor_model, asked_usage, token, calls })
             }
-            Asked::Kept(kept) => {
-                let path = member.provider.response_path(settings, kept).ok_or_else(unserved)?;
-                let uri = uri(&member.base, &path)?;
-                let mut headers = forwarded(&exchange.headers);
-                headers.insert(header::ACCEPT, accept(kept.is_stream()));
-                let vendor_model = settings.vendor_model(&kept.model).unwrap_or(&kept.model).to_owned();
-                let (method, body, spoken) = (kept.method.clone(), Bytes::new(), Some(Dialect::Responses));
-                let (asked_usage, token, calls) = (false, None, Calls::default());
-                Ok(Self { method, uri, headers, body, spoken, vendor_model, asked_usage, token, calls })
-            }
+            Asked::Stored(stored) => Self::of_stored(member, &exchange.headers, stored),
             Asked::Model(call) => {
                 let spoken = member.provider.dialect(call.dialect).ok_or_else(unserved)?;
                 let model = settings.vendor_model(&call.model).ok_or_else(unserved)?;
@@ -123,6 +114,26 @@ impl Outgoing {
                 Ok(Self { method, uri, headers, body, spoken, vendor_model, asked_usage, token, calls })
             }
         }
+    }
+
+    /// What is asked of a response that the vendor stores.
+    ///
+    /// # Errors
+    /// 400 when this vendor stores none.
+    pub(super) fn of_stored(
+        member: &PlannedMember,
+        client: &HeaderMap,
+        stored: &StoredResponse,
+    ) -> Result<Self, Problem> {
+        let settings = &member.backend.settings;
+        let path = member.provider.response_path(settings, stored).ok_or_else(unserved)?;
+        let uri = uri(&member.base, &path)?;
+        let mut headers = forwarded(client);
+        headers.insert(header::ACCEPT, accept(stored.query.stream));
+        let vendor_model = settings.vendor_model(&stored.model).unwrap_or(&stored.model).to_owned();
+        let (method, body, spoken) = (stored.method.clone(), Bytes::new(), Some(Dialect::Responses));
+        let (asked_usage, token, calls) = (false, None, Calls::default());
+        Ok(Self { method, uri, headers, body, spoken, vendor_model, asked_usage, token, calls })
     }
 
     /// Adds what is ours: the vendor's wishes, the settings' headers, the policies', and last our credential, which
@@ -212,6 +223,10 @@ fn forwarded(client: &HeaderMap) -> HeaderMap {
 
 fn accept(stream: bool) -> HeaderValue {
     HeaderValue::from_static(if stream { "text/event-stream" } else { "application/json" })
+}
+
+fn unserved() -> Problem {
+    Problem::bad_request("This backend does not serve requests of this kind.")
 }
 
 fn uri(base: &str, path: &str) -> Result<Uri, Problem> {

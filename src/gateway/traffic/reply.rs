@@ -156,7 +156,6 @@ impl Traffic {
             if spoken == Dialect::Responses {
                 self.remember_response(exchange, &body);
             }
-            self.leave_owed(exchange);
             if exchange.trace.is_some() {
                 add_finish_reasons(spoken, &body, &mut exchange.reply.finish_reasons);
             }
@@ -189,13 +188,38 @@ impl Traffic {
         exchange.reply.content_type = headers.get(header::CONTENT_TYPE).cloned();
         exchange.tell(&mut headers);
         let ending = if fault.is_none() { Ending::Served } else { Ending::Failed };
-        taken.used(exchange.settlement(ending).usage.total());
-        drop(taken);
-        running.finish(ending);
+        if exchange.reply.in_background.is_some() {
+            self.follow(running, taken, ending);
+        } else {
+            taken.used(exchange.settlement(ending).usage.total());
+            drop(taken);
+            running.finish(ending);
+        }
         let mut response = Response::new(ReplyBody::whole(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
+    }
+
+    /// Keeps in mind which backend a response is from, and whose it is: a later request may go on from it, or ask for it.
+    fn remember_response(&self, exchange: &mut Exchange, data: &[u8]) {
+        const ID: &[u8] = b"\"id\":";
+        let (Some(backend), Some(call)) = (&exchange.reply.backend, exchange.call()) else { return };
+        let id = memchr::memmem::find_iter(data, ID).find_map(|at| {
+            let text = data[at + ID.len()..].trim_ascii_start().strip_prefix(b"\"")?;
+            let end = memchr::memchr(b'"', text)?;
+            std::str::from_utf8(&text[..end]).ok().filter(|id| id.starts_with("resp"))
+        });
+        let Some(id) = id else { return };
+        // With its workspace: other routes of the caller's may have the same alias.
+        let alias = match exchange.route.owner.workspace_name() {
+            Some(workspace) => &*format!("{workspace}/{}", call.model),
+            None => &call.model,
+        };
+        self.inner.conversations.note(id, (backend.id, alias), &exchange.caller);
+        if call.background && exchange.reply.reported.is_none() {
+            exchange.reply.in_background = Some(id.into());
+        }
     }
 }
 

@@ -199,6 +199,8 @@ impl Flow {
             // What it told of the failure is the last that is said.
             Handling::Translated(..) => {}
         }
+        // Whatever is told of a response that was given before happened then.
+        let fault = fault.filter(|_| exchange.call().is_some());
         if let Some(fault) = fault {
             fault.note(exchange, &self.taken);
         }
@@ -242,7 +244,13 @@ impl Flow {
                 exchange.reply.counted_output = watch.counted(&alias);
                 exchange.count_prompt();
             }
-            running.traffic().clone().leave_owed(running.exchange());
+        }
+        let exchange = running.exchange_mut();
+        if exchange.reply.is_complete || exchange.reply.reported.is_some() {
+            exchange.reply.in_background = None;
+        }
+        if exchange.reply.in_background.is_some() {
+            return running.traffic().clone().follow(running, taken, ending);
         }
         taken.used(running.exchange().settlement(ending).usage.total());
         drop(taken);

@@ -197,7 +197,7 @@ fn may_hedge(exchange: &Exchange) -> bool {
         Asked::Model(Call { dialect, .. }) => matches!(dialect, Dialect::Embeddings | Dialect::CountTokens),
         Asked::Rest { method, .. } => is_idempotent(method),
         // One backend alone has it.
-        Asked::Kept(_) => false,
+        Asked::Stored(_) => false,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::gateway::settings::Provider;
 use crate::wire::call::Dialect;
 
 /// What is done with a response that was given before.
-pub const KEPT_RESPONSE: &str = "kept_response";
+pub const STORED_RESPONSE: &str = "stored_response";
 
 /// What is done: three dialects are ways to chat.
 #[must_use]
@@ -42,6 +42,6 @@ impl UsageRecord {
 
     /// Whether a model was asked, of which alone the conventions speak.
     pub(super) fn is_of_model(&self) -> bool {
-        !matches!(self.operation.as_str(), "rest" | KEPT_RESPONSE)
+        !matches!(self.operation.as_str(), "rest" | STORED_RESPONSE)
     }
 }

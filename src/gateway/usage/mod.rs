@@ -23,7 +23,7 @@ mod store;
 mod sums;
 
 pub use budget::{BudgetNotices, Budgets, PassedBudget};
-pub use conventions::{KEPT_RESPONSE, operation_name, provider_name};
+pub use conventions::{STORED_RESPONSE, operation_name, provider_name};
 pub use latency::Latencies;
 pub use price::cost;
 pub use prompt_log::PromptRecord;

@@ -3,7 +3,7 @@
 mod key;
 
 use super::latency::bucket;
-use super::{CacheUse, Outcome, UsageRecord};
+use super::{CacheUse, Outcome, STORED_RESPONSE, UsageRecord};
 use hashbrown::HashMap;
 use key::{Key, KeyOf};
 use serde::Serialize;
@@ -95,7 +95,8 @@ impl Sums {
             None => self.minutes.entry(Key::from(key)).or_default(),
         };
         minute.added.record(record);
-        if record.outcome == Outcome::Served {
+        // How fast a model is, what it answered before does not tell.
+        if record.outcome == Outcome::Served && record.operation != STORED_RESPONSE {
             minute.count(bucket(record.latency_ms), 1);
         }
         for quota in &record.quotas {

@@ -56,14 +56,14 @@ pub(super) fn of_chat(chat: &Value, model: &str) -> Result<(Value, Calls), Untra
     Ok((told.into(), tools.calls))
 }
 
-/// The schema that the answer is to follow. JSON without one cannot be asked for.
+/// The schema that the answer is to follow. Anthropic takes what OpenAI calls strict (no further properties), and nothing else.
 fn output_format(asked: &Value) -> Result<Option<Value>, Untranslatable> {
     match asked["type"].as_str() {
         None | Some("text") => Ok(None),
-        Some("json_schema") if asked["json_schema"]["schema"].is_object() => {
+        Some("json_schema") if asked["json_schema"]["strict"] == true && asked["json_schema"]["schema"].is_object() => {
             Ok(Some(json!({"type": "json_schema", "schema": asked["json_schema"]["schema"]})))
         }
-        Some(_) => Err(Untranslatable::new("A `response_format` other than a `json_schema` with its schema")),
+        Some(_) => Err(Untranslatable::new("A `response_format` other than a strict `json_schema`")),
     }
 }
 
@@ -157,11 +157,14 @@ fn tool_use(id: &Value, function: &Value) -> Result<Value, Untranslatable> {
     if !function["name"].is_string() {
         return Err(Untranslatable::new("A call of a tool that is no function"));
     }
-    let input: Map<String, Value> = match function["arguments"].as_str().unwrap_or_default().trim() {
-        "" => Map::new(),
-        arguments => serde_json::from_str(arguments)
-            .map_err(|_| Untranslatable::new("A call whose `arguments` are no JSON object"))?,
+    let input = match &function["arguments"] {
+        Value::Null => Some(Map::new()),
+        Value::String(arguments) if arguments.trim().is_empty() => Some(Map::new()),
+        Value::String(arguments) => serde_json::from_str(arguments).ok(),
+        Value::Object(arguments) => Some(arguments.clone()),
+        _ => None,
     };
+    let input = input.ok_or_else(|| Untranslatable::new("A call whose `arguments` are no JSON object"))?;
     Ok(json!({"type": "tool_use", "id": id, "name": function["name"], "input": input}))
 }
 

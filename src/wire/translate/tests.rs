@@ -149,6 +149,12 @@ fn what_cannot_be_told_is_refused_by_name() {
         (
             Dialect::Chat,
             Dialect::Messages,
+            json!({"messages": [], "response_format": {"type": "json_schema", "json_schema": {"schema": {}}}}),
+            "strict",
+        ),
+        (
+            Dialect::Chat,
+            Dialect::Messages,
             json!({"messages": [{"role": "assistant", "tool_calls": [
                 {"id": "c", "function": {"name": "look", "arguments": "{\"zoom\":"}}]}]}),
             "`arguments`",
@@ -173,7 +179,8 @@ fn what_cannot_be_told_is_refused_by_name() {
 
 #[test]
 fn the_schema_of_an_answer_is_told() {
-    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
+        "additionalProperties": false});
     let format = json!({"type": "json_schema", "json_schema": {"name": "place", "schema": schema, "strict": true}});
     let asked = json!({"messages": [], "response_format": format}).to_string();
 

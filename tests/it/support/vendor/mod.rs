@@ -5,9 +5,9 @@
 //! asked and what it produced.
 
 mod events;
-mod kept;
 mod mood;
 mod shape;
+mod stored;
 mod stream;
 
 use axum::Router;
@@ -46,8 +46,8 @@ pub struct Seen {
     pub given_up: AtomicU64,
     /// Each chat, in the order in which they came.
     pub served: Mutex<Vec<Served>>,
-    /// What was asked of responses that are kept: method, id and what follows it.
-    pub kept: Mutex<Vec<String>>,
+    /// What was asked of responses that are stored: method, id and what follows it.
+    pub stored: Mutex<Vec<String>>,
     /// Whether `everything` is kept; the load mock does not.
     pub keep: bool,
 }
@@ -114,7 +114,7 @@ async fn answer(State(seen): State<Arc<Seen>>, request: Request) -> Response {
     let asked: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let place = seen.serve(&mood, &asked);
     let mood = Mood::of(&mood);
-    if let Some(answer) = kept::answer(&seen, &head.method, &head.uri, &mood) {
+    if let Some(answer) = stored::answer(&seen, &head.method, &head.uri, &mood) {
         return answer;
     }
     let shape = Shape::of(head.uri.path());
@@ -122,7 +122,9 @@ async fn answer(State(seen): State<Arc<Seen>>, request: Request) -> Response {
         return fault;
     }
     match shape {
-        Shape::Responses if asked["background"] == true => json_answer(200, &kept::begun(&asked).to_string()),
+        Shape::Responses if asked["background"] == true && asked["stream"] != true => {
+            json_answer(200, &stored::begun(&asked).to_string())
+        }
         Shape::Chat | Shape::Responses | Shape::Messages if asked["stream"] == true => {
             stream(seen, place, shape, &asked, &mood)
         }

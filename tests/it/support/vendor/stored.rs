@@ -1,4 +1,4 @@
-//! Responses that the vendor keeps: seen, cancelled and removed by their ids; what was asked of them it notes.
+//! Responses that the vendor stores: seen, cancelled and removed by their ids; what was asked of them it notes.
 
 use super::mood::Mood;
 use super::shape::{Shape, response, usage};
@@ -10,13 +10,16 @@ use std::sync::Arc;
 
 /// The answer to what is asked of a response; none where no response is named.
 pub(super) fn answer(seen: &Arc<Seen>, method: &Method, uri: &Uri, mood: &Mood) -> Option<Response> {
-    let (_, kept) = uri.path().split_once("/responses/")?;
+    let (_, asked) = uri.path().split_once("/responses/")?;
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    seen.kept.lock().unwrap().push(format!("{method} {kept}{query}"));
-    let (id, tail) = kept.split_once('/').unwrap_or((kept, ""));
+    seen.stored.lock().unwrap().push(format!("{method} {asked}{query}"));
+    let (id, tail) = asked.split_once('/').unwrap_or((asked, ""));
     if query.contains("stream=true") {
         let asked = json!({"model": "gpt-4o", "stream": true});
         return Some(super::stream(seen.clone(), usize::MAX, Shape::Responses, &asked, mood));
+    }
+    if mood.fault == "gone" {
+        return Some(super::json_answer(404, r#"{"error":{"message":"no such response"}}"#));
     }
     let answer = match tail {
         "input_items" => {
@@ -24,7 +27,7 @@ pub(super) fn answer(seen: &Arc<Seen>, method: &Method, uri: &Uri, mood: &Mood) 
         }
         _ if method == Method::DELETE => json!({"id": id, "object": "response", "deleted": true}),
         // The first look at what is made in the background finds it under way.
-        _ if mood.fault == "slowly" && seen.kept.lock().unwrap().len() == 1 => told(id, 0, "in_progress"),
+        _ if mood.fault == "slowly" && seen.stored.lock().unwrap().len() == 1 => told(id, 0, "in_progress"),
         "cancel" => told(id, 2, "cancelled"),
         _ => told(id, USUAL, "completed"),
     };

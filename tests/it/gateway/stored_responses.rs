@@ -1,9 +1,11 @@
-//! Responses that a vendor keeps: seen, cancelled and removed by whom they were given to, and charged once.
+//! Responses that a vendor stores: seen, cancelled and removed by whom they were given to, and charged once, also when they
+//! are made in the background.
 
 use super::house::{backend, events, house, house_with, install, parts, read, route};
 use crate::support::TestApp;
 use crate::support::vendor::{PROMPT, USUAL, Vendor};
 use serde_json::{Value, json};
+use std::time::Duration;
 use wharfinger::auth::Role;
 use wharfinger::gateway::settings::{PolicySettings, Provider, Rule, TokenLimit};
 
@@ -17,7 +19,7 @@ fn asking(more: Value) -> Value {
 
 /// What was asked of the vendor's responses since this was last called.
 fn asked(vendor: &Vendor) -> Vec<String> {
-    std::mem::take(&mut vendor.seen.kept.lock().unwrap())
+    std::mem::take(&mut vendor.seen.stored.lock().unwrap())
 }
 
 /// The prompt and reply tokens of the requests so far, the oldest first, with where they are from.
@@ -70,29 +72,87 @@ async fn a_response_is_seen_cancelled_and_removed_by_whom_it_was_given_to() {
     assert_eq!(all.len(), 6);
 }
 
+/// Waits until so many requests are settled.
+async fn settled(app: &TestApp, count: usize) -> Vec<(i64, i64, String)> {
+    let begun = std::time::Instant::now();
+    loop {
+        let all = charged(app).await;
+        if all.len() >= count {
+            return all;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{all:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_made_in_the_background_is_charged_when_its_usage_is_told_and_once() {
+async fn what_is_made_in_the_background_is_charged_when_it_is_done_and_once() {
     let (app, vendor) = house().await;
-    let limit = Rule::TokenLimit(TokenLimit { tokens_per_minute: Some(100_000), ..TokenLimit::default() });
-    let all = route(parts(), "fast", &[("one", backend(&vendor, Provider::Openai, "slowly"))]);
+    install(&app, route(parts(), "fast", &[("one", backend(&vendor, Provider::Openai, "slowly"))]));
+    let begun = app.admin().post(RESPONSES, &asking(json!({"background": true}))).await.expect(200).json();
+    assert_eq!(begun["status"], "queued");
+    let one = format!("{RESPONSES}/{}", begun["id"].as_str().unwrap());
+    assert_eq!(app.admin().get(&one).await.expect(200).json()["status"], "in_progress");
+    assert_eq!(settled(&app, 1).await, [(0, 0, "none".to_owned())], "it is under way");
+
+    let all = settled(&app, 2).await;
+
+    let reported = (PROMPT as i64, USUAL as i64, "reported".to_owned());
+    assert!(all.contains(&reported), "{all:?}");
+    assert_eq!(app.admin().get(&one).await.expect(200).json()["status"], "completed");
+    let all = settled(&app, 3).await;
+    assert_eq!(all.iter().filter(|line| **line == reported).count(), 1, "{all:?}");
+    assert_eq!(all.iter().filter(|line| **line == (0, 0, "none".to_owned())).count(), 2, "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_on_when_its_client_has_left_is_charged_when_it_is_done() {
+    let (app, vendor) = house().await;
+    install(&app, route(parts(), "fast", &[("one", backend(&vendor, Provider::Openai, "pace-200"))]));
+    let body = asking(json!({"background": true, "stream": true, "max_output_tokens": 50}));
+    let mut response = app.admin().request(reqwest::Method::POST, RESPONSES).json(&body).send().await.unwrap();
+    response.chunk().await.unwrap().unwrap();
+    drop(response);
+
+    let all = settled(&app, 1).await;
+
+    assert_eq!(all, [(PROMPT as i64, USUAL as i64, "reported".to_owned())]);
+    assert_eq!(asked(&vendor), ["GET resp_1"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_gone_before_it_is_known_is_charged_as_it_was_expected() {
+    let (app, vendor) = house().await;
+    install(&app, route(parts(), "fast", &[("one", backend(&vendor, Provider::Openai, "gone"))]));
+    app.admin().post(RESPONSES, &asking(json!({"background": true, "max_output_tokens": 40}))).await.expect(200);
+
+    let all = settled(&app, 1).await;
+
+    assert!(matches!(&all[..], [(5.., 40, source)] if source == "estimated"), "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_no_tokens_left_may_look_and_cancel() {
+    let (app, vendor) = house().await;
+    let limit = Rule::TokenLimit(TokenLimit {
+        tokens_per_minute: Some(12),
+        requests_per_minute: Some(4),
+        ..TokenLimit::default()
+    });
+    let all = route(parts(), "fast", &[("one", backend(&vendor, Provider::Openai, "ok"))]);
     let mut all = all.with_policy("each", PolicySettings::new(limit));
     all.routes[0].settings.policies = vec!["each".to_owned()];
     install(&app, all);
-    let begun = app.admin().post(RESPONSES, &asking(json!({"background": true}))).await.expect(200).json();
-    assert_eq!(begun["status"], "queued");
+    let body = json!({"model": "fast", "input": "hello", "max_output_tokens": 9});
+    let id = app.admin().post(RESPONSES, &body).await.expect(200).json()["id"].as_str().unwrap().to_owned();
+    app.admin().post(RESPONSES, &body).await.expect(429);
 
-    let one = format!("{RESPONSES}/{}", begun["id"].as_str().unwrap());
-    for status in ["in_progress", "completed", "completed"] {
-        assert_eq!(app.admin().get(&one).await.expect(200).json()["status"], status);
-    }
+    let one = format!("{RESPONSES}/{id}");
+    app.admin().get(&one).await.expect(200);
+    app.admin().post(&format!("{one}/cancel"), &json!({})).await.expect(200);
+    app.admin().delete(&one).await.expect(200);
 
-    let all = charged(&app).await;
-    let (prompt, reply, source) = all[0].clone();
-    assert_eq!((reply, source.as_str()), (0, "counted"), "the prompt is charged at once");
-    assert!(prompt > 5, "{prompt}");
-    let none = (0, 0, "none".to_owned());
-    let rest = ((PROMPT as i64 - prompt).max(0), USUAL as i64, "reported".to_owned());
-    assert_eq!(all[1..], [none.clone(), rest, none]);
+    app.admin().get(&one).await.expect(429);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
