@@ -156,7 +156,10 @@ impl Worker {
         let now = self.clock.now();
         let is_dead = job.attempts >= ATTEMPTS;
         match is_dead {
-            true => tracing::error!(job.id = job.job_id, error, "Queued work never succeeded and is laid aside"),
+            true => {
+                metrics::counter!("wharfinger_queue_laid_aside_total", "kind" => job.kind.clone()).increment(1);
+                tracing::error!(job.id = job.job_id, error, "Queued work never succeeded and is laid aside");
+            }
             false => tracing::warn!(job.id = job.job_id, error, "Queued work failed and will be tried again"),
         }
         let run_at = now + Duration::from_secs(1 << job.attempts.clamp(0, 10));

@@ -48,10 +48,14 @@ impl Traffic {
         (exchange.body, exchange.headers) = (Bytes::new(), HeaderMap::new());
         let traffic = self.clone();
         let Ok(place) = self.inner.followers.clone().try_acquire_owned() else {
+            tracing::warn!(request.id = %running.exchange().id, "Too many responses in the background are asked after");
             return settle(running, taken, ending, State::UnderWay);
         };
         self.tasks().spawn(async move {
+            let followed = metrics::gauge!("wharfinger_gateway_background_responses");
+            followed.increment(1);
             let state = traffic.outcome(running.exchange()).await;
+            followed.decrement(1);
             settle(running, taken, ending, state);
             drop(place);
         });
