@@ -42,6 +42,7 @@ pub struct Counter {
     pub limit: Limit,
     /// Of the counter key.
     pub value: Box<str>,
+    pub key: CounterKey,
     pub used: u64,
 }
 
@@ -69,7 +70,7 @@ impl Witness {
     /// Tells what became of the exchange. Nobody listens any more when the reader has left.
     pub(super) fn tell(mut self, exchange: &Exchange, record: UsageRecord, limits: &Limits) {
         for counter in self.steps.iter_mut().flat_map(|step| &mut step.counters) {
-            counter.used = limits.used(CounterKey::of(&counter.limit.id, &counter.value));
+            counter.used = limits.used(counter.key);
         }
         let hit = exchange.held.iter().find_map(|held| match held {
             Held::Hit(found) => Some((found.similarity, found.age)),
@@ -87,9 +88,10 @@ impl Exchange {
         let mut counters = Vec::new();
         for held in &self.held[held_before.min(self.held.len())..] {
             if let Held::Reservation { reservation, .. } = held {
-                counters.extend(reservation.holds().map(|(limit, value, _)| Counter {
+                counters.extend(reservation.holds().map(|(limit, value, key, _)| Counter {
                     limit: limit.clone(),
                     value: value.into(),
+                    key,
                     used: 0,
                 }));
             }

@@ -13,14 +13,28 @@ use std::net::IpAddr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CounterKey(pub u128);
 
+/// Whose a counter is beside the names in its value: two keys may share a name, and a key may have the name of a person.
+/// Ids, and 0 where the template has no such part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Whose {
+    pub key: u128,
+    pub user: u128,
+}
+
 impl CounterKey {
-    /// The counter of `limit` (which names it among all limits) for this value of its template.
+    /// The counter of `limit` (which names it among all limits) for this value of its template, and for these alone.
     #[must_use]
-    pub fn of(limit: &str, value: &str) -> Self {
+    pub fn of(limit: &str, value: &str, whose: Whose) -> Self {
         let mut hash = Sha256::new();
         hash.update((limit.len() as u64).to_le_bytes());
         hash.update(limit.as_bytes());
         hash.update(value.as_bytes());
+        if whose != Whose::default() {
+            // No value has this byte.
+            hash.update([0xff]);
+            hash.update(whose.key.to_le_bytes());
+            hash.update(whose.user.to_le_bytes());
+        }
         let hash: [u8; 32] = hash.finalize().into();
         Self(u128::from_le_bytes(hash[..16].try_into().expect("half of 32 bytes are 16")))
     }
@@ -76,7 +90,7 @@ pub trait Facts {
 /// Longest value that is taken from a header or a claim.
 const LONGEST: usize = 200;
 
-/// The value of a template for a request.
+/// The value of a template for a request, as people read it: keys and users by their names, which may be given twice.
 #[must_use]
 pub fn rendered(template: &KeyTemplate, facts: &dyn Facts) -> String {
     let mut value = String::with_capacity(40);
@@ -149,8 +163,9 @@ mod tests {
 
     #[test]
     fn limits_do_not_share_counters() {
-        assert_ne!(CounterKey::of("a", "bc"), CounterKey::of("ab", "c"));
-        let key = CounterKey::of("tokens", "payments");
+        let of = |limit, value| CounterKey::of(limit, value, Whose::default());
+        assert_ne!(of("a", "bc"), of("ab", "c"));
+        let key = of("tokens", "payments");
         assert_eq!(CounterKey::from_hex(&key.to_hex()), Some(key));
     }
 }

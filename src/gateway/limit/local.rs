@@ -14,7 +14,7 @@ use super::refusal::{Refusal, Standing, Why};
 use super::{Ask, CounterKey, Expected, Limit, Now, Span};
 use crate::base::Clock;
 use counter::{Counter, Room, call_first};
-use lease::tell;
+use lease::{Taken, tell};
 use reservation::Hold;
 use shards::{SHARDS, Shard};
 use std::collections::HashMap;
@@ -97,6 +97,7 @@ impl Mode {
             Self::Leased | Self::Closed if certain > most => Verdict::Against(Why::TooLarge),
             Self::Leased | Self::Closed => {
                 let lease = counter.lease.get_or_insert_default();
+                lease.lapse(now);
                 if lease.free >= amount {
                     Verdict::Fits
                 } else if self == Self::Closed {
@@ -272,14 +273,14 @@ impl Limits {
         for ((ask, key), amount) in asks.iter().zip(&keys).zip(amounts) {
             let counter = locked.counter(*key, || unreachable!("it was looked at above"));
             counter.reserved = counter.reserved.saturating_add(amount);
+            let mut taken = Taken::default();
             if let (Mode::Leased | Mode::Closed, Some(lease)) = (mode, &mut counter.lease) {
-                lease.free = lease.free.saturating_sub(amount);
-                lease.taken_at = now.monotonic;
+                lease.take(amount, &mut taken, now);
             }
             if matches!(ask.limit.span, Span::Sliding(_)) {
                 Room::of(counter, now).standing(counter, now).join(&mut standings);
             }
-            holds.push(Hold { key: *key, limit: ask.limit.clone(), value: ask.value.clone(), amount });
+            holds.push(Hold { key: *key, limit: ask.limit.clone(), value: ask.value.clone(), amount, taken });
         }
         Attempt::Reserved(Reservation { limits: self.clone(), holds, shadowed, standings, expected })
     }

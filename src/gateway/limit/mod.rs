@@ -12,7 +12,7 @@ mod refusal;
 mod window;
 
 pub use self::redis::{Shared, WhenAway};
-pub use key::{CounterKey, Facts, rendered};
+pub use key::{CounterKey, Facts, Whose, rendered};
 pub use local::{CounterView, Limits, Reservation};
 pub use refusal::{Refusal, Standing, Why};
 pub use window::{period_end, period_start};
@@ -170,12 +170,13 @@ pub struct Ask {
     pub limit: Arc<Limit>,
     /// The rendered counter key.
     pub value: Box<str>,
+    pub whose: Whose,
 }
 
 impl Ask {
     #[must_use]
     pub fn key(&self) -> CounterKey {
-        CounterKey::of(&self.limit.id, &self.value)
+        CounterKey::of(&self.limit.id, &self.value, self.whose)
     }
 }
 

@@ -6,17 +6,16 @@
 //! replica that was killed may have used it. A store that comes up empty takes over what the first replica to ask was
 //! last told.
 
-use super::{CounterKey, Limit, Span, period_end, period_start, tick_ms};
+use super::{CounterKey, Limit, Span, tick_ms};
 use crate::base::Sealed;
 use crate::gateway::redis_link::RedisLink;
 use redis::{ErrorKind, RedisError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use time::OffsetDateTime;
 
 /// How long a lease lasts that is not renewed.
-const LEASE: Duration = Duration::from_secs(10);
+pub(super) const LEASE: Duration = Duration::from_secs(10);
 
 /// What a replica does when the shared counters do not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,20 +69,38 @@ pub(super) struct Told {
     pub frees_in: Duration,
 }
 
-/// One step for any number of counters. Each has nine arguments; time is Redis' own, which all replicas share.
+/// One step for any number of counters. Each has eight arguments; time is Redis' own, which all replicas share. That goes
+/// for periods of the calendar too: a replica whose clock is wrong must not begin one before the others do.
 const SCRIPT: &str = r"
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local seconds = tonumber(time[1])
+local now = seconds * 1000 + math.floor(time[2] / 1000)
+
+-- The longest that periods last, in seconds, and when the one that holds a moment began, in UTC.
+local longest = { hour = 3600, day = 86400, week = 604800, month = 2678400 }
+local function period_start(period, at)
+  -- 1970 began on a Thursday, and weeks begin on Mondays.
+  if period == 'week' then return at - (at - 345600) % 604800 end
+  if period ~= 'month' then return at - at % longest[period] end
+  -- Howard Hinnant's civil_from_days: years are counted from March, so that a leap day comes last.
+  local day = math.floor(at / 86400)
+  local of_era = (day + 719468) % 146097
+  local leaps = math.floor(of_era / 36524) - math.floor(of_era / 1460) - math.floor(of_era / 146096)
+  local year = math.floor((of_era + leaps) / 365)
+  local of_year = of_era - 365 * year - math.floor(year / 4) + math.floor(year / 100)
+  local month = math.floor((5 * of_year + 2) / 153)
+  local of_month = of_year - math.floor((153 * month + 2) / 5)
+  return (day - of_month) * 86400
+end
+
 local answer = {}
 for n = 1, #KEYS do
-  local a = (n - 1) * 9
-  local kind, length, start = ARGV[a + 1], tonumber(ARGV[a + 2]), ARGV[a + 3]
-  local most, me = tonumber(ARGV[a + 4]), ARGV[a + 5]
-  local spent, held = tonumber(ARGV[a + 6]), tonumber(ARGV[a + 7])
-  local need, want = 0, 0
-  local sep = string.find(ARGV[a + 8], ':')
-  need, want = tonumber(string.sub(ARGV[a + 8], 1, sep - 1)), tonumber(string.sub(ARGV[a + 8], sep + 1))
-  local floor, lease = tonumber(string.match(ARGV[a + 9], '^(%d+):')), tonumber(string.match(ARGV[a + 9], ':(%d+)$'))
+  local a = (n - 1) * 8
+  local kind, length = ARGV[a + 1], tonumber(ARGV[a + 2])
+  local most, me = tonumber(ARGV[a + 3]), ARGV[a + 4]
+  local spent, held = tonumber(ARGV[a + 5]), tonumber(ARGV[a + 6])
+  local need, want = tonumber(string.match(ARGV[a + 7], '^(%d+):')), tonumber(string.match(ARGV[a + 7], ':(%d+)$'))
+  local floor, lease = tonumber(string.match(ARGV[a + 8], '^(%d+):')), tonumber(string.match(ARGV[a + 8], ':(%d+)$'))
 
   if redis.call('TYPE', KEYS[n]).ok ~= 'hash' then redis.call('DEL', KEYS[n]) end
   local stored = redis.call('HGETALL', KEYS[n])
@@ -95,7 +112,7 @@ for n = 1, #KEYS do
     elseif kind_of == 'e' then ends[rest] = tonumber(value)
     elseif kind_of == 'd' then debt = tonumber(value)
     elseif kind_of == 'u' then used = tonumber(value)
-    elseif kind_of == 'p' then began = value end
+    elseif kind_of == 'p' then began = tonumber(value) end
   end
 
   local others = 0
@@ -142,11 +159,18 @@ for n = 1, #KEYS do
     parts = kept
     used = total + debt
     if parts[1] then frees = (parts[1][1] + 61) * tick - now end
-  elseif kind == 'fixed' then
-    if not began then used = floor
-    elseif began ~= start then used = math.max(0, used - most) end
+  elseif longest[kind] then
+    local start = period_start(kind, seconds)
+    if not began then used, began = floor, start
+    -- Redis' clock was put back. A little is waited for, so that no period begins twice; after more, what was used counts
+    -- in the period that runs now, so that nothing stands still until the kept one comes.
+    elseif began > seconds + 300 then began = start end
+    while began < start do
+      used = math.max(0, used - most)
+      began = period_start(kind, began + longest[kind])
+    end
     used = used + spent
-    frees = length
+    frees = period_start(kind, began + longest[kind]) * 1000 - now
   else
     used = 0
   end
@@ -162,9 +186,9 @@ for n = 1, #KEYS do
   if kind == 'window' then
     for i = 1, #parts do field('s' .. string.format('%.0f', parts[i][1]), parts[i][2]) end
     if debt > 0 then field('d', debt) end
-  elseif kind == 'fixed' then
+  elseif longest[kind] then
     field('u', used)
-    fields[#fields + 1] = 'p' fields[#fields + 1] = start
+    field('p', began)
   end
   local replicas = 0
   for who, amount in pairs(holds) do
@@ -174,7 +198,9 @@ for n = 1, #KEYS do
   end
   if #fields > 0 then
     redis.call('HSET', KEYS[n], unpack(fields))
-    redis.call('PEXPIRE', KEYS[n], string.format('%.0f', math.max(length * 2, lease * 2) + (kind == 'fixed' and 86400000 or 0)))
+    -- Until nothing counts any more, with the debt of a period in the next one.
+    local keep = longest[kind] and longest[kind] * 2000 + 86400000 or math.max(length * 2, lease * 2)
+    redis.call('PEXPIRE', KEYS[n], string.format('%.0f', keep))
   end
   answer[n] = { granted, used, others, frees, replicas }
 end
@@ -224,22 +250,18 @@ impl Shared {
 
     /// Tells and asks, all in one step. None when it does not answer: what was told then counts as not told, and is told
     /// again, so that an answer that was lost on its way makes a limit stricter and never wider.
-    pub(super) async fn ask(&self, tells: &[Tell], wall: OffsetDateTime, monotonic: Duration) -> Option<Vec<Told>> {
+    pub(super) async fn ask(&self, tells: &[Tell], monotonic: Duration) -> Option<Vec<Told>> {
         self.trips.fetch_add(1, Ordering::Relaxed);
         metrics::counter!("wharfinger_limit_store_trips_total").increment(1);
         let mut call = self.script.prepare_invoke();
         for tell in tells {
-            let (kind, length, start) = match tell.limit.span {
-                Span::Sliding(ms) => ("window", tick_ms(ms) * super::window::TICKS, String::new()),
-                Span::AtOnce => ("once", 0, String::new()),
-                Span::Fixed(period) => {
-                    let start = period_start(period, wall);
-                    let left = (period_end(period, start) - wall).whole_milliseconds();
-                    ("fixed", u64::try_from(left).unwrap_or(0), start.unix_timestamp().to_string())
-                }
+            let (kind, length) = match tell.limit.span {
+                Span::Sliding(ms) => ("window", tick_ms(ms) * super::window::TICKS),
+                Span::AtOnce => ("once", 0),
+                Span::Fixed(period) => (period.as_str(), 0),
             };
             call.key(format!("wharfinger:{{limit}}:{}", tell.key.to_hex()));
-            call.arg(kind).arg(length).arg(start).arg(tell.limit.most.min(1 << 52)).arg(&self.replica);
+            call.arg(kind).arg(length).arg(tell.limit.most.min(1 << 52)).arg(&self.replica);
             call.arg(tell.spent).arg(tell.held);
             call.arg(format!("{}:{}", tell.need, tell.want)).arg(format!("{}:{}", tell.floor, LEASE.as_millis()));
         }

@@ -7,7 +7,7 @@ use crate::base::Problem;
 use crate::gateway::Policy as Settings;
 use crate::gateway::cache::{Found, Question, Stored};
 use crate::gateway::exchange::{Ending, Exchange, HeaderChange, Settlement};
-use crate::gateway::limit::{Facts, rendered};
+use crate::gateway::limit::{Facts, Whose, rendered};
 use crate::gateway::settings::{SemanticCache, Share};
 use crate::wire::call::Dialect;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -40,7 +40,11 @@ impl Cached {
             Share::Route => String::new(),
         };
         let (policy, route) = (self.policy.id.to_string(), exchange.route.id.to_string());
-        let varied: Vec<String> = self.settings.vary_by.iter().map(|template| rendered(template, &facts)).collect();
+        let varied = self.settings.vary_by.iter().map(|template| {
+            let Whose { key, user } = facts.whose(template);
+            format!("{} {key:x} {user:x}", rendered(template, &facts))
+        });
+        let varied: Vec<String> = varied.collect();
         let mut whose = vec![&*policy, &*route, call.dialect.as_str(), &*call.model, &*sharers];
         whose.extend(varied.iter().map(String::as_str));
         let question = Question::of(&whose, &exchange.body, self.settings.max_messages).ok()?;

@@ -3,8 +3,8 @@
 use crate::auth::{Identity, Scope};
 use crate::base::{KeyId, WorkspaceId};
 use crate::gateway::exchange::Exchange;
-use crate::gateway::limit::Facts;
-use crate::gateway::settings::Condition;
+use crate::gateway::limit::{Facts, Whose};
+use crate::gateway::settings::{Condition, KeyTemplate, TemplatePart};
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
@@ -30,20 +30,55 @@ impl<'a> CallFacts<'a> {
         }
     }
 
+    /// The key that was used, or who calls without one, by an id: names may be given twice.
+    #[must_use]
+    pub fn caller_id(&self) -> u128 {
+        self.key_id().map_or_else(|| self.user_id(), |id| id.0.as_u128())
+    }
+
+    /// As `{user}` names it; 0 of who has no id.
+    fn user_id(&self) -> u128 {
+        match &self.exchange.caller.identity {
+            Identity::User { id, .. } => id.0.as_u128(),
+            Identity::ServiceAccount { id, .. } => id.0.as_u128(),
+            Identity::Key { id, .. } => id.0.as_u128(),
+            Identity::Anonymous | Identity::System(_) => 0,
+        }
+    }
+
+    /// The name of the person or the service account that calls, with a key or without one.
+    #[must_use]
+    pub fn person(&self) -> Option<&str> {
+        match &self.exchange.caller.identity {
+            Identity::User { name, .. } | Identity::ServiceAccount { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whose the counter of this template is.
+    #[must_use]
+    pub fn whose(&self, template: &KeyTemplate) -> Whose {
+        let has = |part: &TemplatePart| template.parts().contains(part);
+        let (key, user) = (has(&TemplatePart::Key), has(&TemplatePart::User));
+        Whose { key: if key { self.caller_id() } else { 0 }, user: if user { self.user_id() } else { 0 } }
+    }
+
     /// The workspace that is charged: the caller's only one, else the route's where the caller belongs to it, else the
     /// caller's first.
+    ///
+    /// A role for one asset says what its holder may call, and not where it belongs: it counts where there is no role
+    /// in a workspace.
     #[must_use]
     pub fn workspace_id(&self) -> Option<WorkspaceId> {
-        let mut ids: Vec<WorkspaceId> = self
-            .exchange
-            .caller
-            .grants()
-            .iter()
-            .filter_map(|grant| match grant.scope {
-                Scope::Workspace(id) | Scope::Asset(id, _) => Some(id),
-                Scope::Instance => None,
-            })
-            .collect();
+        let (mut of_workspaces, mut of_assets) = (Vec::new(), Vec::new());
+        for grant in self.exchange.caller.grants() {
+            match grant.scope {
+                Scope::Workspace(id) => of_workspaces.push(id),
+                Scope::Asset(id, _) => of_assets.push(id),
+                Scope::Instance => {}
+            }
+        }
+        let mut ids = if of_workspaces.is_empty() { of_assets } else { of_workspaces };
         ids.sort_unstable();
         ids.dedup();
         let of_route = self.exchange.route.owner.workspace_id();
@@ -83,10 +118,7 @@ impl Facts for CallFacts<'_> {
     }
 
     fn user(&self) -> Option<&str> {
-        match &self.exchange.caller.identity {
-            Identity::User { name, .. } | Identity::ServiceAccount { name, .. } => Some(name),
-            _ => self.key(),
-        }
+        self.person().or_else(|| self.key())
     }
 
     fn group(&self) -> Option<&str> {

@@ -3,12 +3,12 @@
 use super::facts::CallFacts;
 use super::{Admission, Held, Policy, Services};
 use crate::base::Problem;
+use crate::gateway::Policy as Settings;
 use crate::gateway::exchange::{Asked, Ending, Exchange, Settlement};
 use crate::gateway::limit::{Ask, Expected, Limit, Measure, Span, Spent, rendered};
 use crate::gateway::settings::{Budget, KeyTemplate, Money, PriceSettings, RequestRate, TokenLimit};
 use crate::gateway::tokens::{Estimate, count_text, estimate_aside};
 use crate::gateway::usage::{Tokens, cost};
-use crate::gateway::{Policy as Settings, limit::Facts};
 use crate::wire::call::Call;
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,8 +113,7 @@ impl Limited {
         let backends = exchange.route.pool.members.iter().map(|member| &member.backend);
         let serving = backends.filter(|backend| backend.settings.vendor_model(&call.model).is_some());
         let input = self.services.corrections.expect(serving.map(|backend| backend.id), &call.model, estimate.input);
-        let facts = CallFacts::of(exchange);
-        let caller = facts.key().unwrap_or_default();
+        let caller = CallFacts::of(exchange).caller_id();
         let each = self.services.allowances.expect(caller, &call.model, estimate.ceiling, self.unknown_reply);
         let output = each.saturating_mul(estimate.replies);
         let price = dearest(exchange, call);
@@ -136,12 +135,13 @@ impl Limited {
 impl Policy for Limited {
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
         let expected = self.expected(exchange).await;
-        let value: Box<str> = rendered(&self.template, &CallFacts::of(exchange)).into();
+        let facts = CallFacts::of(exchange);
+        let (value, whose): (Box<str>, _) = (rendered(&self.template, &facts).into(), facts.whose(&self.template));
         // Looking at what was answered, and cancelling it, uses no tokens: whoever has none left may do so.
         let counts =
             |limit: &&Arc<Limit>| limit.measure == Measure::Requests || !matches!(exchange.asked, Asked::Stored(_));
-        let asks: Vec<Ask> =
-            self.limits.iter().filter(counts).map(|limit| Ask { limit: limit.clone(), value: value.clone() }).collect();
+        let limits = self.limits.iter().filter(counts);
+        let asks: Vec<Ask> = limits.map(|limit| Ask { limit: limit.clone(), value: value.clone(), whose }).collect();
 
         let reserved = self.services.limits.reserve(expected, asks, self.patience).await;
         match reserved {

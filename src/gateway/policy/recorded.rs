@@ -16,7 +16,7 @@ pub(super) fn record(exchange: &mut Exchange, settlement: &Settlement, services:
     let is_known = matches!(settlement.source, UsageSource::Reported | UsageSource::Counted);
     if let Some(call) = exchange.call().filter(|_| settlement.ending == Ending::Served && is_known) {
         let each = settlement.usage.output / u64::from(call.choices.max(1));
-        services.allowances.learn(facts.key().unwrap_or_default(), &call.model, each);
+        services.allowances.learn(facts.caller_id(), &call.model, each);
     }
     if settlement.source == UsageSource::Reported
         && let (Some(call), Some(counted), Some(backend)) =
@@ -37,7 +37,7 @@ pub(super) fn record(exchange: &mut Exchange, settlement: &Settlement, services:
         workspace_id: facts.workspace_id(),
         key_id: facts.key_id(),
         key_name: facts.key().unwrap_or_default().to_owned(),
-        user_name: facts.user().filter(|user| Some(*user) != facts.key()).unwrap_or_default().to_owned(),
+        user_name: facts.person().unwrap_or_default().to_owned(),
         route: exchange.route.name.clone(),
         asset: facts.asset().unwrap_or_default().to_owned(),
         operation: match &exchange.asked {

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{borrow::Cow, fmt, str::FromStr};
 
-/// A text with placeholders, read once; each request fills it in, and what comes out is the counter's key.
+/// A text with placeholders, read once; each request fills it in, and what comes out is what its counter is called.
+///
+/// `{key}` and `{user}` are filled in with names and count by ids: two keys of one name have two counters, which are called
+/// alike, and a key with the name of a user does not count on that user.
 ///
 /// A placeholder without a value in a request (no group, no such header) fills in as empty: such requests share a counter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,7 +20,7 @@ pub struct KeyTemplate {
 pub enum TemplatePart {
     /// Stands as it is.
     Text(String),
-    /// `{key}`: the key the caller used.
+    /// `{key}`: the key the caller used; the caller where there is no key.
     Key,
     /// `{user}`: the user behind the caller; the key where there is no user.
     User,

@@ -6,7 +6,7 @@
 
 use foldhash::quality::RandomState;
 use std::collections::HashMap;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 use std::sync::Mutex;
 
 /// What is expected of a caller of whom nothing is known.
@@ -42,9 +42,10 @@ impl Default for Allowances {
 }
 
 impl Allowances {
-    /// The tokens to expect of one reply to `caller` by `model`, at most `ceiling`.
+    /// The tokens to expect of one reply to `caller` by `model`, at most `ceiling`. Callers are told apart by ids, since two
+    /// may have one name.
     #[must_use]
-    pub fn expect(&self, caller: &str, model: &str, ceiling: Option<u64>, unknown: u64) -> u64 {
+    pub fn expect(&self, caller: impl Hash, model: &str, ceiling: Option<u64>, unknown: u64) -> u64 {
         let at = self.hasher.hash_one((caller, model));
         let learned = {
             let mut shard = self.shard(at);
@@ -63,7 +64,7 @@ impl Allowances {
     }
 
     /// Takes note of a reply's length.
-    pub fn learn(&self, caller: &str, model: &str, tokens: u64) {
+    pub fn learn(&self, caller: impl Hash, model: &str, tokens: u64) {
         let at = self.hasher.hash_one((caller, model));
         let mut shard = self.shard(at);
         if shard.len() >= REMEMBERED / SHARDS && !shard.contains_key(&at) {

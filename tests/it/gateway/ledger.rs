@@ -7,7 +7,7 @@ use time::macros::datetime;
 use tokio_util::sync::CancellationToken;
 use wharfinger::auth::Actor;
 use wharfinger::base::{Clock, Config, Database};
-use wharfinger::gateway::limit::{Ask, Limit, Limits, Measure, Span};
+use wharfinger::gateway::limit::{Ask, Limit, Limits, Measure, Span, Whose};
 use wharfinger::gateway::settings::Period;
 use wharfinger::gateway::usage::{
     By, CacheUse, Ledger, LedgerSettings, Outcome, Question, Retention, Source, Tokens, UsageRecord,
@@ -390,7 +390,7 @@ fn expected(input: u64) -> wharfinger::gateway::limit::Expected {
 
 fn ask() -> Ask {
     let limit = Limit::new("p1", "daily", Measure::Tokens, Span::Fixed(Period::Day), 1_000, false);
-    Ask { limit: std::sync::Arc::new(limit), value: "bot".into() }
+    Ask { limit: std::sync::Arc::new(limit), value: "bot".into(), whose: Whose::default() }
 }
 
 fn quota(amount: u64) -> wharfinger::gateway::limit::QuotaSpent {

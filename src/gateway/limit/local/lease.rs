@@ -1,6 +1,6 @@
 //! Leases: the parts of shared counters that this replica was given, and how the shared store is told and asked.
 
-use super::super::redis::{Tell, Told};
+use super::super::redis::{LEASE, Tell, Told};
 use super::super::{CounterKey, Now, Span, period_start};
 use super::Limits;
 use super::counter::{Counter, Room, call_first};
@@ -37,9 +37,52 @@ pub(super) struct Lease {
     /// Spent by the other replicas when the store last answered, and when that was.
     pub(super) elsewhere: u64,
     pub(super) told_at: Option<Now>,
+    /// When the store was asked that last answered: from then on it keeps the lease for [`LEASE`].
+    pub(super) renewed_at: Duration,
+    /// How often it ran out.
+    term: u64,
+}
+
+/// What a hold took of a lease: less than it reserved, where the lease had less or the counters of this process decided.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Taken {
+    amount: u64,
+    term: u64,
 }
 
 impl Lease {
+    /// Takes what is free until `taken` comes to `amount`, as far as it goes.
+    pub(super) fn take(&mut self, amount: u64, taken: &mut Taken, now: Now) {
+        self.lapse(now);
+        let had = self.still(*taken);
+        let more = amount.saturating_sub(had).min(self.free);
+        self.free -= more;
+        self.taken_at = now.monotonic;
+        *taken = Taken { amount: had.saturating_add(more), term: self.term };
+    }
+
+    /// Counts what was used, and gives back what was taken beyond it. What was used beyond what was taken comes out of what
+    /// is free here; the store sees the rest as a debt.
+    pub(super) fn settle(&mut self, taken: Taken, used: u64, now: Now) {
+        self.lapse(now);
+        self.untold = self.untold.saturating_add(used);
+        self.free = self.free.saturating_add(self.still(taken)).saturating_sub(used);
+    }
+
+    /// Forgets what is free when the lease was not renewed in time: the store counts it as spent, and when that has left
+    /// the span it gives it to others.
+    pub(super) fn lapse(&mut self, now: Now) {
+        if now.monotonic.saturating_sub(self.renewed_at) >= LEASE {
+            self.free = 0;
+            self.term += 1;
+        }
+    }
+
+    /// What was taken of a lease that ran out since is not there to be given back.
+    fn still(&self, taken: Taken) -> u64 {
+        if taken.term == self.term { taken.amount } else { 0 }
+    }
+
     /// What the others spent that still counts, as far as is known here without the store.
     pub(super) fn elsewhere(&self, span: Span, now: Now) -> u64 {
         match (self.told_at, span) {
@@ -73,6 +116,7 @@ impl Limits {
             let Some(counter) = shard.get_mut(&tell.key) else { continue };
             let (reserved, own) = (counter.reserved, Room::of(counter, now).used);
             let Some(lease) = &mut counter.lease else { continue };
+            lease.lapse(now);
             // Somebody else may have asked for this counter meanwhile.
             if tell.amount > 0 && lease.free >= tell.amount {
                 continue;
@@ -86,7 +130,8 @@ impl Limits {
         if going.is_empty() {
             return;
         }
-        let told = shared.ask(&going, now.wall, now.monotonic).await;
+        let asked_at = now.monotonic;
+        let told = shared.ask(&going, asked_at).await;
         let now = self.now();
         for (at, tell) in going.iter().enumerate() {
             let mut shard = self.shard(tell.key);
@@ -98,6 +143,7 @@ impl Limits {
                 Some(told) => {
                     let Told { granted, used, others, frees_in } = told[at];
                     lease.free = lease.free.saturating_add(granted);
+                    lease.renewed_at = asked_at;
                     (lease.used, lease.others, lease.told_at) = (used, others, Some(now));
                     lease.elsewhere = used.saturating_sub(own.saturating_sub(lease.untold));
                     lease.frees_at = now.monotonic + frees_in;

@@ -4,6 +4,7 @@ use super::super::refusal::{Refusal, Standing};
 use super::super::{CounterKey, Expected, Limit, Measure, Now, QuotaSpent, Span, Spent};
 use super::Limits;
 use super::counter::{Used, call_first};
+use super::lease::Taken;
 use std::sync::Arc;
 
 /// What a request has reserved. Ends in [`Reservation::settle`] or [`Reservation::release`]; when it is dropped, all that
@@ -25,6 +26,7 @@ pub(super) struct Hold {
     pub(super) limit: Arc<Limit>,
     pub(super) value: Box<str>,
     pub(super) amount: u64,
+    pub(super) taken: Taken,
 }
 
 impl Limits {
@@ -34,12 +36,9 @@ impl Limits {
         // A counter with a reservation is never swept.
         let counter = shard.get_mut(&hold.key)?;
         counter.reserved = counter.reserved.saturating_sub(hold.amount);
-        let at_once = hold.limit.span == Span::AtOnce;
         if let Some(lease) = &mut counter.lease {
-            // What was spent beyond what was reserved comes out of what is free here; the store sees the rest as a debt.
-            let actual = if at_once { 0 } else { actual };
-            lease.untold = lease.untold.saturating_add(actual);
-            lease.free = lease.free.saturating_add(hold.amount).saturating_sub(actual);
+            let at_once = hold.limit.span == Span::AtOnce;
+            lease.settle(hold.taken, if at_once { 0 } else { actual }, now);
         }
         let spent = match (&mut counter.used, hold.limit.span) {
             (Used::Window(window), Span::Sliding(ms)) => {
@@ -90,6 +89,7 @@ impl Reservation {
         // In strides: the fewer times the counters are asked the better.
         let output = output.saturating_add(output / 4);
         self.expected.output = output;
+        let now = self.limits.now();
         for hold in &mut self.holds {
             let amount = match hold.limit.measure {
                 Measure::Output => output,
@@ -101,13 +101,17 @@ impl Reservation {
             {
                 counter.reserved = counter.reserved.saturating_add(more);
                 hold.amount = amount;
+                // What the lease has not free is told as held, and so the store gives it to nobody else.
+                if let Some(lease) = &mut counter.lease {
+                    lease.take(amount, &mut hold.taken, now);
+                }
             }
         }
     }
 
-    /// Each counter it holds: limit, value of the key, amount.
-    pub fn holds(&self) -> impl Iterator<Item = (&Limit, &str, u64)> {
-        self.holds.iter().map(|hold| (&*hold.limit, &*hold.value, hold.amount))
+    /// Each counter it holds: limit, value of the key, the counter itself, amount.
+    pub fn holds(&self) -> impl Iterator<Item = (&Limit, &str, CounterKey, u64)> {
+        self.holds.iter().map(|hold| (&*hold.limit, &*hold.value, hold.key, hold.amount))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The promises of counters in this process.
 
-use super::super::{Limit, Measure, Spent};
+use super::super::{Limit, Measure, Spent, Whose};
 use super::*;
+use crate::base::Sealed;
 use crate::gateway::settings::Period;
 use time::macros::datetime;
 
@@ -14,7 +15,7 @@ fn limit(measure: Measure, span: Span, most: u64) -> Arc<Limit> {
 }
 
 fn ask(limit: &Arc<Limit>) -> Vec<Ask> {
-    vec![Ask { limit: limit.clone(), value: "bot".into() }]
+    vec![Ask { limit: limit.clone(), value: "bot".into(), whose: Whose::default() }]
 }
 
 fn tokens(input: u64, output: u64) -> Expected {
@@ -84,7 +85,7 @@ fn what_is_certain_is_refused_for_good_and_what_is_expected_is_cut_to_the_limit(
 
     assert_eq!(limits.reserve_now(tokens(1_001, 0), &ask(&minute)).unwrap_err().why, Why::TooLarge);
     let whole = limits.reserve_now(tokens(100, 5_000), &ask(&minute)).unwrap();
-    assert_eq!(whole.holds().next().unwrap().2, 1_000);
+    assert_eq!(whole.holds().next().unwrap().3, 1_000);
     whole.release();
 }
 
@@ -264,11 +265,117 @@ fn idle_counters_are_forgotten() {
     let (clock, minute) = (clock(), limit(Measure::Tokens, Span::MINUTE, 100));
     let limits = Limits::new(clock.clone());
     for n in 0..1_000 {
-        let asks = [Ask { limit: minute.clone(), value: n.to_string().into() }];
+        let asks = [Ask { limit: minute.clone(), value: n.to_string().into(), whose: Whose::default() }];
         limits.reserve_now(tokens(1, 0), &asks).unwrap().settle(spent(1, 0));
     }
 
     assert_eq!(limits.sweep(), 1_000);
     clock.advance(Duration::from_secs(61));
     assert_eq!(limits.sweep(), 0);
+}
+
+/// Counters whose store is never reached, of which this replica was given `free` for these requests.
+fn leased(clock: &Clock, asks: &[Ask], free: u64) -> Limits {
+    let shared = Shared::new(&Sealed::new("redis://127.0.0.1:1".to_owned()), WhenAway::Share).unwrap();
+    let limits = Limits::shared(clock.clone(), shared);
+    limits.reserve_now(Expected::default(), asks).unwrap().release();
+    give(&limits, asks, free);
+    limits
+}
+
+/// As the store does when it is asked.
+fn give(limits: &Limits, asks: &[Ask], more: u64) {
+    let (key, now) = (asks[0].key(), limits.now());
+    let mut shard = limits.shard(key);
+    let lease = shard.get_mut(&key).unwrap().lease.as_mut().unwrap();
+    lease.lapse(now);
+    lease.free += more;
+    lease.renewed_at = now.monotonic;
+}
+
+/// What is free of the lease, and what was spent and not told yet.
+fn lease(limits: &Limits, asks: &[Ask]) -> (u64, u64) {
+    let key = asks[0].key();
+    let shard = limits.shard(key);
+    let lease = shard.get(&key).unwrap().lease.as_ref().unwrap();
+    (lease.free, lease.untold)
+}
+
+#[tokio::test]
+async fn a_reply_that_grew_leaves_of_the_lease_what_it_did_not_use() {
+    // 536 are expected and 4,000 used.
+    for (given, grown, settled) in [(10_000, 10_000 - 5_023, 6_000), (600, 0, 0)] {
+        let asks = ask(&limit(Measure::Tokens, Span::MINUTE, 100_000));
+        let limits = leased(&clock(), &asks, given);
+        let mut long = limits.reserve_now(tokens(36, 500), &asks).unwrap();
+
+        long.grow(3_990);
+        assert_eq!(lease(&limits, &asks), (grown, 0), "of {given}, when it grew");
+
+        long.settle(spent(36, 3_964));
+        assert_eq!(lease(&limits, &asks), (settled, 4_000), "of {given}, when it ended");
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_grew_and_used_little_gives_back_no_more_than_it_took() {
+    let asks = ask(&limit(Measure::Tokens, Span::MINUTE, 100_000));
+    let limits = leased(&clock(), &asks, 600);
+    let mut long = limits.reserve_now(tokens(36, 500), &asks).unwrap();
+
+    long.grow(3_990);
+    long.settle(spent(36, 64));
+
+    assert_eq!(lease(&limits, &asks), (500, 100));
+}
+
+#[tokio::test]
+async fn a_lease_is_the_same_whether_the_store_was_away_when_a_request_began_or_ended() {
+    for away_first in [true, false] {
+        let (clock, asks) = (clock(), ask(&limit(Measure::Tokens, Span::MINUTE, 100_000)));
+        let limits = leased(&clock, &asks, 1_000);
+        let pause = async || {
+            assert_eq!(limits.store_answers().await, Some(false));
+            assert!(limits.mode(limits.now()) == Mode::Share(1));
+        };
+
+        if away_first {
+            pause().await;
+        }
+        let reservation = limits.reserve_now(tokens(36, 500), &asks).unwrap();
+        match away_first {
+            true => clock.advance(Duration::from_secs(2)),
+            false => pause().await,
+        }
+        reservation.settle(spent(36, 64));
+
+        assert_eq!(lease(&limits, &asks), (900, 100), "away first: {away_first}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_is_neither_used_nor_given_back() {
+    let (clock, asks) = (clock(), ask(&limit(Measure::Tokens, Span::MINUTE, 100_000)));
+    let limits = leased(&clock, &asks, 1_000);
+    let reservation = limits.reserve_now(tokens(36, 64), &asks).unwrap();
+
+    clock.advance(Duration::from_secs(11));
+    assert_eq!(limits.reserve_now(tokens(36, 64), &asks).unwrap_err().why, Why::InFlight);
+    give(&limits, &asks, 300);
+    reservation.settle(spent(36, 4));
+
+    assert_eq!(lease(&limits, &asks), (260, 40));
+}
+
+#[tokio::test]
+async fn a_limit_in_shadow_gives_back_no_more_than_it_took() {
+    let shadow = Arc::new(Limit { shadow: true, ..(*limit(Measure::Tokens, Span::MINUTE, 100_000)).clone() });
+    let asks = ask(&shadow);
+    let limits = leased(&clock(), &asks, 100);
+
+    let reservation = limits.reserve_now(tokens(36, 500), &asks).unwrap();
+    assert_eq!((reservation.shadowed.len(), lease(&limits, &asks)), (1, (0, 0)));
+    reservation.release();
+
+    assert_eq!(lease(&limits, &asks), (100, 0));
 }

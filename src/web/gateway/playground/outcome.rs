@@ -187,7 +187,7 @@ fn ms(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::limit::{Limit, Measure};
+    use crate::gateway::limit::{CounterKey, Limit, Measure};
     use crate::gateway::settings::Period;
     use http::StatusCode;
     use std::time::Duration;
@@ -196,7 +196,7 @@ mod tests {
     fn a_counter_is_told_with_its_unit_and_whose_it_is() {
         let counter = |measure, span, most, used| {
             let limit = Limit::new("p", "per-key", measure, span, most, false);
-            counted(&Counter { limit, value: "anna".into(), used })
+            counted(&Counter { limit, value: "anna".into(), key: CounterKey(0), used })
         };
 
         assert_eq!(

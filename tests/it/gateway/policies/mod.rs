@@ -1,6 +1,7 @@
 //! What policies do to a request, from its admission to its record, without a backend: the exchange is settled by hand
 //! with what a vendor would have reported.
 
+mod whose;
 mod world;
 
 use bytes::Bytes;
@@ -159,6 +160,25 @@ async fn shadow_reports_and_refuses_nothing() {
     let world = World::with(vec![PolicySettings::new(Rule::ModelAllowList(allow))]).await;
     let mut exchange = world.ask("bot", &chat("hello"));
     assert_eq!(world.admitted(&mut exchange).await.unwrap_err().kind, "model-not-allowed");
+}
+
+#[tokio::test]
+async fn shadow_reports_and_changes_nothing() {
+    let content = Content { masks: vec![Mask::Known(MaskKind::Email)], restore: true, ..Content::default() };
+    let size = SizeLimit { output_tokens: Some(5), ..SizeLimit::default() };
+    for rule in [Rule::Content(content), Rule::SizeLimit(size)] {
+        let body = chat("write to ann@example.org");
+        let shadow = PolicySettings { shadow: true, ..PolicySettings::new(rule.clone()) };
+        for (policy, is_changed) in [(shadow, false), (PolicySettings::new(rule.clone()), true)] {
+            let world = World::with(vec![policy]).await;
+            let mut exchange = world.ask("bot", &body);
+            let before = exchange.body.clone();
+            world.admitted(&mut exchange).await.unwrap();
+
+            assert_eq!(exchange.body != before, is_changed, "{rule:?}");
+            assert_eq!(header(&exchange, "x-wharfinger-shadow").is_some(), !is_changed, "{rule:?}");
+        }
+    }
 }
 
 #[tokio::test]

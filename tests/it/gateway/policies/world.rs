@@ -68,9 +68,14 @@ impl World {
         &self.app.handles.services
     }
 
+    /// Of the one key that is known here by this name.
     pub(super) fn ask(&self, who: &str, body: &Value) -> Box<Exchange> {
+        let id = who.bytes().fold(0_u128, |id, byte| (id << 8) | u128::from(byte));
+        self.ask_as(Identity::Key { id: KeyId(uuid::Uuid::from_u128(id)), name: who.into() }, body)
+    }
+
+    pub(super) fn ask_as(&self, identity: Identity, body: &Value) -> Box<Exchange> {
         let body = Bytes::from(body.to_string());
-        let identity = Identity::Key { id: KeyId::new(), name: who.into() };
         Box::new(Exchange {
             id: uuid::Uuid::now_v7().simple().to_string().into(),
             begun: Instant::now(),
@@ -82,6 +87,7 @@ impl World {
             route: self.snapshot.routes().next().unwrap().clone(),
             asked: Asked::Model(Call::read(Dialect::Chat, &body, None).unwrap()),
             body,
+            room: None,
             prompt_tokens: None,
             upstream_headers: Vec::new(),
             standings: Vec::new(),
@@ -141,13 +147,18 @@ impl World {
     }
 
     pub(super) async fn recorded(&self) -> wharfinger::gateway::usage::Report {
+        self.recorded_for(&Actor::system("test"), By::Key).await
+    }
+
+    /// What this reader sees of it.
+    pub(super) async fn recorded_for(&self, reader: &Actor, by: By) -> wharfinger::gateway::usage::Report {
         let stop = CancellationToken::new();
         stop.cancel();
         self.app.handles.ledger.clone().run(stop).await;
         let question = Question {
             from: datetime!(2026-03-01 0:00 UTC),
             to: datetime!(2026-03-02 0:00 UTC),
-            by: By::Key,
+            by,
             step: "hour",
             workspace: None,
             key: None,
@@ -156,7 +167,7 @@ impl World {
             route: None,
             lines: 10,
         };
-        self.app.handles.ledger.report(&Actor::system("test"), &question).await.unwrap()
+        self.app.handles.ledger.report(reader, &question).await.unwrap()
     }
 }
 
