@@ -5,7 +5,7 @@ mod parts;
 mod route;
 mod thing;
 
-pub use parts::Parts;
+pub use parts::{Parts, UnreadPolicy};
 pub use route::{Route, asset_of};
 pub use thing::{Backend, Policy, Pool, PoolMember};
 
@@ -27,7 +27,7 @@ pub struct Snapshot {
     /// Those of workspaces before those of the instance.
     by_model: HashMap<String, Vec<Arc<Route>>>,
     by_rest: HashMap<(String, String), Arc<Route>>,
-    prices: HashMap<String, PriceSettings>,
+    prices: Names<PriceSettings>,
     credentials: HashMap<CredentialId, Arc<Credential>>,
     credential_names: Names<Arc<Credential>>,
     workspaces: HashMap<WorkspaceId, Slug>,
@@ -137,11 +137,16 @@ impl Snapshot {
         self.workspaces.get(&id).map(Slug::as_str)
     }
 
-    /// What a model costs at a backend: by the backend's own prices, else by what the vendor calls it, else by its alias.
+    /// What a model costs at a backend: by the backend's own prices, else by those of its owner, else by those of the
+    /// instance; among these by what the vendor calls it before its alias.
+    ///
+    /// Whose route leads to the backend does not matter: a workspace must not make the house's backends cheap, before whose
+    /// price the budgets of the instance stand.
     #[must_use]
     pub fn price<'a>(&'a self, backend: &'a Backend, alias: &str) -> Option<&'a PriceSettings> {
-        let by_vendor = || backend.settings.vendor_model(alias).and_then(|model| self.prices.get(model));
-        backend.settings.prices.get(alias).or_else(by_vendor).or_else(|| self.prices.get(alias))
+        let names = [backend.settings.vendor_model(alias), Some(alias)];
+        let of = |owner: &Owner| names.into_iter().flatten().find_map(|name| self.prices.of(owner, name));
+        backend.settings.prices.get(alias).or_else(|| of(&backend.owner)).or_else(|| of(&Owner::Instance))
     }
 }
 

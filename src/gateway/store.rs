@@ -1,8 +1,9 @@
 //! The settings in Postgres: read whole, written thing by thing.
 
 use super::cache::Purge;
-use super::settings::{Book, Owner, Section, Settings, Thing};
+use super::settings::{Book, Owner, Reach, Section, Settings, Thing, label};
 use crate::base::{AssetId, SealedBox, Slug, WorkspaceId};
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 use std::collections::HashMap;
@@ -52,8 +53,23 @@ struct Row {
     updated_at: OffsetDateTime,
 }
 
-/// All settings; beside them the labels of rows that do not read as what they should be, with the reason.
-pub async fn load(conn: &mut PgConnection) -> Result<(Book, Vec<(String, String)>), sqlx::Error> {
+/// A row that does not read as what it should be: a newer release wrote it, or somebody else.
+#[derive(Debug)]
+pub struct Unread {
+    pub id: Uuid,
+    /// None of a sort that this release does not know.
+    pub section: Option<Section>,
+    pub owner: Owner,
+    pub name: String,
+    /// `policy team/strict`.
+    pub label: String,
+    pub reason: String,
+    /// Of a policy: whether it acts on routes that do not name it. True where that cannot be told.
+    pub reaches_all: bool,
+}
+
+/// All settings; beside them the rows that do not read.
+pub async fn load(conn: &mut PgConnection) -> Result<(Book, Vec<Unread>), sqlx::Error> {
     let generation = state(&mut *conn).await?.generation;
     let workspaces: Vec<(WorkspaceId, Slug)> =
         sqlx::query_as("select workspace_id, name from workspace where deleted_at is null order by name")
@@ -75,12 +91,13 @@ pub async fn load(conn: &mut PgConnection) -> Result<(Book, Vec<(String, String)
             (Some(id), Some(name)) => Owner::Workspace { id, name },
             _ => Owner::Instance,
         };
-        let label = format!("{} {}", row.section, row.name);
-        let Some(section) = Section::of(&row.section) else {
-            unread.push((label, "this release knows no such thing".to_owned()));
-            continue;
+        let section = Section::of(&row.section);
+        let reaches_all = may_reach_all(&row.settings);
+        let read = match section {
+            Some(section) => Settings::read(section, row.settings).map_err(|error| error.to_string()),
+            None => Err("this release knows no such thing".to_owned()),
         };
-        match Settings::read(section, row.settings) {
+        match read {
             Ok(settings) => things.push(Thing {
                 id: row.entry_id,
                 owner,
@@ -90,10 +107,28 @@ pub async fn load(conn: &mut PgConnection) -> Result<(Book, Vec<(String, String)
                 created_at: row.created_at,
                 updated_at: row.updated_at,
             }),
-            Err(error) => unread.push((label, error.to_string())),
+            Err(reason) => unread.push(Unread {
+                id: row.entry_id,
+                section,
+                label: section.map_or_else(
+                    || format!("{} {}", row.section, row.name),
+                    |section| label(section, &owner, &row.name),
+                ),
+                owner,
+                name: row.name,
+                reason,
+                reaches_all,
+            }),
         }
     }
     Ok((Book { generation, workspaces, things }, unread))
+}
+
+/// Whether a policy of these settings, which do not read as a whole, may act on routes that do not name it.
+fn may_reach_all(settings: &Value) -> bool {
+    let Value::Object(settings) = settings else { return true };
+    // Unsaid it is `named`; a word that a newer release wrote may mean anything.
+    settings.get("reach").is_some_and(|reach| !matches!(Reach::deserialize(reach), Ok(Reach::Named)))
 }
 
 pub async fn insert(conn: &mut PgConnection, thing: &Thing) -> Result<(), sqlx::Error> {

@@ -1,11 +1,12 @@
 //! From the stored settings to the snapshot of this process, when they change.
 
 use super::super::credential::{Credential, identity};
-use super::super::settings::{Book, Entry, Settings};
-use super::super::snapshot::{Parts, Snapshot, asset_of};
+use super::super::settings::{Book, Entry, Section, Settings};
+use super::super::snapshot::{Parts, Snapshot, UnreadPolicy, asset_of};
+use super::super::store::Unread;
 use super::{Gateway, store};
 use crate::audit;
-use crate::base::{CredentialId, Problem, SealedBox, db::Wakeups};
+use crate::base::{CredentialId, PolicyId, Problem, SealedBox, db::Wakeups};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,11 +39,10 @@ impl Gateway {
         let assets = store::assets(&mut tx, &named).await?;
         tx.commit().await?;
 
-        let mut left_out: Vec<String> =
-            unread.into_iter().map(|(label, reason)| format!("{label}: {reason}")).collect();
-        let mut unopened = Vec::new();
+        let (mut left_out, mut unopened) = (Vec::new(), Vec::new());
         let mut parts = self.parts(book, &sealed, &mut left_out, &mut unopened);
         parts.assets = assets;
+        self.add_unread(&mut parts, unread, &mut left_out);
         let (snapshot, wrong) = Snapshot::from_parts(parts);
         left_out.extend(wrong.into_iter().map(|one| format!("{}: {}", one.location, one.message)));
 
@@ -116,6 +116,24 @@ impl Gateway {
         parts
     }
 
+    /// What does not read is left out, but for policies: one that vanished would let through what somebody wanted stopped. As
+    /// this process last read it, it stays in force; where it never did, the routes it reaches are closed.
+    fn add_unread(&self, parts: &mut Parts, unread: Vec<Unread>, left_out: &mut Vec<String>) {
+        let old = self.snapshot();
+        for Unread { id, section, owner, name, label, reason, reaches_all } in unread {
+            if section != Some(Section::Policy) {
+                left_out.push(format!("{label}: {reason}"));
+            } else if let Some(known) = old.policy(PolicyId(id)) {
+                let revision = known.revision;
+                left_out.push(format!("{label}: {reason}; it stays in force as it was at revision {revision}"));
+                parts.policies.push(Entry { id: known.id, owner, name, revision, settings: known.settings.clone() });
+            } else {
+                left_out.push(format!("{label}: {reason}; the routes it reaches are not served"));
+                parts.unread_policies.push(UnreadPolicy { owner, name, reaches_all });
+            }
+        }
+    }
+
     /// A secret that does not open was changed behind our back, or its key is gone; both belong into the record.
     async fn record_unopened(&self, unopened: &[(Uuid, String)]) -> Result<(), Problem> {
         let actor = crate::auth::Actor::system("gateway");
@@ -141,14 +159,24 @@ impl Gateway {
     /// Follows the stored settings until `stop`: a change anywhere is in force here within a second.
     pub async fn follow(self, stop: CancellationToken) {
         let mut wakeups = Wakeups::new(self.inner.db.read.clone(), store::CHANNEL);
+        let mut was_read = true;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = wakeups.next(LOOK) => {}
             }
-            if let Err(problem) = self.reload().await {
-                tracing::debug!(problem = %problem, "The gateway keeps its settings for now");
+            let result = self.reload().await;
+            let is_read = result.is_ok();
+            if let Err(problem) = result {
+                metrics::counter!("wharfinger_gateway_reload_errors_total").increment(1);
+                // One line for a database that is away, and not one a second.
+                if was_read {
+                    tracing::warn!(problem = %problem, "The gateway keeps its settings for now");
+                } else {
+                    tracing::debug!(problem = %problem, "The gateway keeps its settings for now");
+                }
             }
+            was_read = is_read;
         }
     }
 }

@@ -28,13 +28,24 @@ pub struct Parts {
     pub pools: Vec<Entry<PoolId, PoolSettings>>,
     pub routes: Vec<Entry<RouteId, RouteSettings>>,
     pub policies: Vec<Entry<PolicyId, PolicySettings>>,
+    /// Those that are stored, and of which no version is known that can be read.
+    pub unread_policies: Vec<UnreadPolicy>,
     /// Named by their model: an alias, or what a vendor calls it.
     pub prices: Vec<Entry<PriceId, PriceSettings>>,
 }
 
+/// What is known of a policy whose settings cannot be read.
+#[derive(Clone, Debug)]
+pub struct UnreadPolicy {
+    pub owner: Owner,
+    pub name: String,
+    /// Whether it acts on routes that do not name it, as far as anybody can tell.
+    pub reaches_all: bool,
+}
+
 impl Snapshot {
     /// The snapshot of these parts, and what is wrong with them: a thing that names what is not there is left out, so
-    /// that one mistake in the store costs one route and not all.
+    /// that one mistake in the store costs one route and not all. So is every route that an unread policy may reach.
     #[must_use]
     pub fn from_parts(parts: Parts) -> (Self, Vec<FieldError>) {
         let mut wrong = Vec::new();
@@ -103,7 +114,15 @@ impl Snapshot {
                 reaching_all.push(policy.clone());
             }
             snapshot.policies.insert(id, policy.clone());
-            policies.add(owner, name, policy);
+            policies.add(owner, name, Some(policy));
+        }
+        let mut unread_reaching_all = Vec::new();
+        for UnreadPolicy { owner, name, reaches_all } in parts.unread_policies {
+            // It keeps its name: one of the instance's must not stand in for it.
+            policies.add(owner.clone(), name.clone(), None);
+            if reaches_all {
+                unread_reaching_all.push((owner, name));
+            }
         }
         reaching_all.sort_by(|a, b| (&a.owner, &a.name).cmp(&(&b.owner, &b.name)));
 
@@ -114,19 +133,28 @@ impl Snapshot {
                 complain(&owner, "route", &name, format!("there is no pool {}", settings.pool));
                 continue;
             };
-            let reaches = |policy: &&Arc<Policy>| policy.owner == Owner::Instance || policy.owner == owner;
-            let mut acting: Vec<_> = reaching_all.iter().filter(reaches).cloned().collect();
+            let reaches = |of: &Owner| *of == Owner::Instance || *of == owner;
+            let mut acting: Vec<_> = reaching_all.iter().filter(|policy| reaches(&policy.owner)).cloned().collect();
+            let mut unread: Vec<String> =
+                unread_reaching_all.iter().filter(|(of, _)| reaches(of)).map(|(_, name)| name.clone()).collect();
             let mut missing = Vec::new();
             for named in &settings.policies {
                 match policies.find(&owner, named) {
-                    Some(policy) if acting.iter().any(|one| one.id == policy.id) => {}
-                    Some(policy) => acting.push(policy.clone()),
+                    Some(Some(policy)) if acting.iter().any(|one| one.id == policy.id) => {}
+                    Some(Some(policy)) => acting.push(policy.clone()),
+                    Some(None) if unread.contains(named) => {}
+                    Some(None) => unread.push(named.clone()),
                     None => missing.push(named.clone()),
                 }
             }
             // Without one of its policies a route would let through what somebody wanted stopped.
             if !missing.is_empty() {
                 complain(&owner, "route", &name, format!("there is no policy {}", missing.join(", ")));
+                continue;
+            }
+            if !unread.is_empty() {
+                let message = format!("the policy {} that reaches it cannot be read", unread.join(", "));
+                complain(&owner, "route", &name, message);
                 continue;
             }
             let callers = match (&settings.callers, owner.workspace_id()) {
@@ -153,7 +181,7 @@ impl Snapshot {
         }
         snapshot.credential_names = credentials;
         snapshot.workspaces = parts.workspaces.into_iter().collect();
-        snapshot.prices = parts.prices.into_iter().map(|price| (price.name, price.settings)).collect();
+        snapshot.prices = parts.prices.into_iter().map(|price| (price.owner, price.name, price.settings)).collect();
         (snapshot, wrong)
     }
 }

@@ -2,9 +2,10 @@
 
 use super::parts::of_instance;
 use super::*;
+use crate::base::PriceId;
 use crate::gateway::settings::{
-    BackendSettings, Callers, Entry, Member, PolicySettings, PoolSettings, Provider, RouteSettings, Rule, Serves,
-    TokenLimit,
+    BackendSettings, Callers, Entry, Member, Money, PolicySettings, PoolSettings, Provider, RouteSettings, Rule,
+    Serves, TokenLimit,
 };
 
 fn route(model: &str, pool: &str) -> RouteSettings {
@@ -24,6 +25,14 @@ fn one_pool() -> Parts {
     Parts::default()
         .with_backend("eu", BackendSettings::new(Provider::Openai, "https://eu.example.com/v1"))
         .with_pool("chat", PoolSettings { members: vec![Member::new("eu")], ..PoolSettings::default() })
+}
+
+fn team() -> Owner {
+    Owner::Workspace { id: WorkspaceId::new(), name: Slug::parse("team").unwrap() }
+}
+
+fn price(micros: u64) -> PriceSettings {
+    PriceSettings { input: Money::micros(micros), ..PriceSettings::default() }
 }
 
 #[test]
@@ -47,7 +56,7 @@ fn a_model_leads_to_its_route_and_pool_and_the_policies_that_reach_it() {
 
 #[test]
 fn a_workspace_finds_its_own_things_before_those_of_the_instance() {
-    let team = Owner::Workspace { id: WorkspaceId::new(), name: Slug::parse("team").unwrap() };
+    let team = team();
     let mut parts = one_pool().with_route("chat", route("gpt-4o", "chat"));
     let own = BackendSettings::new(Provider::Openai, "https://team.example.com/v1");
     parts.backends.push(Entry { owner: team.clone(), ..of_instance(BackendId::new(), "eu", own) });
@@ -79,9 +88,56 @@ fn what_names_something_missing_is_left_out_and_told() {
 }
 
 #[test]
+fn a_policy_that_cannot_be_read_closes_the_routes_it_may_reach() {
+    let team = team();
+    let limit = || Rule::TokenLimit(TokenLimit { tokens_per_minute: Some(10), ..TokenLimit::default() });
+    let under = |policy: &str, model: &str| RouteSettings { policies: vec![policy.into()], ..route(model, "chat") };
+    for (owner, name, reaches_all, served) in [
+        (&Owner::Instance, "house", true, &[] as &[&str]),
+        (&team, "house", true, &["plain", "strict"][..]),
+        (&Owner::Instance, "idle", false, &["plain", "strict", "team"][..]),
+        // The team's route means the team's; the instance's of that name does not stand in for it.
+        (&team, "strict", false, &["plain", "strict"][..]),
+    ] {
+        let mut parts = one_pool()
+            .with_policy("strict", PolicySettings::new(limit()))
+            .with_route("plain", route("plain", "chat"))
+            .with_route("strict", under("strict", "strict"));
+        let of_team = of_instance(RouteId::new(), "team", under("strict", "team"));
+        parts.routes.push(Entry { owner: team.clone(), ..of_team });
+        parts.unread_policies.push(UnreadPolicy { owner: owner.clone(), name: name.to_owned(), reaches_all });
+
+        let (snapshot, wrong) = Snapshot::from_parts(parts);
+
+        let models = snapshot.models(&Actor::system("test"));
+        assert_eq!(models.iter().map(|(model, _)| *model).collect::<Vec<_>>(), served, "{name} of {owner:?}");
+        assert_eq!(wrong.len(), 3 - served.len(), "{wrong:?}");
+        let reason = format!("the policy {name} that reaches it cannot be read");
+        assert!(wrong.iter().all(|one| one.message == reason), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_price_of_a_workspace_holds_for_its_own_backends_alone() {
+    let team = team();
+    let backend = || BackendSettings::new(Provider::Openai, "https://eu.example.com/v1");
+    let mut parts =
+        Parts::default().with_backend("house", backend()).with_price("gpt-4o", price(5)).with_price("mini", price(1));
+    parts.backends.push(Entry { owner: team.clone(), ..of_instance(BackendId::new(), "own", backend()) });
+    for (model, micros) in [("gpt-4o", 0), ("own", 2)] {
+        parts.prices.push(Entry { owner: team.clone(), ..of_instance(PriceId::new(), model, price(micros)) });
+    }
+
+    let (snapshot, _) = Snapshot::from_parts(parts);
+
+    let at = |name: &str| snapshot.backends().find(|one| one.name == name).unwrap();
+    let prices = |name: &str| ["gpt-4o", "mini", "own"].map(|model| snapshot.price(at(name), model).copied());
+    assert_eq!(prices("house"), [Some(price(5)), Some(price(1)), None], "as the instance says, and no team");
+    assert_eq!(prices("own"), [Some(price(0)), Some(price(1)), Some(price(2))]);
+}
+
+#[test]
 fn a_price_is_the_backends_own_before_the_tables() {
-    let price =
-        |micros| PriceSettings { input: crate::gateway::settings::Money::micros(micros), ..PriceSettings::default() };
     let mut backend = BackendSettings::new(Provider::AzureOpenai, "https://eu.example.com");
     backend.models = [("gpt-4o".to_owned(), "gpt-4o-2024-08-06".to_owned())].into();
     backend.prices = [("mini".to_owned(), price(0))].into();

@@ -8,6 +8,7 @@ mod import;
 mod pages;
 mod secrets;
 mod things;
+mod unread;
 
 use crate::support::{Answer, Person};
 use serde_json::{Value, json};

@@ -51,7 +51,7 @@ pub fn check(book: &Book, egress: &Egress) -> Vec<Finding> {
             Settings::Pool(settings) => pool::check(&mut on, settings),
             Settings::Policy(settings) => policy::check(&mut on, settings),
             Settings::Route(settings) => route::check(&mut on, settings),
-            Settings::Price(_) => {}
+            Settings::Price(_) => priced::of_price(&mut on),
         }
     }
     findings

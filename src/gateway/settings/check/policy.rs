@@ -185,8 +185,11 @@ fn budget(on: &mut Checker<'_>, budget: &Budget) {
     if let Some(webhook) = &budget.webhook {
         on.url(&format!("{at}.webhook"), webhook);
     }
-    let priced = on.book.things.iter().any(|thing| thing.section() == Section::Price)
-        || on.book.backends().any(|(_, backend)| !backend.prices.is_empty());
+    // A workspace's budget never meets the backends of another, for which alone the other's prices hold.
+    let owner = &on.thing.owner;
+    let counts = |of: &Owner| *owner == Owner::Instance || *of == Owner::Instance || of == owner;
+    let priced = on.book.things.iter().any(|thing| thing.section() == Section::Price && counts(&thing.owner))
+        || on.book.backends().any(|(thing, backend)| !backend.prices.is_empty() && counts(&thing.owner));
     on.refuse(!priced, at, "no model has a price, so nothing would ever be spent; add prices first");
 }
 

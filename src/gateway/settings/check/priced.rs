@@ -1,9 +1,10 @@
-//! Budgets count what has a price: models that have none are warned of, where a budget is written and where a route is.
+//! Budgets count what has a price: models that have none are warned of, where a budget is written and where a route is. So
+//! is a workspace's price that holds for nothing.
 
 use super::Checker;
 use crate::gateway::settings::{
-    BackendSettings, Book, Condition, Owner, PolicySettings, Reach, RouteSettings, Rule, Section, Serves, Settings,
-    Thing,
+    BackendSettings, Book, Condition, Owner, PolicySettings, Provider, Reach, RouteSettings, Rule, Section, Serves,
+    Settings, Thing,
 };
 
 /// Names of models that are told in one warning.
@@ -38,6 +39,21 @@ pub(super) fn of_route(on: &mut Checker<'_>, settings: &RouteSettings) {
     }
 }
 
+/// Warns of a workspace's price when no backend of that workspace serves the model: it holds for no other's.
+pub(super) fn of_price(on: &mut Checker<'_>) {
+    let (book, price) = (on.book, on.thing);
+    if price.owner == Owner::Instance {
+        return;
+    }
+    let is_meant = |backend: &BackendSettings| {
+        backend.models.values().any(|vendor| *vendor == price.name) || backend.vendor_model(&price.name).is_some()
+    };
+    let mut own = book.backends().filter(|(thing, _)| thing.owner == price.owner);
+    if !own.any(|(_, backend)| backend.provider != Provider::Rest && is_meant(backend)) {
+        on.warn("", "no backend of the workspace serves this model, and its prices hold for its own backends alone");
+    }
+}
+
 fn means(when: &Condition, model: &str) -> bool {
     when.models.is_empty() || when.models.iter().any(|one| one == model)
 }
@@ -67,16 +83,16 @@ fn unpriced<'a>(book: &Book, route: &Thing, settings: &'a RouteSettings) -> Vec<
     let pool = book.named(Section::Pool, &route.owner, &settings.pool);
     let Some((owner, Settings::Pool(pool))) = pool.map(|pool| (&pool.owner, &pool.settings)) else { return Vec::new() };
     let members = pool.members.iter().filter_map(|member| book.named(Section::Backend, owner, &member.backend));
-    let backends: Vec<&BackendSettings> = members
+    let backends: Vec<(&Owner, &BackendSettings)> = members
         .filter_map(|thing| match &thing.settings {
-            Settings::Backend(backend) => Some(&**backend),
+            Settings::Backend(backend) => Some((&thing.owner, &**backend)),
             _ => None,
         })
         .collect();
-    let has_price =
-        |name: &str| book.things.iter().any(|thing| thing.section() == Section::Price && thing.name == name);
     let is_free = |model: &str| {
-        backends.iter().any(|backend| {
+        backends.iter().any(|(owner, backend)| {
+            // As `Snapshot::price`: a price holds for the backends of its owner, one of the instance for all.
+            let has_price = |name: &str| book.named(Section::Price, owner, name).is_some();
             let vendor = backend.vendor_model(model);
             vendor.is_some_and(|vendor| !backend.prices.contains_key(model) && !has_price(vendor) && !has_price(model))
         })

@@ -246,3 +246,32 @@ fn a_budget_and_a_route_under_it_are_warned_of_models_without_a_price() {
     book.put(money(json!({"reach": "named"})));
     assert!(warned(&book).iter().all(|(_, path, ..)| path == "reach"), "no route names it: {:?}", warned(&book));
 }
+
+#[test]
+fn a_price_of_a_workspace_counts_for_its_own_backends_alone() {
+    let workspace =
+        |name: &str| Owner::Workspace { id: crate::base::WorkspaceId::new(), name: Slug::parse(name).unwrap() };
+    let (team, other) = (workspace("team"), workspace("other"));
+    let budget = || {
+        let rule = json!({"budget": {"counterKey": "{key}", "period": "day", "hard": 5}});
+        thing(Section::Policy, "money", json!({"reach": "all", "rule": rule}))
+    };
+    let mut book = sound();
+    book.remove(Section::Price, &Owner::Instance, "small");
+    book.put(Thing { owner: team.clone(), ..thing(Section::Price, "small", json!({"input": 1})) });
+    book.put(budget());
+    let told = |book: &Book| -> Vec<(String, bool)> {
+        let findings = check(book, &Egress::default()).into_iter();
+        findings.map(|one| (format!("{} {}", one.name, one.path), one.is_error)).collect()
+    };
+
+    let free = [("chat serves.models", false), ("small ", false), ("money rule.budget", false)];
+    assert_eq!(told(&book), free.map(|(place, is_error)| (place.to_owned(), is_error)));
+
+    book.put(Thing { owner: other, ..budget() });
+    assert!(told(&book).contains(&("money rule.budget".to_owned(), true)), "{:?}", told(&book));
+
+    let own = json!({"provider": "openai", "url": "https://own.example.com/v1"});
+    book.put(Thing { owner: team, ..thing(Section::Backend, "own", own) });
+    assert!(!told(&book).iter().any(|(place, _)| place == "small "), "{:?}", told(&book));
+}
