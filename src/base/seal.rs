@@ -112,16 +112,25 @@ impl KeyRing {
         self.keys().iter().map(|kek| kek.id.clone()).collect()
     }
 
-    /// Seals `secret` for the row that `identity` names.
+    /// Seals `secret` for the row that `identity` names, by the first key as it stands in the file now.
     ///
     /// # Errors
-    /// [`SealError::NoRandom`].
+    /// [`SealError::Ring`] when the file cannot be read again: nothing is sealed then; [`SealError::NoRandom`].
     pub fn seal(&self, secret: &[u8], identity: &str) -> Result<SealedBox, SealError> {
-        let mut data_key = [0; 32];
-        getrandom::fill(&mut data_key).map_err(|_| SealError::NoRandom)?;
-        let ciphertext = encrypt(&data_key, secret, identity)?;
-        let (kek_id, wrapped_key) = self.wrap(&data_key, identity)?;
-        Ok(SealedBox { kek_id, wrapped_key, ciphertext })
+        // Once another replica has wrapped anew what is stored, the operator takes the older keys out: what is sealed by
+        // one of those after that, nobody opens again.
+        self.reload()?;
+        self.keys()[0].seal(secret, identity)
+    }
+
+    /// As [`KeyRing::seal`], by the key `id` of those known here.
+    ///
+    /// # Errors
+    /// [`SealError::NoKey`] when the ring has no such key; [`SealError::NoRandom`].
+    pub fn seal_by(&self, id: &str, secret: &[u8], identity: &str) -> Result<SealedBox, SealError> {
+        let keys = self.keys();
+        let kek = keys.iter().find(|kek| kek.id == id).ok_or_else(|| SealError::NoKey(id.to_owned()))?;
+        kek.seal(secret, identity)
     }
 
     /// The secret in `sealed`, if it was sealed for `identity`.
@@ -142,18 +151,12 @@ impl KeyRing {
             return Ok(None);
         }
         let data_key = self.unwrap(sealed, identity)?;
-        let (kek_id, wrapped_key) = self.wrap(&data_key, identity)?;
+        let (kek_id, wrapped_key) = self.keys()[0].wrap(&data_key, identity)?;
         Ok(Some(SealedBox { kek_id, wrapped_key, ciphertext: sealed.ciphertext.clone() }))
     }
 
     fn keys(&self) -> Arc<[Kek]> {
         self.keys.read().expect("no holder of this lock can panic").clone()
-    }
-
-    fn wrap(&self, data_key: &[u8; 32], identity: &str) -> Result<(String, Vec<u8>), SealError> {
-        let keys = self.keys();
-        let kek = &keys[0];
-        Ok((kek.id.clone(), encrypt(kek.key.expose(), data_key, &wrapping(&kek.id, identity))?))
     }
 
     fn unwrap(&self, sealed: &SealedBox, identity: &str) -> Result<[u8; 32], SealError> {
@@ -166,6 +169,20 @@ impl KeyRing {
         let opened = open().or_else(|| self.reload().ok().and_then(|()| open()));
         let data_key = opened.ok_or_else(|| SealError::NoKey(sealed.kek_id.clone()))??;
         data_key.try_into().map_err(|_| SealError::DoesNotOpen)
+    }
+}
+
+impl Kek {
+    fn seal(&self, secret: &[u8], identity: &str) -> Result<SealedBox, SealError> {
+        let mut data_key = [0; 32];
+        getrandom::fill(&mut data_key).map_err(|_| SealError::NoRandom)?;
+        let ciphertext = encrypt(&data_key, secret, identity)?;
+        let (kek_id, wrapped_key) = self.wrap(&data_key, identity)?;
+        Ok(SealedBox { kek_id, wrapped_key, ciphertext })
+    }
+
+    fn wrap(&self, data_key: &[u8; 32], identity: &str) -> Result<(String, Vec<u8>), SealError> {
+        Ok((self.id.clone(), encrypt(self.key.expose(), data_key, &wrapping(&self.id, identity))?))
     }
 }
 
@@ -199,6 +216,8 @@ fn decrypt(key: &[u8; 32], sealed: &[u8], identity: &str) -> Result<Vec<u8>, Sea
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     const ONE: &str = "one:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     const TWO: &str = "two:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
@@ -236,5 +255,47 @@ mod tests {
         assert_eq!(ring(ONE).open(&rewrapped, "row"), Err(SealError::NoKey("two".into())));
         assert_eq!(ring(TWO).rewrap(&rewrapped, "row"), Ok(None));
         assert_eq!(ring(&TWO.replace("two", "one")).open(&sealed, "row"), Err(SealError::DoesNotOpen));
+    }
+
+    fn write(file: &Path, keys: &str) {
+        std::fs::write(file, keys).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    #[test]
+    fn a_secret_is_sealed_by_the_key_that_is_first_in_the_file_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("encryption-keys");
+        write(&file, ONE);
+        let of_file = || KeyRing::load(None, file.clone()).unwrap();
+        let (changed, other) = (of_file(), of_file());
+        let before = other.seal(b"before", "row 1").unwrap();
+
+        write(&file, &format!("{TWO}\n{ONE}\n"));
+        changed.reload().unwrap();
+        let before = changed.rewrap(&before, "row 1").unwrap().unwrap();
+        write(&file, TWO);
+        let after = other.seal(b"after", "row 2").unwrap();
+
+        assert_eq!(other.ids(), ["two"]);
+        for ring in [&changed, &other, &of_file()] {
+            assert_eq!(ring.open(&before, "row 1").unwrap(), b"before");
+            assert_eq!(ring.open(&after, "row 2").unwrap(), b"after");
+        }
+    }
+
+    #[test]
+    fn nothing_is_sealed_while_the_file_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("encryption-keys");
+        write(&file, ONE);
+        let ring = KeyRing::load(None, file.clone()).unwrap();
+        let sealed = ring.seal(b"canary", "row").unwrap();
+
+        std::fs::remove_file(&file).unwrap();
+
+        let Err(SealError::Ring(reason)) = ring.seal(b"another", "row") else { panic!("it was sealed") };
+        assert!(reason.contains("cannot read"), "{reason}");
+        assert_eq!(ring.open(&sealed, "row").unwrap(), b"canary", "what is sealed still opens");
     }
 }

@@ -83,7 +83,7 @@ impl Credential {
     /// As [`Credential::secret`], for who can wait no longer than this.
     ///
     /// # Errors
-    /// Also when a token is not there in time.
+    /// Also when a token is not there in time; it is fetched on, for who comes later.
     pub async fn secret_within(&self, patience: Duration) -> Result<Secret, CredentialError> {
         // A timer would cost more than what is at hand.
         if !self.is_fetched() {

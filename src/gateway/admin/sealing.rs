@@ -33,7 +33,7 @@ impl Gateway {
                 None => {
                     // The ring seals by its first key; a key further down is known once it has been the first.
                     if id == ring.current() {
-                        let sealed = ring.seal(KNOWN, &place)?;
+                        let sealed = ring.seal_by(&id, KNOWN, &place)?;
                         store::put_sealing_key(&mut conn, &sealed, self.inner.clock.now()).await?;
                     }
                 }
@@ -61,18 +61,19 @@ impl Gateway {
     pub async fn rewrap(&self, actor: &Actor) -> Result<usize, Problem> {
         rights::require_instance(actor)?;
         let ring = self.ring().map_err(no_key)?;
+        let now = self.inner.clock.now();
+        // Who writes a secret holds this too, and reads the file meanwhile: what was sealed by an older key is stored by
+        // now, and what is sealed later is sealed by the new one.
+        let mut tx = self.inner.db.write.begin().await?;
+        store::hold(&mut tx).await?;
         ring.reload().map_err(no_key)?;
         let current = ring.current();
-        let now = self.inner.clock.now();
-        let mut conn = self.inner.db.write.acquire().await?;
-        let place = format!("sealing_key {current}");
-        if store::sealing_key(&mut conn, &current).await?.is_none() {
-            let sealed = ring.seal(KNOWN, &place).map_err(no_key)?;
-            store::put_sealing_key(&mut conn, &sealed, now).await?;
+        if store::sealing_key(&mut tx, &current).await?.is_none() {
+            let sealed = ring.seal_by(&current, KNOWN, &format!("sealing_key {current}")).map_err(no_key)?;
+            store::put_sealing_key(&mut tx, &sealed, now).await?;
         }
-        let (book, _) = store::load(&mut conn).await?;
-        let sealed = store::secrets(&mut conn).await?;
-        drop(conn);
+        let (book, _) = store::load(&mut tx).await?;
+        let sealed = store::secrets(&mut tx).await?;
         let mut changed = 0;
         for thing in &book.things {
             let Some(before) = sealed.get(&thing.id) else { continue };
@@ -86,17 +87,19 @@ impl Gateway {
                 }
                 Err(error) => return Err(no_key(error)),
             };
-            let mut tx = self.inner.db.write.begin().await?;
             if store::rewrap_secret(&mut tx, thing.id, before, &after).await? {
                 changed += 1;
             }
-            tx.commit().await?;
         }
-        let mut tx = self.inner.db.write.begin().await?;
         let subject = audit::Subject { name: &current, id: None, workspace: None };
         let told = json!({"key": current, "credentials": changed});
         audit::record(&mut tx, now, &actor.trace(), "credential.rewrap", subject, None, Some(told)).await?;
+        // Other replicas read the secrets again, and so their files, while the older keys still stand there.
+        store::bump(&mut tx).await?;
         tx.commit().await?;
+        if let Err(problem) = self.reload().await {
+            tracing::warn!(problem = %problem, "Secrets are sealed anew, and the settings are read again in a moment");
+        }
         Ok(changed)
     }
 }

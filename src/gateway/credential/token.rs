@@ -4,8 +4,8 @@
 use super::CredentialSettings;
 use crate::base::{Clock, Egress, NotPublic, Sealed};
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time::Duration;
-use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 /// A token is not used in the last minute of its life, or in the last tenth of a short one: requests take time.
@@ -26,19 +26,20 @@ pub struct TokenClient {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct KeptToken(Mutex<Memory>);
+pub(super) struct KeptToken(Arc<Mutex<Memory>>);
 
 #[derive(Debug, Default)]
 struct Memory {
     kept: Option<Kept>,
-    /// When a backend refused the last one that was dropped for it.
-    refused_at: Option<OffsetDateTime>,
+    /// When a backend refused the last one that was dropped for it; on the monotonic clock.
+    refused_at: Option<Duration>,
 }
 
 #[derive(Debug)]
 struct Kept {
     outcome: Result<Sealed<String>, String>,
-    until: OffsetDateTime,
+    /// On the monotonic clock.
+    until: Duration,
 }
 
 #[derive(Deserialize)]
@@ -124,23 +125,29 @@ impl KeptToken {
     /// The token that is good now; who comes while it is fetched waits for it.
     pub(super) async fn current(
         &self,
-        client: &TokenClient,
+        client: &Arc<TokenClient>,
         settings: &CredentialSettings,
     ) -> Result<Sealed<String>, String> {
-        let mut memory = self.0.lock().await;
-        let now = client.clock.now();
+        let mut memory = self.0.clone().lock_owned().await;
+        let now = client.clock.monotonic();
         if let Some(kept) = memory.kept.as_ref().filter(|kept| now < kept.until) {
             return kept.outcome.clone();
         }
-        let (outcome, good_for) = match client.fetch(settings).await {
-            Ok((token, lives)) => (Ok(token), lives.saturating_sub(MARGIN.min(lives / 10))),
-            Err(reason) => {
-                tracing::warn!(reason, "A token for a backend could not be fetched");
-                (Err(reason), REFUSED_FOR)
-            }
-        };
-        memory.kept = Some(Kept { outcome: outcome.clone(), until: client.clock.now() + good_for });
-        outcome
+        // In a task of its own, which takes the lock along: what comes of it is kept although nobody waits any longer. A
+        // server that is slower than requests are patient would else be asked by each of them, and never heard.
+        let (client, settings) = (client.clone(), settings.clone());
+        let fetching = tokio::spawn(async move {
+            let (outcome, good_for) = match client.fetch(&settings).await {
+                Ok((token, lives)) => (Ok(token), lives.saturating_sub(MARGIN.min(lives / 10))),
+                Err(reason) => {
+                    tracing::warn!(reason, "A token for a backend could not be fetched");
+                    (Err(reason), REFUSED_FOR)
+                }
+            };
+            memory.kept = Some(Kept { outcome: outcome.clone(), until: client.clock.monotonic() + good_for });
+            outcome
+        });
+        fetching.await.unwrap_or_else(|_| Err("fetching it broke off".to_owned()))
     }
 
     /// Drops the token that a backend refused; tells whether another is to be had now.
@@ -155,7 +162,7 @@ impl KeptToken {
             Some(Ok(_)) | None => return true,
             Some(Err(_)) => return false,
         }
-        let now = client.clock.now();
+        let now = client.clock.monotonic();
         if memory.refused_at.is_some_and(|at| now < at + REFUSED_FOR) {
             return false;
         }

@@ -9,7 +9,8 @@ use http::{HeaderValue, response::Parts};
 use rustls::pki_types::ServerName;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
@@ -124,7 +125,9 @@ impl Origins {
 
 impl Origin {
     /// Sends a request and waits for the head of its answer. Where a kept connection turns out to be closed before anything
-    /// of an answer came, it is sent once more over another, if `again` allows that.
+    /// of an answer came, it is sent once more over a new one, if `again` allows that.
+    ///
+    /// `connect` bounds the making of a new connection, and `first_byte` the wait for an answer over all that is tried.
     ///
     /// # Errors
     /// [`SendError`].
@@ -135,36 +138,49 @@ impl Origin {
         connect: Duration,
         first_byte: Duration,
     ) -> Result<Answered, SendError> {
-        let sending = async {
-            while let Some(mut link) = self.kept() {
-                if !link.is_ready().await {
-                    continue;
-                }
-                match link.send(request).await {
-                    Ok(begun) => return Ok(self.answered(begun, link)),
-                    // The other side closed what it, too, held for idle.
-                    Err(Fault::Gone(_)) if again => {}
-                    Err(Fault::Gone(why) | Fault::Broken(why)) => return Err(SendError::Broken(why)),
-                }
+        let mut patience = first_byte;
+        if let Some(link) = self.ready().await {
+            let sent_at = Instant::now();
+            match self.ask(link, request, patience).await? {
+                Ok(answered) => return Ok(answered),
+                // The other side closed what it, too, held for idle. A new connection is none of those: over kept ones a
+                // request that makes a backend hang up would be sent as often as there are any.
+                Err(Fault::Gone(_)) if again => patience = patience.saturating_sub(sent_at.elapsed()),
+                Err(fault) => return Err(fault.into()),
             }
-            let opening = Stream::connect(&self.egress, &self.host, self.port, self.tls.as_ref());
-            let stream = match tokio::time::timeout(connect, opening).await {
-                Err(_) => return Err(SendError::ConnectTimedOut),
-                Ok(Err(error)) => {
-                    let distrust = trust::distrust(&error).map(SendError::Untrusted);
-                    return Err(distrust.unwrap_or_else(|| SendError::NotConnected(error.to_string())));
-                }
-                Ok(Ok(stream)) => stream,
-            };
-            let mut link = Link::new(stream);
-            match link.send(request).await {
-                Ok(begun) => Ok(self.answered(begun, link)),
-                Err(Fault::Gone(why) | Fault::Broken(why)) => Err(SendError::Broken(why)),
+        }
+        let link = Link::new(self.connected(connect).await?);
+        self.ask(link, request, patience).await?.map_err(SendError::from)
+    }
+
+    /// A kept connection over which another request can go, as far as is known here.
+    async fn ready(&self) -> Option<Link> {
+        loop {
+            let mut link = self.kept()?;
+            if link.is_ready().await {
+                return Some(link);
             }
-        };
-        tokio::time::timeout(first_byte.saturating_add(connect), sending)
-            .await
-            .unwrap_or(Err(SendError::FirstByteTimedOut))
+        }
+    }
+
+    async fn connected(&self, patience: Duration) -> Result<Stream, SendError> {
+        let opening = Stream::connect(&self.egress, &self.host, self.port, self.tls.as_ref());
+        let opened = timeout(patience, opening).await.map_err(|_| SendError::ConnectTimedOut)?;
+        opened.map_err(|error| {
+            let distrust = trust::distrust(&error).map(SendError::Untrusted);
+            distrust.unwrap_or_else(|| SendError::NotConnected(error.to_string()))
+        })
+    }
+
+    /// Sends a request over this connection; no answer may be the connection's fault.
+    async fn ask(
+        self: &Arc<Self>,
+        mut link: Link,
+        request: Request<'_>,
+        patience: Duration,
+    ) -> Result<Result<Answered, Fault>, SendError> {
+        let begun = timeout(patience, link.send(request)).await.map_err(|_| SendError::FirstByteTimedOut)?;
+        Ok(begun.map(|begun| self.answered(begun, link)))
     }
 
     fn answered(self: &Arc<Self>, begun: Begun, link: Link) -> Answered {
@@ -195,9 +211,20 @@ impl Origin {
     }
 }
 
+impl From<Fault> for SendError {
+    fn from(fault: Fault) -> Self {
+        let (Fault::Gone(why) | Fault::Broken(why)) = fault;
+        Self::Broken(why)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderMap, Method};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
 
     #[test]
     fn an_address_leads_to_one_origin() {
@@ -211,5 +238,95 @@ mod tests {
         assert_eq!((secure.port, secure.authority.to_str().unwrap()), (443, "api.example.com"));
         assert_eq!(of("http://[::1]:80/").unwrap().host, "::1");
         assert!(of("ftp://example.com/").is_err());
+    }
+
+    /// An origin whose connections are served by `serve`, each with its number.
+    async fn served<F>(serve: impl Fn(usize, TcpStream) -> F + Send + 'static) -> Arc<Origin>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        tokio::spawn(async move {
+            for number in 0.. {
+                let (tcp, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(number, tcp));
+            }
+        });
+        Origins::new(Egress::to_hosts(&["127.0.0.1".to_owned()])).of(&url).unwrap()
+    }
+
+    async fn send(origin: &Arc<Origin>, connect: Duration, first_byte: Duration) -> Result<Answered, SendError> {
+        let (uri, headers, body) = ("/x".parse().unwrap(), HeaderMap::new(), bytes::Bytes::new());
+        let request = Request { method: &Method::GET, uri: &uri, headers: &headers, body: &body };
+        origin.send(request, true, connect, first_byte).await
+    }
+
+    /// Reads a request, which has no body; whether there was one.
+    async fn asked(tcp: &mut TcpStream) -> bool {
+        let mut seen = Vec::new();
+        while memchr::memmem::find(&seen, b"\r\n\r\n").is_none() {
+            if tcp.read_buf(&mut seen).await.unwrap() == 0 {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn answer(tcp: &mut TcpStream) {
+        tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_that_makes_a_backend_hang_up_is_sent_twice_and_no_more() {
+        const KEPT: usize = 4;
+        let hung_up = Arc::new(AtomicUsize::new(0));
+        let all_here = Arc::new(tokio::sync::Barrier::new(KEPT));
+        let counter = hung_up.clone();
+        let origin = served(move |number, mut tcp| {
+            let (counter, all_here) = (counter.clone(), all_here.clone());
+            async move {
+                // The first ones serve one request, all at a time so that each has a connection.
+                if number < KEPT {
+                    assert!(asked(&mut tcp).await);
+                    all_here.wait().await;
+                    answer(&mut tcp).await;
+                }
+                if asked(&mut tcp).await {
+                    counter.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        })
+        .await;
+        let patience = Duration::from_secs(20);
+        let first = futures::future::join_all((0..KEPT).map(|_| send(&origin, patience, patience))).await;
+        assert!(first.iter().all(Result::is_ok));
+        assert_eq!(origin.idle().len(), KEPT);
+
+        let outcome = send(&origin, patience, patience).await;
+
+        assert!(matches!(outcome, Err(SendError::Broken(_))));
+        assert_eq!(hung_up.load(Ordering::SeqCst), 2);
+        assert_eq!(origin.idle().len(), KEPT - 1, "the others are kept");
+    }
+
+    #[tokio::test]
+    async fn the_time_to_connect_is_no_time_to_answer() {
+        let origin = served(|_, mut tcp| async move {
+            assert!(asked(&mut tcp).await);
+            answer(&mut tcp).await;
+            // Now it hangs.
+            asked(&mut tcp).await;
+            std::future::pending().await
+        })
+        .await;
+        let (connect, first_byte) = (Duration::from_secs(20), Duration::from_millis(300));
+        send(&origin, connect, Duration::from_secs(20)).await.map(drop).unwrap();
+        let begun = Instant::now();
+
+        let outcome = send(&origin, connect, first_byte).await;
+
+        assert!(matches!(outcome, Err(SendError::FirstByteTimedOut)));
+        assert!((first_byte..connect / 2).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     }
 }

@@ -222,3 +222,18 @@ async fn a_token_is_waited_for_no_longer_than_for_an_answer() {
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert_eq!(vendor.requests("ok"), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_came_too_late_for_one_request_serves_the_next() {
+    let (app, vendor) = house().await;
+    let tokens = Tokens { slow: Duration::from_secs(2), ..Tokens::default() };
+    stored(&app, &tokens.clone().start().await, &vendor).await;
+    app.admin().post(CHAT, &chat()).await.expect(200);
+    assert_eq!(vendor.requests("ok"), 1, "nobody waits so long");
+
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let answer = app.admin().post(CHAT, &chat()).await.expect(200);
+
+    assert!(answer.text.contains("served"), "{}", answer.text);
+    assert_eq!((tokens.given.load(Ordering::SeqCst), vendor.requests("ok")), (1, 1), "one token is fetched, and kept");
+}

@@ -162,6 +162,31 @@ async fn keys_are_changed_under_load_and_the_old_one_can_go() {
 }
 
 #[tokio::test]
+async fn a_replica_that_did_not_change_the_keys_seals_by_the_new_one() {
+    let config = Config::from_sources(None, []).unwrap();
+    let db = Database::new(fresh_database().await, &config.storage);
+    let file = test_folder("keys").join("encryption-keys");
+    write_keys(&file, &format!("old:{}\n", key(1)));
+    let (gateway, replica) = (gateway(&db, &file), gateway(&db, &file));
+    gateway.start().await.unwrap();
+    replica.start().await.unwrap();
+    put_credential(&gateway, "before", CANARY).await;
+    let generation = gateway.snapshot().generation;
+
+    write_keys(&file, &format!("new:{}\nold:{}\n", key(2), key(1)));
+    assert_eq!(gateway.rewrap(&Actor::system("test")).await.unwrap(), 1);
+    assert!(gateway.snapshot().generation > generation, "all replicas read their settings again");
+    write_keys(&file, &format!("new:{}\n", key(2)));
+    put_credential(&replica, "after", CANARY).await;
+
+    assert_eq!(kek_ids(&db).await, ["new"]);
+    for one in [&gateway, &replica, &self::gateway(&db, &file)] {
+        one.start().await.unwrap();
+        assert_eq!(one.left_out(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
 async fn a_start_with_other_keys_than_the_secrets_were_sealed_with_is_refused() {
     let config = Config::from_sources(None, []).unwrap();
     let db = Database::new(fresh_database().await, &config.storage);
