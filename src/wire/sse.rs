@@ -7,20 +7,42 @@ use std::borrow::Cow;
 /// How many bytes the first event of `bytes` has, its empty line included; none while its end has not come.
 #[must_use]
 pub fn event_end(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
+    event_end_after(bytes, &mut Looked::default())
+}
+
+/// How far an event was looked through whose end has not come.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Where its last line begins.
+    line: usize,
+    byte: usize,
+}
+
+/// As [`event_end`], for bytes to which more are added: those that were looked at are not looked at again.
+#[must_use]
+pub fn event_end_after(bytes: &[u8], looked: &mut Looked) -> Option<usize> {
     loop {
-        let line_end = at + memchr::memchr2(b'\n', b'\r', &bytes[at..])?;
-        let is_empty = line_end == at;
-        at = match (bytes[line_end], bytes.get(line_end + 1)) {
+        let Some(found) = memchr::memchr2(b'\n', b'\r', &bytes[looked.byte..]) else {
+            looked.byte = bytes.len();
+            return None;
+        };
+        let line_end = looked.byte + found;
+        let is_empty = line_end == looked.line;
+        let next = match (bytes[line_end], bytes.get(line_end + 1)) {
             (b'\n', _) => line_end + 1,
             (_, Some(b'\n')) => line_end + 2,
             (_, Some(_)) => line_end + 1,
             // A CR at the end may be half of a CRLF.
-            (_, None) => return None,
+            (_, None) => {
+                looked.byte = line_end;
+                return None;
+            }
         };
         if is_empty {
-            return Some(at);
+            *looked = Looked::default();
+            return Some(next);
         }
+        *looked = Looked { line: next, byte: next };
     }
 }
 

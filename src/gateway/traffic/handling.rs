@@ -27,7 +27,16 @@ pub(super) enum Handling {
 /// vendor breaks off within it: clients read half an event and the one that tells of the failure as one, or give up at the
 /// half.
 #[derive(Default)]
-pub(super) struct Partial(pub(super) BytesMut);
+pub(super) struct Partial(pub(super) BytesMut, sse::Looked);
+
+impl Partial {
+    /// Takes the first event out that is whole. What was looked at for its end is not looked at again: an event may come in
+    /// many small pieces.
+    fn event(&mut self) -> Option<BytesMut> {
+        let end = sse::event_end_after(&self.0, &mut self.1)?;
+        Some(self.0.split_to(end))
+    }
+}
 
 impl Handling {
     pub(super) fn watch(&mut self) -> Option<&mut Watch> {
@@ -57,8 +66,7 @@ pub(super) fn handle(handling: &mut Handling, exchange: &mut Exchange, piece: By
         Handling::Translated(_, partial, translator) => {
             partial.0.extend_from_slice(&piece);
             let mut out = Vec::new();
-            while let Some(end) = sse::event_end(&partial.0) {
-                let event = partial.0.split_to(end);
+            while let Some(event) = partial.event() {
                 if let Some(data) = sse::data(&event) {
                     translator.event(&data, &mut out);
                 }
@@ -95,8 +103,7 @@ fn last_end(bytes: &[u8], from: usize) -> usize {
 fn without_usage(partial: &mut Partial, piece: &[u8]) -> Bytes {
     partial.0.extend_from_slice(piece);
     let mut out = BytesMut::new();
-    while let Some(end) = sse::event_end(&partial.0) {
-        let event = partial.0.split_to(end);
+    while let Some(event) = partial.event() {
         if !is_usage_alone(&event) {
             out.extend_from_slice(&event);
         }

@@ -26,6 +26,8 @@ pub(super) struct TooLong;
 pub(super) struct Watch {
     dialect: Dialect,
     aside: Vec<u8>,
+    /// So much of it holds no end of an event.
+    open: usize,
     text: String,
     counted: u64,
     reported: Option<Usage>,
@@ -38,7 +40,7 @@ impl Watch {
     /// `dialect` is the vendor's.
     pub(super) fn new(dialect: Dialect) -> Self {
         let (aside, text, finish_reasons) = (Vec::new(), String::new(), Vec::new());
-        Self { dialect, aside, text, counted: 0, reported: None, saw_end: false, fault: None, finish_reasons }
+        Self { dialect, aside, open: 0, text, counted: 0, reported: None, saw_end: false, fault: None, finish_reasons }
     }
 
     /// Lays a piece aside; tells whether what was laid aside has now been looked at.
@@ -47,9 +49,11 @@ impl Watch {
         if self.aside.len() < LOOK_AT {
             return Ok(false);
         }
-        // Whole events only.
-        let whole = memmem::rfind(&self.aside, b"\n\n").map(|at| at + 2);
-        let whole = whole.or_else(|| memmem::rfind(&self.aside, b"\r\n\r\n").map(|at| at + 4));
+        // Whole events only. What held no end is not looked through again, but for one that was cut.
+        let from = self.open.saturating_sub(3);
+        let after = |ending: &[u8]| memmem::rfind(&self.aside[from..], ending).map(|at| from + at + ending.len());
+        let whole = after(b"\n\n").or_else(|| after(b"\r\n\r\n"));
+        self.open = self.aside.len() - whole.unwrap_or(0);
         match whole {
             Some(end) => {
                 let mut events = std::mem::take(&mut self.aside);
@@ -119,7 +123,8 @@ impl Watch {
             each_text(self.dialect, &data, |piece| text.push_str(piece));
         }
         if self.text.len() >= COUNT_AT {
-            let cut = self.text.rfind(char::is_whitespace).unwrap_or(self.text.len());
+            // Some writing has no spaces between words, and the one at the begin cuts nothing off.
+            let cut = self.text.rfind(char::is_whitespace).filter(|cut| *cut > 0).unwrap_or(self.text.len());
             self.counted += tokens::count_text(model, &self.text[..cut]);
             self.text.drain(..cut);
         }
@@ -213,6 +218,19 @@ mod tests {
             watch.end("claude");
             assert_eq!((watch.saw_end(), watch.fault()), (false, Some(Fault::Backend)), "{size}");
         }
+    }
+
+    #[test]
+    fn text_without_spaces_is_counted_as_it_passes() {
+        let mut watch = Watch::new(Dialect::Chat);
+        let event = |said: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{said}\"}}}}]}}\n\n");
+        watch.see(event("The harbour is ").as_bytes(), "gpt-4o").unwrap();
+        for _ in 0..200 {
+            watch.see(event(&"\u{6e2f}\u{53e3}".repeat(200)).as_bytes(), "gpt-4o").unwrap();
+        }
+
+        assert!(watch.text.len() < 2 * COUNT_AT, "{} bytes wait", watch.text.len());
+        assert!(watch.counted > 0);
     }
 
     #[test]
