@@ -3,6 +3,7 @@
 use super::Traffic;
 use super::fault;
 use super::finish::add_finish_reasons;
+use super::handed::Handed;
 use super::handling::{Handling, Partial};
 use super::outgoing::Outgoing;
 use super::passed::pass_headers;
@@ -28,6 +29,7 @@ pub enum ReplyBody {
     /// What is there as a whole, or in pieces that were kept.
     Pieces(VecDeque<Bytes>),
     Streamed(Metered),
+    Handed(Handed),
 }
 
 impl ReplyBody {
@@ -45,6 +47,7 @@ impl Body for ReplyBody {
         match &mut *self {
             Self::Pieces(pieces) => Poll::Ready(pieces.pop_front().map(|piece| Ok(Frame::data(piece)))),
             Self::Streamed(metered) => Pin::new(metered).poll_frame(cx),
+            Self::Handed(handed) => Pin::new(handed).poll_frame(cx),
         }
     }
 
@@ -52,6 +55,7 @@ impl Body for ReplyBody {
         match self {
             Self::Pieces(pieces) => pieces.is_empty(),
             Self::Streamed(metered) => metered.is_end_stream(),
+            Self::Handed(handed) => handed.is_end_stream(),
         }
     }
 
@@ -59,6 +63,7 @@ impl Body for ReplyBody {
         match self {
             Self::Pieces(pieces) => SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum()),
             Self::Streamed(metered) => metered.size_hint(),
+            Self::Handed(handed) => handed.size_hint(),
         }
     }
 }
@@ -96,7 +101,7 @@ impl Traffic {
         exchange.headers = HeaderMap::new();
         // A prompt that was counted is not needed again, and a stream may be open for long.
         if exchange.prompt_tokens.is_some() {
-            exchange.body = Bytes::new();
+            exchange.let_body_go();
         }
         let mut headers = HeaderMap::with_capacity(12);
         pass_headers(&head.headers, outgoing.spoken.is_some(), &mut headers);

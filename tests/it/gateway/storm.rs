@@ -1,12 +1,12 @@
 //! Backends that speak HTTP wrongly, slowly or without end: no request is stuck, none is sent again after its first byte,
 //! and no answer is taken for another's.
 
-use super::house::{backend, events as read_events, house, install, parts, route};
+use super::house::{backend, events as read_events, house, house_with, install, parts, route};
 use crate::support::vendor::Vendor;
 use crate::support::{RawVendor, Step, TestApp};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -321,4 +321,31 @@ async fn a_client_that_says_it_is_leaving_still_gets_its_stream() {
 
     let text = [first, body.collect().await.unwrap().to_bytes()].concat();
     assert_eq!(memchr::memmem::find_iter(&text, b" word").count(), 60);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_never_opens_its_window_holds_no_backend() {
+    let (app, vendor) = house_with(&[("WHARFINGER_WRITE_TIMEOUT", "500ms")]).await;
+    install(&app, route(parts(), "fast", &[("one", backend(&vendor, Provider::Openai, "pace-20"))]));
+    let tcp = tokio::net::TcpStream::connect(app.url.trim_start_matches("http://")).await.unwrap();
+    let mut narrow = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    narrow.initial_stream_window_size(16).keep_alive_interval(Duration::from_millis(100)).timer(TokioTimer::new());
+    let (mut sender, connection) = narrow.handshake(TokioIo::new(tcp)).await.unwrap();
+    tokio::spawn(connection);
+    let mut asking = chat(true);
+    asking["max_tokens"] = 400.into();
+    let request = http::Request::post(format!("{}/llm/v1/chat/completions", app.url))
+        .header("authorization", format!("Bearer {}", app.admin_key))
+        .body(Full::new(Bytes::from(asking.to_string())))
+        .unwrap();
+
+    // Its head comes, and of its body nothing is read.
+    let response = sender.send_request(request).await.unwrap();
+
+    let begun = Instant::now();
+    while vendor.seen.given_up.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(4), "the backend is still held");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(response);
 }
