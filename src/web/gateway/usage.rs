@@ -30,6 +30,8 @@ struct Page {
     chart: Chart,
     keys: Vec<crate::gateway::usage::Line>,
     budgets: Vec<PassedBudget>,
+    /// What alone is shown: `model` and its name.
+    narrowed: Vec<(&'static str, String)>,
 }
 
 /// What is asked for in the address.
@@ -40,6 +42,8 @@ pub(in crate::web) struct Asked {
     workspace: Option<String>,
     key: Option<String>,
     model: Option<String>,
+    asset: Option<String>,
+    route: Option<String>,
 }
 
 /// Times that are offered.
@@ -206,13 +210,32 @@ fn nice(most: i64) -> i64 {
 }
 
 impl Page {
-    /// The address with this range and split, keeping the filters.
+    /// The address with this range and split, narrowed as now.
     fn href(&self, range: &Range, by: &By) -> String {
-        format!("/gateway/usage?range={}&by={}", range.word(), by.as_str())
+        address("/gateway/usage", &[("range", range.word()), ("by", by.as_str())], self.narrowed())
+    }
+
+    /// The address that shows this line alone; none of what cannot be narrowed to, or is already.
+    fn narrower(&self, line: &str) -> Option<String> {
+        let what = self.by.as_str();
+        let is_open = NARROWED.contains(&what) && !line.is_empty() && self.narrowed.iter().all(|(one, _)| *one != what);
+        let here = [("range", self.range.word()), ("by", what)];
+        is_open.then(|| address("/gateway/usage", &here, self.narrowed().chain([(what, line)])))
+    }
+
+    /// The address without this narrowing.
+    fn wider(&self, what: &str) -> String {
+        let here = [("range", self.range.word()), ("by", self.by.as_str())];
+        address("/gateway/usage", &here, self.narrowed().filter(|(one, _)| *one != what))
     }
 
     fn csv(&self) -> String {
-        format!("/api/v1/gateway/usage/chargeback?from={}&to={}", words::exact(self.from), words::exact(self.to))
+        let (from, to) = (words::exact(self.from), words::exact(self.to));
+        address("/api/v1/gateway/usage/chargeback", &[("from", &from), ("to", &to)], self.narrowed())
+    }
+
+    fn narrowed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.narrowed.iter().map(|(what, value)| (*what, value.as_str()))
     }
 
     fn may_read_prompts(&self) -> bool {
@@ -228,6 +251,15 @@ impl Page {
         let Figures { first_token_ms, first_tokens, .. } = self.report.total;
         if first_tokens == 0 { "–".to_owned() } else { words::seconds(first_token_ms / first_tokens) }
     }
+}
+
+/// What lines can be narrowed to.
+const NARROWED: [&str; 5] = ["workspace", "key", "model", "asset", "route"];
+
+fn address<'a>(path: &str, first: &[(&str, &str)], then: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(first).extend_pairs(then);
+    format!("{path}?{}", query.finish())
 }
 
 /// `GET /gateway/usage`.
@@ -249,10 +281,13 @@ pub(in crate::web) async fn show(
         workspace: clean(asked.workspace),
         key: clean(asked.key),
         model: clean(asked.model),
-        asset: None,
-        route: None,
+        asset: clean(asked.asset),
+        route: clean(asked.route),
         lines: 12,
     };
+    let Question { workspace, key, model, asset, route, .. } = &question;
+    let narrowed = NARROWED.into_iter().zip([workspace, key, model, asset, route]);
+    let narrowed = narrowed.filter_map(|(what, value)| Some((what, value.clone()?))).collect();
     let report = ledger.report(&layout.actor, &question).await?;
     let keys = ledger.report(&layout.actor, &Question { by: By::Key, lines: 5, ..question.clone() }).await?.lines;
     let budgets = ledger.passed_budgets(&layout.actor).await?;
@@ -262,7 +297,7 @@ pub(in crate::web) async fn show(
         names.push(String::new());
     }
     let chart = Chart::of(&report.points, &names, from, to, width);
-    page(&Page { layout: layout.at(Place::Gateway), range, by, from, to, report, chart, keys, budgets })
+    page(&Page { layout: layout.at(Place::Gateway), range, by, from, to, report, chart, keys, budgets, narrowed })
 }
 
 #[cfg(test)]

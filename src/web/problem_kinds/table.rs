@@ -170,6 +170,9 @@ pub const KINDS: &[Kind] = kinds! {
     "other-origin" 403
         "The request came from a page of another site."
         "Open the form on this site and send it from there; programs send no Origin header."
+    "overloaded" 503
+        "All the memory that is set aside for long bodies of requests is taken."
+        "Try again after the time in `Retry-After`."
     "own-account" 409
         "Nobody disables their own account."
         "Let another administrator do it."

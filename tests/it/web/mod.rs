@@ -6,6 +6,7 @@ pub mod browser;
 mod pages;
 mod registering;
 mod traffic;
+mod usage;
 
 use crate::support::{Answer, TestApp};
 use serde_json::Value;

@@ -143,6 +143,7 @@ async fn pages_are_whole_with_traffic_and_matters_behind_them() {
         {"name": "traffic-usage", "path": "/gateway/usage?range=1h"},
         {"name": "traffic-usage-keys", "path": "/gateway/usage?range=1h&by=key"},
         {"name": "traffic-usage-workspaces", "path": "/gateway/usage?by=workspace"},
+        {"name": "traffic-usage-narrowed", "path": "/gateway/usage?range=1h&model=chat&by=key"},
         {"name": "traffic-prompts", "path": "/gateway/prompts"},
         {"name": "traffic-prompts-none", "path": "/gateway/prompts?model=nothing"},
         {"name": "traffic-pools", "path": "/gateway/pools"},
