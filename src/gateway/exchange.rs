@@ -2,6 +2,7 @@
 
 use super::limit::Standing;
 use super::policy::Held;
+use super::room::Taken;
 use super::settings::OnDisconnect;
 use super::snapshot::{Backend, Route, Snapshot};
 use super::stored_response::StoredResponse;
@@ -39,6 +40,8 @@ pub struct Exchange {
     pub asked: Asked,
     /// As the client sent it; a policy that changes it reads it anew ([`Exchange::replace_body`]).
     pub body: Bytes,
+    /// The memory that a long body takes.
+    pub room: Option<Taken>,
     /// Prompt tokens, counted before; set by the policies that need it.
     pub prompt_tokens: Option<u64>,
     /// What policies do to the head of the request to the backend.
@@ -250,6 +253,11 @@ impl Exchange {
     #[must_use]
     pub fn vendor_model(&self) -> &str {
         if self.reply.vendor_model.is_empty() { self.model() } else { &self.reply.vendor_model }
+    }
+
+    /// Lets the prompt go, which was counted and is not sent again.
+    pub(super) fn let_body_go(&mut self) {
+        (self.body, self.room) = (Bytes::new(), None);
     }
 
     /// Counts the prompt, where no policy did and nobody reported it.

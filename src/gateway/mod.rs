@@ -17,6 +17,7 @@ mod masking;
 pub mod policy;
 pub mod provider;
 mod redis_link;
+pub mod room;
 pub mod settings;
 mod snapshot;
 mod store;

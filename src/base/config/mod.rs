@@ -261,9 +261,11 @@ settings! {
         encryption_keys: Option<Sealed<String>> = "";
         /// The file of those keys, one a line; made on the first start. Unset: `encryption-keys` in the data directory.
         encryption_key_file: Option<PathBuf> = "";
-        /// What happens to a request that goes on from a response which nobody was given here, or longer than thirty days ago:
-        /// `pass`, where the vendor decides, for whom all callers are one, or `refuse`.
+        /// Whether who goes on from a response that nobody was given here, or longer than thirty days ago, may `pass` or is
+        /// `refuse`d.
         unknown_responses: String = "pass";
+        /// The most memory for all bodies of requests of more than 64 KiB; what would take more is answered 503 unread.
+        gateway_body_memory: ByteSize = "512MiB";
     }
 
     /// The record of who did what.

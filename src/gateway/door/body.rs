@@ -2,6 +2,7 @@
 
 use crate::base::Problem;
 use crate::base::config::Limits;
+use crate::gateway::room::{Room, Taken};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body;
@@ -11,11 +12,16 @@ use tokio::time::{Instant, timeout_at};
 
 /// Bodies up to this many bytes are copied.
 const SMALL: usize = 4 * 1024;
+/// Bodies up to this many bytes need no room: connections are bounded, too.
+const FREE: u64 = 64 * 1024;
+
+/// A body, and the room it takes.
+pub(super) type Read = (Bytes, Option<Taken>);
 
 /// # Errors
 /// 413 when it is too long, before it is read where it says so; 408 when it is too slow; 400 when it breaks off; 415 when
-/// it is packed.
-pub(super) async fn read<B>(mut body: B, headers: &HeaderMap, limits: &Limits) -> Result<Bytes, Problem>
+/// it is packed; 503 when there is no room.
+pub(super) async fn read<B>(mut body: B, headers: &HeaderMap, limits: &Limits, room: &Room) -> Result<Read, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -32,6 +38,7 @@ where
     if announced.is_some_and(|length| length > most.0) {
         return Err(too_long());
     }
+    let mut taken = announced.filter(|length| *length > FREE).map(|length| room.take(length)).transpose()?;
     let until = Instant::now() + limits.body_timeout;
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
@@ -46,8 +53,13 @@ where
             rest.reserve(length.max(first.len() + data.len()));
             rest.extend_from_slice(&first);
         }
-        if (rest.len() + data.len()) as u64 > most.0 {
+        let length = (rest.len() + data.len()) as u64;
+        if length > most.0 {
             return Err(too_long());
+        }
+        // How long it becomes is not said.
+        if length > FREE && taken.is_none() {
+            taken = Some(room.take(most.0)?);
         }
         rest.extend_from_slice(&data);
     }
@@ -55,11 +67,12 @@ where
         return Err(too_long());
     }
     // A small body is copied out of the buffer of its connection, which would be held with it else.
-    Ok(match (rest.is_empty(), first.len() <= SMALL) {
+    let body = match (rest.is_empty(), first.len() <= SMALL) {
         (true, true) => Bytes::copy_from_slice(&first),
         (true, false) => first,
         (false, _) => rest.freeze(),
-    })
+    };
+    Ok((body, taken))
 }
 
 async fn next<B>(body: &mut B, until: Instant, idle: Duration) -> Result<Option<http_body::Frame<Bytes>>, Problem>

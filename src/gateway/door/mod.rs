@@ -22,7 +22,7 @@ use crate::wire::call::{Call, CallError, Dialect};
 use crate::wire::{anthropic, openai};
 use bytes::Bytes;
 use error::Voice;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use path::Target;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -54,7 +54,7 @@ where
     let voice = Voice::of(head.uri.path());
     let ClientAddress(ip) = ClientAddress::of(peer.ip(), &head.headers, trusted);
     let asking = Asking { traffic, id: &id, begun, ip };
-    let method = head.method.clone();
+    let (method, version) = (head.method.clone(), head.version);
     let outcome = match target {
         Some(target) => asking.answer(target, head.method, head.headers, body).await,
         None => Err((Box::new(path::unknown(head.uri.path())), HeaderMap::new())),
@@ -65,6 +65,9 @@ where
         }
         voice.render(&problem, headers, &id)
     });
+    if version == Version::HTTP_2 {
+        response = traffic.handed(response);
+    }
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -130,30 +133,32 @@ impl Asking<'_> {
             headers.remove(name);
         }
         let snapshot = self.traffic.snapshot();
-        let (route, asked, body) = match target {
+        let (limits, room) = (&self.traffic.config().limits, self.traffic.room());
+        let (route, asked, (body, taken)) = match target {
             Target::Models { anthropic, model } => {
                 return models(&snapshot.models(&caller), anthropic, model).map_err(plainly);
             }
             Target::Call { dialect, model } => {
-                let body = body::read(body, &headers, &self.traffic.config().limits).await.map_err(plainly)?;
+                let body = body::read(body, &headers, limits, room).await.map_err(plainly)?;
                 let mut call =
-                    Call::read(dialect, &body, model.as_deref()).map_err(|error| plainly(unreadable(error)))?;
+                    Call::read(dialect, &body.0, model.as_deref()).map_err(|error| plainly(unreadable(error)))?;
                 let route = called(&snapshot, &caller, &mut call).map_err(plainly)?;
                 self.traffic.check_conversation(&caller, &call).await.map_err(plainly)?;
                 (route, Asked::Model(call), body)
             }
             Target::Response { path, query } => {
-                body::read(body, &headers, &self.traffic.config().limits).await.map_err(plainly)?;
+                body::read(body, &headers, limits, room).await.map_err(plainly)?;
                 let (route, backend, model) = self.keeper(&snapshot, &caller, &path).await.map_err(plainly)?;
-                (route, Asked::Stored(StoredResponse { backend, model, method, path, query }), Bytes::new())
+                (route, Asked::Stored(StoredResponse { backend, model, method, path, query }), (Bytes::new(), None))
             }
             Target::Rest { workspace, asset, path } => {
                 let (route, path) = rest(&snapshot, &caller, &workspace, &asset, path).map_err(plainly)?;
-                let body = body::read(body, &headers, &self.traffic.config().limits).await.map_err(plainly)?;
+                let body = body::read(body, &headers, limits, room).await.map_err(plainly)?;
                 (route, Asked::Rest { method, path }, body)
             }
         };
-        let exchange = self.exchange(caller, headers, snapshot, route, asked, body).map_err(plainly)?;
+        let mut exchange = self.exchange(caller, headers, snapshot, route, asked, body).map_err(plainly)?;
+        exchange.room = taken;
         self.traffic.answer(exchange).await
     }
 
@@ -205,6 +210,7 @@ impl Asking<'_> {
             route,
             asked,
             body,
+            room: None,
             prompt_tokens: None,
             upstream_headers: Vec::new(),
             standings: Vec::new(),

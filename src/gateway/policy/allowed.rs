@@ -92,7 +92,7 @@ impl Policy for Sizes {
             }
         }
         if let Some(most) = self.settings.output_tokens {
-            lower_ceiling(exchange, most, &self.policy.name)?;
+            lower_ceiling(exchange, most, &self.policy)?;
         }
         Ok(Admission::Continue)
     }
@@ -101,7 +101,7 @@ impl Policy for Sizes {
 }
 
 /// Writes the most tokens a reply may have into the request, where it asks for more or says nothing.
-fn lower_ceiling(exchange: &mut Exchange, most: u64, policy: &str) -> Result<(), Box<Problem>> {
+fn lower_ceiling(exchange: &mut Exchange, most: u64, policy: &Settings) -> Result<(), Box<Problem>> {
     let Some(call) = exchange.call() else { return Ok(()) };
     let name = match call.dialect {
         Dialect::Chat => "max_completion_tokens",
@@ -112,7 +112,11 @@ fn lower_ceiling(exchange: &mut Exchange, most: u64, policy: &str) -> Result<(),
     if call.max_output.is_some_and(|asked| asked <= most) {
         return Ok(());
     }
-    let mut body = said::body(exchange, policy)?;
+    if policy.settings.shadow {
+        super::shadowed(exchange, &policy.name);
+        return Ok(());
+    }
+    let mut body = said::body(exchange, &policy.name)?;
     // Whichever name the client used stays; two would contradict each other.
     let used =
         ["max_completion_tokens", "max_output_tokens", "max_tokens"].into_iter().find(|name| body.contains_key(*name));

@@ -47,7 +47,9 @@ impl Policy for Content {
             let problem = Problem::new(StatusCode::BAD_REQUEST, "content-blocked", "Content blocked", detail);
             return Err(Box::new(problem.with("policy", &*self.policy.name)));
         }
-        if !masked.is_empty() {
+        if !masked.is_empty() && self.policy.settings.shadow {
+            super::shadowed(exchange, &self.policy.name);
+        } else if !masked.is_empty() {
             replace(exchange, &body)?;
             if self.restore {
                 exchange.filters.push(Box::new(Restorer::new(masked.hidden(), exchange.is_stream())));

@@ -1,20 +1,27 @@
 //! Headers that are set and removed, on the way to the backend and back.
 
+use super::Admission;
 use super::facts::CallFacts;
-use super::{Admission, Policy};
 use crate::base::Problem;
+use crate::gateway::Policy;
 use crate::gateway::exchange::{Exchange, HeaderChange, Settlement};
 use crate::gateway::limit::rendered;
 use crate::gateway::settings::{HeaderEdit, Headers as Settings};
 use http::{HeaderName, HeaderValue};
+use std::sync::Arc;
 
 pub struct Headers {
+    pub(super) policy: Arc<Policy>,
     pub(super) settings: Settings,
 }
 
-impl Policy for Headers {
+impl super::Policy for Headers {
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
         let to_backend = changes(&self.settings.request, exchange);
+        if self.policy.settings.shadow {
+            super::shadowed(exchange, &self.policy.name);
+            return Ok(Admission::Continue);
+        }
         exchange.upstream_headers.extend(to_backend);
         let to_client = changes(&self.settings.response, exchange);
         exchange.answer_headers.extend(to_client);

@@ -254,7 +254,7 @@ impl Any {
                 Self::Models(allowed::Models { policy: named, settings: settings.clone() })
             }
             Rule::SizeLimit(settings) => Self::Sizes(allowed::Sizes { policy: named, settings: *settings }),
-            Rule::Headers(settings) => Self::Headers(headers::Headers { settings: settings.clone() }),
+            Rule::Headers(settings) => Self::Headers(headers::Headers { policy: named, settings: settings.clone() }),
             Rule::Content(settings) => Self::Content(content::Content::new(named, settings)),
             Rule::GuardHook(settings) => {
                 Self::Guard(guard::Guard { policy: named, settings: settings.clone(), services: shared })
@@ -345,6 +345,10 @@ impl Chain {
                         policy.settings.shadow && exchange.refused_by.as_deref() == Some(policy.name.as_str());
                     exchange.note(policy, if is_shadowed { Verdict::WouldRefuse } else { Verdict::LetThrough }, held);
                 }
+                Ok(_) if policy.settings.shadow => {
+                    shadowed(exchange, &policy.name);
+                    exchange.note(policy, Verdict::WouldRefuse, held);
+                }
                 Ok(answer) => {
                     exchange.note(policy, Verdict::Answered, held);
                     return Ok(answer);
@@ -372,7 +376,7 @@ impl Chain {
     }
 }
 
-/// Takes note that a policy in shadow would have refused.
+/// Takes note that a policy in shadow would have refused, changed or answered.
 fn shadowed(exchange: &mut Exchange, policy: &str) {
     const SHADOW: HeaderName = HeaderName::from_static("x-wharfinger-shadow");
     exchange.refused_by = Some(policy.into());

@@ -45,7 +45,8 @@ impl Traffic {
         let exchange = running.exchange_mut();
         exchange.count_prompt();
         // It may take long.
-        (exchange.body, exchange.headers) = (Bytes::new(), HeaderMap::new());
+        exchange.let_body_go();
+        exchange.headers = HeaderMap::new();
         let traffic = self.clone();
         let Ok(place) = self.inner.followers.clone().try_acquire_owned() else {
             tracing::warn!(request.id = %running.exchange().id, "Too many responses in the background are asked after");

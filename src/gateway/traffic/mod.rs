@@ -15,6 +15,7 @@ mod conversations;
 mod fault;
 mod finish;
 mod follow;
+mod handed;
 mod handling;
 mod hidden;
 mod live;
@@ -33,6 +34,7 @@ pub use reply::ReplyBody;
 
 use super::balance::States;
 use super::policy::Services;
+use super::room::Room;
 use super::telemetry::Trace;
 use super::upstream::Origins;
 use super::{Gateway, Route, Snapshot};
@@ -43,7 +45,7 @@ use crate::wire::call::Call;
 use arc_swap::ArcSwapOption;
 use callers::Callers;
 use conversations::Conversations;
-use http::HeaderMap;
+use http::{HeaderMap, Response};
 use plan::{Plan, PlannedRoute};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,6 +67,7 @@ struct Inner {
     services: Services,
     refusals: Refusals,
     states: States,
+    room: Room,
     origins: Origins,
     plan: ArcSwapOption<Plan>,
     planning: Mutex<()>,
@@ -88,6 +91,7 @@ impl Traffic {
         refusals: Refusals,
     ) -> Self {
         let tasks = TaskTracker::new();
+        let room = Room::new(config.gateway.gateway_body_memory);
         let origins = Origins::new(gateway.egress().clone());
         let passes_unknown = config.gateway.unknown_responses == "pass";
         let conversations = Conversations::new(gateway.inner.db.clone(), clock.clone(), passes_unknown);
@@ -100,6 +104,7 @@ impl Traffic {
                 services,
                 refusals,
                 states: States::default(),
+                room,
                 origins,
                 plan: ArcSwapOption::empty(),
                 planning: Mutex::default(),
@@ -120,6 +125,11 @@ impl Traffic {
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    /// What long bodies may take.
+    pub(super) fn room(&self) -> &Room {
+        &self.inner.room
     }
 
     /// The settings as they are now.
@@ -187,6 +197,11 @@ impl Traffic {
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
         self.inner.conversations.store().await;
+    }
+
+    /// The answer, as it goes on to a client that may leave the connection open and take nothing (HTTP/2).
+    pub(super) fn handed(&self, response: Response<ReplyBody>) -> Response<ReplyBody> {
+        handed::handed(response, self.tasks(), self.inner.config.limits.write_timeout)
     }
 
     /// What has to be finished although its client has left.
