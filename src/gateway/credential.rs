@@ -5,7 +5,7 @@ mod token;
 pub(super) use token::TokenClient;
 
 use super::settings::{CredentialSettings, Owner};
-use crate::base::{CredentialId, Sealed};
+use crate::base::{CredentialId, Sealed, WorkspaceId};
 use std::sync::Arc;
 use std::time::Duration;
 use token::KeptToken;
@@ -108,7 +108,12 @@ impl Credential {
 /// What a credential's sealed secret belongs to: moved to another row it does not open.
 #[must_use]
 pub(super) fn identity(id: uuid::Uuid, owner: &Owner) -> String {
-    match owner.workspace_id() {
+    identity_in(id, owner.workspace_id())
+}
+
+/// As [`identity`], by the workspace that owns it; none of the instance.
+pub(super) fn identity_in(id: uuid::Uuid, workspace: Option<WorkspaceId>) -> String {
+    match workspace {
         Some(workspace) => format!("gateway_secret {id} of workspace {workspace}"),
         None => format!("gateway_secret {id} of the instance"),
     }

@@ -252,6 +252,20 @@ pub async fn secrets(conn: &mut PgConnection) -> Result<HashMap<Uuid, SealedBox>
     Ok(rows.into_iter().map(|row| (row.entry_id, row.sealed)).collect())
 }
 
+/// All sealed secrets with the name and workspace of what they belong to, those of deleted workspaces too: workspaces come
+/// back.
+pub async fn secrets_everywhere(
+    conn: &mut PgConnection,
+) -> Result<Vec<(Uuid, String, Option<WorkspaceId>, SealedBox)>, sqlx::Error> {
+    let named: Vec<(Uuid, String, Option<WorkspaceId>)> =
+        sqlx::query_as("select entry_id, name, workspace_id from gateway_entry join gateway_secret using (entry_id)")
+            .fetch_all(&mut *conn)
+            .await?;
+    let mut sealed = secrets(conn).await?;
+    let whole = |(id, name, workspace)| Some((id, name, workspace, sealed.remove(&id)?));
+    Ok(named.into_iter().filter_map(whole).collect())
+}
+
 pub async fn put_secret(
     conn: &mut PgConnection,
     id: Uuid,

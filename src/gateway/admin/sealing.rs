@@ -1,6 +1,6 @@
 //! The keys of secrets: checked at the start, changed under load.
 
-use super::super::credential::identity;
+use super::super::credential::identity_in;
 use super::rights;
 use super::write::no_key;
 use super::{Gateway, store};
@@ -72,22 +72,18 @@ impl Gateway {
             let sealed = ring.seal_by(&current, KNOWN, &format!("sealing_key {current}")).map_err(no_key)?;
             store::put_sealing_key(&mut tx, &sealed, now).await?;
         }
-        let (book, _) = store::load(&mut tx).await?;
-        let sealed = store::secrets(&mut tx).await?;
         let mut changed = 0;
-        for thing in &book.things {
-            let Some(before) = sealed.get(&thing.id) else { continue };
-            let place = identity(thing.id, &thing.owner);
-            let after = match ring.rewrap(before, &place) {
+        for (id, name, workspace, before) in store::secrets_everywhere(&mut tx).await? {
+            let after = match ring.rewrap(&before, &identity_in(id, workspace)) {
                 Ok(None) => continue,
                 Ok(Some(after)) => after,
                 Err(error @ SealError::DoesNotOpen) => {
-                    tracing::error!(credential = thing.name, error = %error, "A secret stays as it is");
+                    tracing::error!(credential = name, error = %error, "A secret stays as it is");
                     continue;
                 }
                 Err(error) => return Err(no_key(error)),
             };
-            if store::rewrap_secret(&mut tx, thing.id, before, &after).await? {
+            if store::rewrap_secret(&mut tx, id, &before, &after).await? {
                 changed += 1;
             }
         }

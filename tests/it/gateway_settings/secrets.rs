@@ -187,6 +187,35 @@ async fn a_replica_that_did_not_change_the_keys_seals_by_the_new_one() {
 }
 
 #[tokio::test]
+async fn credentials_of_a_deleted_workspace_are_sealed_anew_too() {
+    let config = Config::from_sources(None, []).unwrap();
+    let db = Database::new(fresh_database().await, &config.storage);
+    let file = test_folder("keys").join("encryption-keys");
+    write_keys(&file, &format!("old:{}\n", key(1)));
+    let gateway = gateway(&db, &file);
+    gateway.start().await.unwrap();
+    let run = async |statement: &'static str| {
+        sqlx::query(statement).execute(&db.write).await.unwrap();
+    };
+    run("insert into workspace (workspace_id, name, title, created_at, updated_at)
+         values (gen_random_uuid(), 'team', 'Team', now(), now())")
+    .await;
+    let settings = Settings::read(Section::Credential, json!({"apiKey": {"value": CANARY}})).unwrap();
+    let put = Put { workspace: Some("team"), name: "own", settings, if_match: None };
+    gateway.put(&Actor::system("test"), put).await.unwrap();
+
+    run("update workspace set deleted_at = now()").await;
+    write_keys(&file, &format!("new:{}\nold:{}\n", key(2), key(1)));
+    assert_eq!(gateway.rewrap(&Actor::system("test")).await.unwrap(), 1);
+    write_keys(&file, &format!("new:{}\n", key(2)));
+
+    run("update workspace set deleted_at = null").await;
+    let again = self::gateway(&db, &file);
+    again.start().await.unwrap();
+    assert_eq!(again.left_out(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_start_with_other_keys_than_the_secrets_were_sealed_with_is_refused() {
     let config = Config::from_sources(None, []).unwrap();
     let db = Database::new(fresh_database().await, &config.storage);
