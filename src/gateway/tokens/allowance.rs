@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn strangers_do_not_fill_the_memory() {
         let allowances = Allowances::default();
-        (0..REMEMBERED * 2).for_each(|n| allowances.learn(&n.to_string(), "m", 1));
+        (0..REMEMBERED * 2).for_each(|n| allowances.learn(n, "m", 1));
 
         let kept: usize = allowances.shards.iter().map(|shard| shard.lock().unwrap().len()).sum();
         assert!(kept <= REMEMBERED, "{kept}");

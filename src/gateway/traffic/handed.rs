@@ -65,6 +65,6 @@ impl Body for Handed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
