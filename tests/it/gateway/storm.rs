@@ -266,20 +266,24 @@ fn rest(raw: &RawVendor) -> Parts {
         .with_route("raw", settings)
 }
 
+/// A request for a stream of so many words.
+fn stream_of(app: &TestApp, words: u64) -> http::Request<Full<Bytes>> {
+    let mut asking = chat(true);
+    asking["max_tokens"] = words.into();
+    http::Request::post(format!("{}/llm/v1/chat/completions", app.url))
+        .header("authorization", format!("Bearer {}", app.admin_key))
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(asking.to_string())))
+        .unwrap()
+}
+
 /// One stream over HTTP/2, with the connection it is on.
 async fn over_http2(app: &TestApp) -> (hyper::client::conn::http2::SendRequest<Full<Bytes>>, hyper::body::Incoming) {
     let tcp = tokio::net::TcpStream::connect(app.url.trim_start_matches("http://")).await.unwrap();
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(tcp)).await.unwrap();
     tokio::spawn(connection);
-    let mut asking = chat(true);
-    asking["max_tokens"] = 60.into();
-    let request = http::Request::post(format!("{}/llm/v1/chat/completions", app.url))
-        .header("authorization", format!("Bearer {}", app.admin_key))
-        .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(asking.to_string())))
-        .unwrap();
-    let response = sender.send_request(request).await.unwrap();
+    let response = sender.send_request(stream_of(app, 60)).await.unwrap();
     assert_eq!(response.status(), 200);
     (sender, response.into_body())
 }
@@ -291,13 +295,7 @@ async fn a_client_that_resets_its_stream_leaves_and_the_others_of_its_connection
     install(&app, route(parts(), "fast", &[("one", slow)]));
 
     let (mut sender, mut left) = over_http2(&app).await;
-    let mut asking = chat(true);
-    asking["max_tokens"] = 60.into();
-    let request = http::Request::post(format!("{}/llm/v1/chat/completions", app.url))
-        .header("authorization", format!("Bearer {}", app.admin_key))
-        .body(Full::new(Bytes::from(asking.to_string())))
-        .unwrap();
-    let stays = sender.send_request(request).await.unwrap().into_body();
+    let stays = sender.send_request(stream_of(&app, 60)).await.unwrap().into_body();
     left.frame().await.unwrap().unwrap();
     // What is dropped is reset (RFC 9113, 6.4).
     drop(left);
@@ -332,15 +330,9 @@ async fn a_client_that_never_opens_its_window_holds_no_backend() {
     narrow.initial_stream_window_size(16).keep_alive_interval(Duration::from_millis(100)).timer(TokioTimer::new());
     let (mut sender, connection) = narrow.handshake(TokioIo::new(tcp)).await.unwrap();
     tokio::spawn(connection);
-    let mut asking = chat(true);
-    asking["max_tokens"] = 400.into();
-    let request = http::Request::post(format!("{}/llm/v1/chat/completions", app.url))
-        .header("authorization", format!("Bearer {}", app.admin_key))
-        .body(Full::new(Bytes::from(asking.to_string())))
-        .unwrap();
 
     // Its head comes, and of its body nothing is read.
-    let response = sender.send_request(request).await.unwrap();
+    let response = sender.send_request(stream_of(&app, 400)).await.unwrap();
 
     let begun = Instant::now();
     while vendor.seen.given_up.load(std::sync::atomic::Ordering::SeqCst) == 0 {

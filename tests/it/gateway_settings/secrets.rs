@@ -5,7 +5,7 @@ use crate::support::{TestApp, fresh_database, test_folder};
 use base64::Engine;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use wharfinger::auth::Actor;
 use wharfinger::base::{Clock, Config, Database};
 use wharfinger::gateway::settings::{Section, Settings};
@@ -114,6 +114,14 @@ fn write_keys(file: &Path, text: &str) {
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+/// A database, and a file with one key of this name.
+async fn keyed(id: &str) -> (Database, PathBuf) {
+    let config = Config::from_sources(None, []).unwrap();
+    let file = test_folder("keys").join("encryption-keys");
+    write_keys(&file, &format!("{id}:{}\n", key(1)));
+    (Database::new(fresh_database().await, &config.storage), file)
+}
+
 fn gateway(db: &Database, file: &Path) -> Gateway {
     let settings = [("WHARFINGER_ENCRYPTION_KEY_FILE".to_owned(), file.display().to_string())];
     let config = Config::from_sources(None, settings).unwrap();
@@ -121,9 +129,13 @@ fn gateway(db: &Database, file: &Path) -> Gateway {
 }
 
 async fn put_credential(gateway: &Gateway, name: &str, secret: &str) {
+    put_credential_of(gateway, None, name, secret).await;
+}
+
+async fn put_credential_of(gateway: &Gateway, workspace: Option<&str>, name: &str, secret: &str) {
     let value = json!({"apiKey": {"value": secret}});
     let settings = Settings::read(Section::Credential, value).unwrap();
-    let put = Put { workspace: None, name, settings, if_match: None };
+    let put = Put { workspace, name, settings, if_match: None };
     gateway.put(&Actor::system("test"), put).await.unwrap();
 }
 
@@ -133,10 +145,7 @@ async fn kek_ids(db: &Database) -> Vec<String> {
 
 #[tokio::test]
 async fn keys_are_changed_under_load_and_the_old_one_can_go() {
-    let config = Config::from_sources(None, []).unwrap();
-    let db = Database::new(fresh_database().await, &config.storage);
-    let file = test_folder("keys").join("encryption-keys");
-    write_keys(&file, &format!("old:{}\n", key(1)));
+    let (db, file) = keyed("old").await;
     let gateway = gateway(&db, &file);
     gateway.start().await.unwrap();
     for number in 0..20 {
@@ -163,10 +172,7 @@ async fn keys_are_changed_under_load_and_the_old_one_can_go() {
 
 #[tokio::test]
 async fn a_replica_that_did_not_change_the_keys_seals_by_the_new_one() {
-    let config = Config::from_sources(None, []).unwrap();
-    let db = Database::new(fresh_database().await, &config.storage);
-    let file = test_folder("keys").join("encryption-keys");
-    write_keys(&file, &format!("old:{}\n", key(1)));
+    let (db, file) = keyed("old").await;
     let (gateway, replica) = (gateway(&db, &file), gateway(&db, &file));
     gateway.start().await.unwrap();
     replica.start().await.unwrap();
@@ -188,10 +194,7 @@ async fn a_replica_that_did_not_change_the_keys_seals_by_the_new_one() {
 
 #[tokio::test]
 async fn credentials_of_a_deleted_workspace_are_sealed_anew_too() {
-    let config = Config::from_sources(None, []).unwrap();
-    let db = Database::new(fresh_database().await, &config.storage);
-    let file = test_folder("keys").join("encryption-keys");
-    write_keys(&file, &format!("old:{}\n", key(1)));
+    let (db, file) = keyed("old").await;
     let gateway = gateway(&db, &file);
     gateway.start().await.unwrap();
     let run = async |statement: &'static str| {
@@ -200,9 +203,7 @@ async fn credentials_of_a_deleted_workspace_are_sealed_anew_too() {
     run("insert into workspace (workspace_id, name, title, created_at, updated_at)
          values (gen_random_uuid(), 'team', 'Team', now(), now())")
     .await;
-    let settings = Settings::read(Section::Credential, json!({"apiKey": {"value": CANARY}})).unwrap();
-    let put = Put { workspace: Some("team"), name: "own", settings, if_match: None };
-    gateway.put(&Actor::system("test"), put).await.unwrap();
+    put_credential_of(&gateway, Some("team"), "own", CANARY).await;
 
     run("update workspace set deleted_at = now()").await;
     write_keys(&file, &format!("new:{}\nold:{}\n", key(2), key(1)));
@@ -217,10 +218,7 @@ async fn credentials_of_a_deleted_workspace_are_sealed_anew_too() {
 
 #[tokio::test]
 async fn a_start_with_other_keys_than_the_secrets_were_sealed_with_is_refused() {
-    let config = Config::from_sources(None, []).unwrap();
-    let db = Database::new(fresh_database().await, &config.storage);
-    let file = test_folder("keys").join("encryption-keys");
-    write_keys(&file, &format!("one:{}\n", key(1)));
+    let (db, file) = keyed("one").await;
     let gateway = gateway(&db, &file);
     gateway.start().await.unwrap();
     put_credential(&gateway, "vendor", CANARY).await;
