@@ -1,7 +1,7 @@
 //! `Exchange`: one request through the gateway, from its admission to its settling. One value carries all that follows.
 
 use super::limit::Standing;
-use super::policy::Held;
+use super::policy::{Held, Screen};
 use super::room::Taken;
 use super::settings::OnDisconnect;
 use super::snapshot::{Backend, Route, Snapshot};
@@ -52,6 +52,8 @@ pub struct Exchange {
     pub answer_headers: Vec<HeaderChange>,
     /// What changes the pieces of the answer on their way to the client, in this order.
     pub filters: Vec<Box<dyn ReplyFilter>>,
+    /// Policies that look at the answer on its way, and may end it.
+    pub screens: Vec<Screen>,
     /// So many bytes of the answer, as the client gets it, are kept in [`Reply::kept`], for the cache.
     pub keep_reply: usize,
     pub attempts: Vec<Attempt>,
@@ -338,8 +340,10 @@ impl Exchange {
     pub fn settlement(&self, ending: Ending) -> Settlement {
         let counted =
             Usage { input: self.prompt_tokens.unwrap_or(0), output: self.reply.counted_output, ..Usage::default() };
-        // An error of the vendor's costs nothing, and an answer that a vendor did not finish is not reported whole.
-        let is_error = self.reply.status.is_some_and(|status| !status.is_success()) && ending != Ending::ClientLeft;
+        // An error of the vendor's costs nothing, and an answer that a vendor did not finish is not reported whole. What the
+        // client was told of an answer that a policy refused is no error of the vendor's.
+        let is_error = self.reply.status.is_some_and(|status| !status.is_success())
+            && !matches!(ending, Ending::ClientLeft | Ending::Refused);
         let (usage, source) = match self.reply.reported {
             Some(reported) if self.reply.is_complete || reported.output >= counted.output => {
                 (reported, UsageSource::Reported)

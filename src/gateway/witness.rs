@@ -85,6 +85,11 @@ impl Exchange {
     /// Notes what a policy did; `held_before` is how much was held when it was asked.
     pub(super) fn note(&mut self, policy: &Arc<Policy>, verdict: Verdict, held_before: usize) {
         let Some(witness) = &mut self.witness else { return };
+        // Who let the request through may refuse its answer.
+        if let Some(step) = witness.steps.iter_mut().find(|step| step.policy.id == policy.id) {
+            step.verdict = verdict;
+            return;
+        }
         let mut counters = Vec::new();
         for held in &self.held[held_before.min(self.held.len())..] {
             if let Held::Reservation { reservation, .. } = held {

@@ -216,6 +216,7 @@ impl Asking<'_> {
             standings: Vec::new(),
             answer_headers: Vec::new(),
             filters: Vec::new(),
+            screens: Vec::new(),
             keep_reply: 0,
             attempts: Vec::new(),
             reply: Reply::default(),

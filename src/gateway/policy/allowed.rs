@@ -1,7 +1,7 @@
 //! Who may ask for what, from where, and how much at once: model allow-list, addresses, sizes.
 
 use super::limited::counted;
-use super::{Admission, Policy, said};
+use super::{Admission, Policy, Screen, said};
 use crate::base::{Network, Problem, Slug};
 use crate::gateway::Policy as Settings;
 use crate::gateway::exchange::{Exchange, Settlement};
@@ -93,6 +93,9 @@ impl Policy for Sizes {
         }
         if let Some(most) = self.settings.output_tokens {
             lower_ceiling(exchange, most, &self.policy)?;
+        }
+        if let Some(most) = self.settings.response_bytes {
+            exchange.screens.push(Screen::of_length(self.policy.clone(), most));
         }
         Ok(Admission::Continue)
     }

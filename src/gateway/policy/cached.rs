@@ -47,6 +47,9 @@ impl Cached {
         let varied: Vec<String> = varied.collect();
         let mut whose = vec![&*policy, &*route, call.dialect.as_str(), &*call.model, &*sharers];
         whose.extend(varied.iter().map(String::as_str));
+        // What others looked at was not looked at for this caller.
+        let screened_by = exchange.screened_by();
+        whose.extend(screened_by.iter().map(String::as_str));
         let question = Question::of(&whose, &exchange.body, self.settings.max_messages).ok()?;
         // The vector of another text is another vector, however near their meanings are.
         Some(if call.dialect == Dialect::Embeddings { question.only_exact() } else { question })

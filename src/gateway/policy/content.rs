@@ -1,19 +1,20 @@
 //! What may not be said, and what is hidden from the backend and put back into its answer.
 
 use super::allowed::replace;
-use super::{Admission, Policy, said};
+use super::{Admission, Policy, Screen, said};
 use crate::base::Problem;
 use crate::gateway::Policy as Settings;
 use crate::gateway::exchange::{Exchange, Settlement};
 use crate::gateway::masking::{Masker, Restorer};
-use crate::gateway::settings;
+use crate::gateway::settings::{self, LooksAt};
 use http::StatusCode;
 use regex::RegexSet;
 use std::sync::Arc;
 
 pub struct Content {
     policy: Arc<Settings>,
-    blocked: RegexSet,
+    blocked: Arc<RegexSet>,
+    looks_at: LooksAt,
     masker: Masker,
     restore: bool,
 }
@@ -25,19 +26,24 @@ impl Content {
             tracing::error!(error = %error, "The patterns of the policy {} cannot be read; all is blocked", policy.name);
             RegexSet::new([""]).expect("nothing is a pattern")
         });
-        Self { policy, blocked, masker: Masker::new(&settings.masks), restore: settings.restore }
+        let (blocked, masker) = (Arc::new(blocked), Masker::new(&settings.masks));
+        Self { policy, blocked, looks_at: settings.looks_at, masker, restore: settings.restore }
     }
 }
 
 impl Policy for Content {
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
+        if self.looks_at.answers() && exchange.is_answered_in_words() {
+            exchange.screens.push(Screen::of_texts(self.policy.clone(), self.blocked.clone()));
+        }
         if exchange.call().is_none() {
             return Ok(Admission::Continue);
         }
+        let blocks = self.looks_at.prompts();
         let mut body = said::body(exchange, &self.policy.name)?;
         let (mut blocked, mut masked) = (false, self.masker.session());
         said::each_text(&mut body, &mut |text| {
-            blocked |= self.blocked.is_match(text);
+            blocked |= blocks && self.blocked.is_match(text);
             if let Some(hidden) = masked.hide(text) {
                 *text = hidden;
             }

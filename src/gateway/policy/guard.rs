@@ -1,15 +1,15 @@
-//! A service of the organisation's own is asked about a prompt, over HTTP.
+//! A service of the organisation's own is asked about prompts and answers, over HTTP.
 
 use super::allowed::refused;
 use super::facts::CallFacts;
-use super::{Admission, Policy, Services, said};
+use super::{Admission, Policy, Screen, Services, said};
 use crate::base::Problem;
 use crate::gateway::Policy as Settings;
 use crate::gateway::exchange::{Asked, Exchange, Settlement};
 use crate::gateway::limit::Facts;
 use crate::gateway::settings::{GuardHook, OnFailure};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Longest answer that is read.
 const LONGEST: usize = 64 << 10;
 
-pub struct Guard {
-    pub(super) policy: Arc<Settings>,
-    pub(super) settings: GuardHook,
-    pub(super) services: Services,
+pub struct Guard(Arc<Hook>);
+
+/// The service, and who is asking.
+pub(super) struct Hook {
+    policy: Arc<Settings>,
+    settings: GuardHook,
+    services: Services,
 }
 
 #[derive(Deserialize)]
@@ -32,12 +35,45 @@ struct Verdict {
 }
 
 impl Guard {
-    async fn ask(&self, exchange: &Exchange, mut body: Map<String, Value>) -> Result<Verdict, String> {
-        let mut texts = Vec::new();
-        said::each_text(&mut body, &mut |text| texts.push(text.clone()));
+    pub(super) fn new(policy: Arc<Settings>, settings: GuardHook, services: Services) -> Self {
+        Self(Arc::new(Hook { policy, settings, services }))
+    }
+}
+
+impl Hook {
+    /// Asks about the texts of a prompt or an answer.
+    ///
+    /// # Errors
+    /// 403 when they are not allowed; 503 when the service does not decide, where that closes the way.
+    pub(super) async fn judge(&self, exchange: &Exchange, what: &str, texts: &[String]) -> Result<(), Box<Problem>> {
+        match self.ask(exchange, what, texts).await {
+            Ok(Verdict { allow: true, .. }) => Ok(()),
+            Ok(Verdict { reason, .. }) => {
+                let reason = if reason.is_empty() { String::new() } else { format!(": {reason:.500}") };
+                let detail = format!("The policy {} does not let this {what} through{reason}.", self.policy.name);
+                Err(Box::new(refused("content-blocked", "Content blocked", detail, &self.policy.name)))
+            }
+            Err(error) => {
+                tracing::warn!(error, "The guard of the policy {} did not decide", self.policy.name);
+                metrics::counter!("wharfinger_gateway_guard_errors_total", "policy" => self.policy.name.clone())
+                    .increment(1);
+                match self.settings.on_failure {
+                    OnFailure::Open => Ok(()),
+                    OnFailure::Closed => {
+                        let detail = format!("The guard of the policy {} does not decide now.", self.policy.name);
+                        let problem = Problem::unavailable(detail).with_kind("guard-unavailable");
+                        Err(Box::new(problem.with("policy", &*self.policy.name)))
+                    }
+                }
+            }
+        }
+    }
+
+    async fn ask(&self, exchange: &Exchange, what: &str, texts: &[String]) -> Result<Verdict, String> {
         let facts = CallFacts::of(exchange);
         let question = json!({
             "policy": self.policy.name,
+            "looksAt": what,
             "requestId": &*exchange.id,
             "route": exchange.route.name,
             "model": exchange.model(),
@@ -71,39 +107,23 @@ impl Guard {
 
 impl Policy for Guard {
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
-        if let Asked::Stored(_) = exchange.asked {
+        let Hook { policy, settings, .. } = &*self.0;
+        if settings.looks_at.answers() && exchange.is_answered_in_words() {
+            exchange.screens.push(Screen::of_whole(policy.clone(), self.0.clone()));
+        }
+        if !settings.looks_at.prompts() || matches!(exchange.asked, Asked::Stored(_)) {
             return Ok(Admission::Continue);
         }
-        let body = match said::body(exchange, &self.policy.name) {
+        let mut body = match said::body(exchange, &policy.name) {
             Ok(body) => body,
             // What a REST API is sent may be anything.
             Err(_) if exchange.call().is_none() => Map::new(),
             Err(problem) => return Err(problem),
         };
-        match self.ask(exchange, body).await {
-            Ok(Verdict { allow: true, .. }) => Ok(Admission::Continue),
-            Ok(Verdict { reason, .. }) => {
-                let reason = if reason.is_empty() { String::new() } else { format!(": {reason:.500}") };
-                let detail = format!("The policy {} does not let this prompt through{reason}.", self.policy.name);
-                Err(Box::new(refused("content-blocked", "Content blocked", detail, &self.policy.name)))
-            }
-            Err(error) => {
-                tracing::warn!(error, "The guard of the policy {} did not decide", self.policy.name);
-                metrics::counter!("wharfinger_gateway_guard_errors_total", "policy" => self.policy.name.clone())
-                    .increment(1);
-                match self.settings.on_failure {
-                    OnFailure::Open => Ok(Admission::Continue),
-                    OnFailure::Closed => {
-                        let detail = format!("The guard of the policy {} does not decide now.", self.policy.name);
-                        Err(Box::new(
-                            Problem::unavailable(detail)
-                                .with_kind("guard-unavailable")
-                                .with("policy", &*self.policy.name),
-                        ))
-                    }
-                }
-            }
-        }
+        let mut texts = Vec::new();
+        said::each_text(&mut body, &mut |text| texts.push(text.clone()));
+        self.0.judge(exchange, "prompt", &texts).await?;
+        Ok(Admission::Continue)
     }
 
     async fn settle(&self, _: &mut Exchange, _: &Settlement) {}

@@ -4,6 +4,7 @@
 //! ([`Policy::settle`]), also when the client has left. One that refuses ends the asking; those asked before it are told.
 
 mod allowed;
+mod answered;
 mod cached;
 mod content;
 mod facts;
@@ -14,9 +15,12 @@ mod logged;
 mod measured;
 mod recorded;
 mod said;
+mod screen;
 
 pub use facts::CallFacts;
 pub use limited::{count_reply, grow};
+pub use screen::Screen;
+pub(in crate::gateway) use screen::too_large;
 
 use super::cache::{Cache, Found, Question};
 use super::exchange::{Exchange, HeaderChange, Settlement};
@@ -256,9 +260,7 @@ impl Any {
             Rule::SizeLimit(settings) => Self::Sizes(allowed::Sizes { policy: named, settings: *settings }),
             Rule::Headers(settings) => Self::Headers(headers::Headers { policy: named, settings: settings.clone() }),
             Rule::Content(settings) => Self::Content(content::Content::new(named, settings)),
-            Rule::GuardHook(settings) => {
-                Self::Guard(guard::Guard { policy: named, settings: settings.clone(), services: shared })
-            }
+            Rule::GuardHook(settings) => Self::Guard(guard::Guard::new(named, settings.clone(), shared)),
             Rule::SemanticCache(settings) => {
                 Self::Cached(cached::Cached { policy: named, settings: settings.clone(), services: shared })
             }

@@ -26,9 +26,9 @@ pub use file::{Action, File, Said, Step, differences, plan};
 pub use key_template::{KeyTemplate, TemplatePart};
 pub use money::Money;
 pub use policy::{
-    Budget, Condition, Content, GuardHook, HeaderEdit, Headers, IpFilter, Mask, MaskKind, ModelAllowList, OnFailure,
-    Period, PolicySettings, PromptLog, Quota, Reach, RequestRate, Rule, RuleKind, SemanticCache, Share, SizeLimit,
-    TokenLimit, TokenMetrics,
+    Budget, Condition, Content, GuardHook, HeaderEdit, Headers, IpFilter, LooksAt, Mask, MaskKind, ModelAllowList,
+    OnFailure, Period, PolicySettings, PromptLog, Quota, Reach, RequestRate, Rule, RuleKind, SemanticCache, Share,
+    SizeLimit, TokenLimit, TokenMetrics,
 };
 pub use pool::{Hedging, Member, PoolSettings, RetryBudget, Strategy};
 pub use price::PriceSettings;

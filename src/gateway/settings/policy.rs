@@ -4,7 +4,7 @@ mod content;
 mod limit;
 
 pub use content::{
-    Content, GuardHook, HeaderEdit, Headers, IpFilter, Mask, MaskKind, ModelAllowList, OnFailure, PromptLog,
+    Content, GuardHook, HeaderEdit, Headers, IpFilter, LooksAt, Mask, MaskKind, ModelAllowList, OnFailure, PromptLog,
     SemanticCache, Share, SizeLimit, TokenMetrics,
 };
 pub use limit::{Budget, Period, Quota, RequestRate, TokenLimit};
@@ -136,6 +136,29 @@ impl Rule {
             Self::SemanticCache(_) => RuleKind::SemanticCache,
             Self::TokenMetrics(_) => RuleKind::TokenMetrics,
             Self::PromptLog(_) => RuleKind::PromptLog,
+        }
+    }
+}
+
+impl Rule {
+    /// Whether it looks at nothing that a call of a REST API has: tokens, models, what is said.
+    #[must_use]
+    pub fn is_about_models(&self) -> bool {
+        match self {
+            Self::TokenLimit(limit) => {
+                limit.requests_per_minute.is_none()
+                    && limit.concurrent_requests.is_none()
+                    && limit.quotas.iter().all(|quota| quota.requests.is_none())
+            }
+            Self::SizeLimit(limit) => limit.request_bytes.is_none() && limit.response_bytes.is_none(),
+            Self::Budget(_)
+            | Self::ModelAllowList(_)
+            | Self::Content(_)
+            | Self::SemanticCache(_)
+            | Self::TokenMetrics(_) => true,
+            Self::RequestRate(_) | Self::IpFilter(_) | Self::Headers(_) | Self::GuardHook(_) | Self::PromptLog(_) => {
+                false
+            }
         }
     }
 }

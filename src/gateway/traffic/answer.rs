@@ -2,9 +2,10 @@
 
 use super::Traffic;
 use super::attempt::Served;
+use super::held_back::held_back;
 use super::order::serves;
 use super::plan::PlannedRoute;
-use super::reply::ReplyBody;
+use super::reply::{ReplyBody, not_again};
 use super::running::Running;
 use crate::base::Problem;
 use crate::gateway::exchange::{Ending, Exchange};
@@ -14,13 +15,16 @@ use crate::gateway::tokens::estimate_aside;
 use crate::wire::call::Dialect;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
+/// What is told in place of an answer, with the headers that go along.
+pub(super) type Refused = (Box<Problem>, HeaderMap);
+
 impl Traffic {
     /// Takes an exchange through its policies to a backend and gives the answer. What is refused or fails is told by a
     /// [`Problem`], which the door renders in the client's dialect.
     ///
     /// # Errors
     /// The refusal of a policy; 429, 503, 502 or 504 when no backend served, with what was tried.
-    pub async fn answer(&self, exchange: Box<Exchange>) -> Result<Response<ReplyBody>, (Box<Problem>, HeaderMap)> {
+    pub async fn answer(&self, exchange: Box<Exchange>) -> Result<Response<ReplyBody>, Refused> {
         let mut members = exchange.route.pool.members.iter();
         if !members.any(|member| member.backend.settings.on_disconnect == OnDisconnect::Drain) {
             return self.answered(exchange).await;
@@ -31,7 +35,7 @@ impl Traffic {
         answering.await.unwrap_or_else(|_| Err((Box::new(Problem::internal()), HeaderMap::new())))
     }
 
-    async fn answered(&self, exchange: Box<Exchange>) -> Result<Response<ReplyBody>, (Box<Problem>, HeaderMap)> {
+    async fn answered(&self, exchange: Box<Exchange>) -> Result<Response<ReplyBody>, Refused> {
         let Some(route) = self.planned(&exchange.snapshot, &exchange.route) else {
             return Err((Box::new(Problem::unavailable("The gateway's settings are changing.")), HeaderMap::new()));
         };
@@ -47,11 +51,26 @@ impl Traffic {
         }
         match self.tried(&route, &mut running).await {
             Ok(Served::Stream { answered, first, outgoing, taken }) => {
-                Ok(self.streamed(running, answered, first, &outgoing, taken))
+                let exchange = running.exchange_mut();
+                // Of a REST API's answer the length may be known; a stream of events never says it.
+                if let Some(length) = answered.body.announced()
+                    && let Err(problem) = exchange.announces(length)
+                {
+                    let (problem, headers) = refused(running, problem, Ending::Refused);
+                    return Err(not_again(problem, headers));
+                }
+                let is_held_back = exchange.holds_streams();
+                let response = self.streamed(running, answered, first, &outgoing, taken);
+                if is_held_back { Box::pin(held_back(response)).await } else { Ok(response) }
             }
             Ok(Served::Whole { head, body, reported, outgoing, taken }) => {
-                running.exchange_mut().report(reported);
-                Ok(self.whole(running, head, body, &outgoing, taken))
+                let exchange = running.exchange_mut();
+                exchange.report(reported);
+                let judged = match exchange.is_judged() && head.status.is_success() {
+                    true => Box::pin(exchange.judged(&body, false)).await,
+                    false => Ok(()),
+                };
+                self.whole(running, (head, body), &outgoing, taken, judged)
             }
             Err((problem, ending)) => Err(refused(running, problem, ending)),
         }
@@ -85,7 +104,7 @@ fn answered_by_us(mut running: Running, answer: Answer) -> Response<ReplyBody> {
 }
 
 /// Settles what was not served; the policies' headers go along with the problem.
-fn refused(mut running: Running, problem: Box<Problem>, ending: Ending) -> (Box<Problem>, HeaderMap) {
+fn refused(mut running: Running, problem: Box<Problem>, ending: Ending) -> Refused {
     let exchange = running.exchange_mut();
     exchange.reply.status = Some(problem.status);
     let mut headers = HeaderMap::new();

@@ -1,6 +1,7 @@
 //! `Handling`: what is done with the pieces of an answer on their way: watched, freed of what nobody asked for, told anew.
 
 use super::watch::{TooLong, Watch};
+use crate::base::Problem;
 use crate::gateway::exchange::Exchange;
 use crate::wire::call::Dialect;
 use crate::wire::sse;
@@ -8,6 +9,7 @@ use crate::wire::translate::StreamTranslator;
 use crate::wire::usage::{may_report, reported};
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
+use serde_json::json;
 
 /// What is done with the pieces.
 pub(super) enum Handling {
@@ -126,18 +128,16 @@ fn ends_an_event(piece: &[u8]) -> bool {
     piece.ends_with(b"\n\n") || piece.ends_with(b"\r\n\r\n")
 }
 
-/// The event that tells of a stream's failure, in the client's dialect.
-pub(super) fn error_event(dialect: Dialect, words: &str, id: &str) -> Bytes {
-    let status = http::StatusCode::BAD_GATEWAY;
-    let problem = crate::base::Problem::new(status, "upstream-broke-off", "The backend broke off", words);
+/// The event that tells why a stream ends here, in the client's dialect.
+pub(super) fn error_event(dialect: Dialect, problem: &Problem, id: &str) -> Bytes {
     let mut out = Vec::new();
     let (name, body) = match dialect {
-        Dialect::Messages | Dialect::CountTokens => (Some("error"), crate::wire::anthropic::error(&problem, id)),
+        Dialect::Messages | Dialect::CountTokens => (Some("error"), crate::wire::anthropic::error(problem, id)),
         Dialect::Responses => {
-            let code = "upstream_broke_off";
-            (Some("error"), serde_json::json!({"type": "error", "code": code, "message": words, "param": null}))
+            let code = problem.kind.replace('-', "_");
+            (Some("error"), json!({"type": "error", "code": code, "message": problem.detail, "param": null}))
         }
-        Dialect::Chat | Dialect::Embeddings => (None, crate::wire::openai::error(&problem, id)),
+        Dialect::Chat | Dialect::Embeddings => (None, crate::wire::openai::error(problem, id)),
     };
     sse::write(&mut out, name, body.to_string().as_bytes());
     out.into()

@@ -17,6 +17,7 @@ mod finish;
 mod follow;
 mod handed;
 mod handling;
+mod held_back;
 mod hidden;
 mod live;
 mod order;

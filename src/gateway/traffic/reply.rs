@@ -1,6 +1,7 @@
 //! From what a backend answered to what the client gets: as a stream that is metered on its way, or as a whole.
 
 use super::Traffic;
+use super::answer::Refused;
 use super::fault;
 use super::finish::add_finish_reasons;
 use super::handed::Handed;
@@ -10,6 +11,7 @@ use super::passed::pass_headers;
 use super::running::Running;
 use super::stream::Metered;
 use super::watch::Watch;
+use crate::base::Problem;
 use crate::gateway::balance::Taken;
 use crate::gateway::exchange::{Ending, Exchange};
 use crate::gateway::tokens;
@@ -17,7 +19,7 @@ use crate::gateway::upstream::Answered;
 use crate::wire::call::{Dialect, each_text};
 use crate::wire::translate::{self, Telling};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, header, response::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header, response::Parts};
 use http_body::{Body, Frame, SizeHint};
 use std::collections::VecDeque;
 use std::io;
@@ -129,15 +131,18 @@ impl Traffic {
         response
     }
 
-    /// An answer that is there as a whole.
+    /// An answer that is there as a whole, and what those say who judge whole answers.
+    ///
+    /// # Errors
+    /// The refusal of a policy that looks at answers.
     pub(super) fn whole(
         &self,
         mut running: Running,
-        head: Parts,
-        body: Bytes,
+        (head, body): (Parts, Bytes),
         outgoing: &Outgoing,
         mut taken: Taken,
-    ) -> Response<ReplyBody> {
+        judged: Result<(), Box<Problem>>,
+    ) -> Result<Response<ReplyBody>, Refused> {
         let exchange = running.exchange_mut();
         let status = head.status;
         exchange.reply.status = Some(status);
@@ -181,18 +186,27 @@ impl Traffic {
             }
             _ => body,
         };
+        let said = judged.and_then(|()| if status.is_success() { exchange.says(&body) } else { Ok(()) });
         for filter in &mut exchange.filters {
             let (piece, rest) = (filter.piece(body), filter.end());
             body = if rest.is_empty() { piece } else { [piece, rest].concat().into() };
         }
-        if exchange.keep_reply >= body.len() {
+        let refusal = said.and_then(|()| exchange.sends(body.len() as u64)).err();
+        if refusal.is_none() && exchange.keep_reply >= body.len() {
             exchange.reply.kept.push(body.clone());
         }
         let mut headers = HeaderMap::with_capacity(12);
-        pass_headers(&head.headers, true, &mut headers);
+        match &refusal {
+            None => pass_headers(&head.headers, true, &mut headers),
+            Some(problem) => exchange.reply.status = Some(problem.status),
+        }
         exchange.reply.content_type = headers.get(header::CONTENT_TYPE).cloned();
         exchange.tell(&mut headers);
-        let ending = if fault.is_none() { Ending::Served } else { Ending::Failed };
+        let ending = match (&refusal, fault) {
+            (Some(_), _) => Ending::Refused,
+            (None, Some(_)) => Ending::Failed,
+            (None, None) => Ending::Served,
+        };
         if exchange.reply.in_background.is_some() {
             self.follow(running, taken, ending);
         } else {
@@ -200,10 +214,13 @@ impl Traffic {
             drop(taken);
             running.finish(ending);
         }
+        if let Some(problem) = refusal {
+            return Err(not_again(problem, headers));
+        }
         let mut response = Response::new(ReplyBody::whole(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
-        response
+        Ok(response)
     }
 
     /// Keeps in mind which backend a response is from, and whose it is: a later request may go on from it, or ask for it.
@@ -226,6 +243,12 @@ impl Traffic {
             exchange.reply.in_background = Some(id.into());
         }
     }
+}
+
+/// A refusal after a backend was paid: clients of the vendors ask again after some statuses, unless they are told not to.
+pub(super) fn not_again(problem: Box<Problem>, mut headers: HeaderMap) -> Refused {
+    headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
+    (problem, headers)
 }
 
 /// How the client is told an answer of another dialect.

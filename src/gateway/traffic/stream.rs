@@ -2,6 +2,7 @@
 
 use super::handling::{Handling, error_event, handle};
 use super::running::Running;
+use crate::base::Problem;
 use crate::gateway::balance::Taken;
 use crate::gateway::exchange::{Ending, Exchange};
 use crate::gateway::settings::Timeouts;
@@ -21,15 +22,15 @@ const PARTING: Duration = Duration::from_millis(20);
 
 /// The body.
 pub struct Metered {
-    flow: Option<Box<Flow>>,
+    pub(super) flow: Option<Box<Flow>>,
     /// Told after the last piece.
     failure: Option<io::Error>,
     /// Lets the last piece out before the failure ends the connection and drops what was not yet sent.
     parting: Option<Pin<Box<Sleep>>>,
 }
 
-struct Flow {
-    running: Running,
+pub(super) struct Flow {
+    pub(super) running: Running,
     taken: Taken,
     body: AnswerBody,
     first: Option<Bytes>,
@@ -41,10 +42,10 @@ struct Flow {
 }
 
 /// A step of the flow.
-enum Step {
+pub(super) enum Step {
     Piece(Bytes),
     End(Bytes, Ending),
-    Broken(Bytes, io::Error),
+    Broken(Bytes, Ending, io::Error),
 }
 
 impl Metered {
@@ -80,9 +81,9 @@ impl Body for Metered {
                 Step::Piece(bytes) if bytes.is_empty() => continue,
                 Step::Piece(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Step::End(bytes, ending) => (bytes, ending),
-                Step::Broken(bytes, error) => {
+                Step::Broken(bytes, ending, error) => {
                     this.failure = Some(error);
-                    (bytes, Ending::Failed)
+                    (bytes, ending)
                 }
             };
             if let Some(flow) = this.flow.take() {
@@ -128,7 +129,7 @@ impl Drop for Metered {
 }
 
 impl Flow {
-    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    pub(super) fn step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         let next = match self.first.take() {
             Some(first) => Poll::Ready(Some(Ok(first))),
             None => self.body.poll_piece(cx),
@@ -159,7 +160,10 @@ impl Flow {
             exchange.reply.first_byte = Some(exchange.begun.elapsed());
         }
         match handle(&mut self.handling, exchange, piece) {
-            Ok(bytes) => Step::Piece(through_filters(exchange, bytes)),
+            Ok(bytes) => match screened(exchange, bytes) {
+                Ok(bytes) => Step::Piece(bytes),
+                Err(problem) => self.refused(&problem),
+            },
             Err(error) => self.broken(io::Error::other(error), "The backend's stream cannot be read."),
         }
     }
@@ -210,7 +214,21 @@ impl Flow {
         for piece in held_back.into_iter().filter(|piece| !piece.is_empty()) {
             last = [last, piece].concat().into();
         }
+        if let Err(problem) = exchange.sends(last.len() as u64) {
+            return self.refused(&problem);
+        }
         Step::End(last, if fault.is_none() { Ending::Served } else { Ending::Failed })
+    }
+
+    /// Ends the stream where a policy does not let it go on.
+    fn refused(&mut self, problem: &Problem) -> Step {
+        let exchange = self.running.exchange_mut();
+        exchange.reply.is_complete = false;
+        match exchange.dialect() {
+            Some(dialect) => Step::End(error_event(dialect, problem, &exchange.id), Ending::Refused),
+            // Only a connection that breaks tells that there is more.
+            None => Step::Broken(Bytes::new(), Ending::Refused, io::Error::other(problem.detail.clone())),
+        }
     }
 
     /// Ends the stream as broken: the client gets an event that says so, and never an end that looks whole.
@@ -225,12 +243,16 @@ impl Flow {
         );
         let out = match (&self.handling, exchange.dialect()) {
             (Handling::Pass, _) | (_, None) => Bytes::new(),
-            (_, Some(dialect)) => error_event(dialect, words, &exchange.id),
+            (_, Some(dialect)) => {
+                let status = http::StatusCode::BAD_GATEWAY;
+                let problem = Problem::new(status, "upstream-broke-off", "The backend broke off", words);
+                error_event(dialect, &problem, &exchange.id)
+            }
         };
-        Step::Broken(out, error)
+        Step::Broken(out, Ending::Failed, error)
     }
 
-    fn finish(self: Box<Self>, ending: Ending) {
+    pub(super) fn finish(self: Box<Self>, ending: Ending) {
         let Self { mut running, mut taken, mut handling, body, .. } = *self;
         // First, so that the backend sees at once that nobody waits: what follows may have to count.
         drop(body);
@@ -283,6 +305,17 @@ impl Flow {
             self.finish(Ending::ClientLeft);
         });
     }
+}
+
+/// What goes on, if policies that look at answers let it.
+fn screened(exchange: &mut Exchange, bytes: Bytes) -> Result<Bytes, Box<Problem>> {
+    if exchange.screens.is_empty() {
+        return Ok(through_filters(exchange, bytes));
+    }
+    exchange.says_events(&bytes)?;
+    let bytes = through_filters(exchange, bytes);
+    exchange.sends(bytes.len() as u64)?;
+    Ok(bytes)
 }
 
 fn through_filters(exchange: &mut Exchange, mut bytes: Bytes) -> Bytes {

@@ -78,8 +78,8 @@ pub const KINDS: &[Kind] = kinds! {
         "What a key, user or workspace may spend in the running period is spent."
         "Wait for the next period, or have the budget raised; the body names the policy, the amounts and the time of the reset."
     "content-blocked" 400
-        "A policy of the gateway does not let this prompt through."
-        "Change the prompt; the body names the policy."
+        "A policy of the gateway does not let this prompt, or the model's answer to it, through."
+        "Change the prompt; the body names the policy. An answer that was refused is charged."
     "database-unavailable" 503
         "The database does not answer, or takes no writes now."
         "Try again after the time in Retry-After; nothing of the request was stored."
@@ -194,6 +194,9 @@ pub const KINDS: &[Kind] = kinds! {
     "response-of-another" 403
         "The response that is gone on from, or asked for, was given to another caller."
         "Go on from a response of your own, or send the dialogue itself."
+    "response-too-large" 502
+        "A policy of the gateway lets no answer of this length go on."
+        "Ask for less: max_tokens, or a page of a list. The answer is charged."
     "response-unknown" 403
         "Nobody was given the response here that is gone on from, or longer than thirty days ago."
         "Go on from a response of your own, or send the dialogue itself."

@@ -7,8 +7,8 @@ use serde_json::json;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wharfinger::gateway::settings::{
-    BackendSettings, Callers, CredentialSettings, GuardHook, Member, OnFailure, PolicySettings, PoolSettings, Provider,
-    RouteSettings, Rule, Serves,
+    BackendSettings, Callers, CredentialSettings, GuardHook, LooksAt, Member, OnFailure, PolicySettings, PoolSettings,
+    Provider, RouteSettings, Rule, Serves,
 };
 use wharfinger::gateway::{Parts, Snapshot};
 
@@ -114,7 +114,12 @@ async fn traffic_goes_to_no_backend_token_server_or_guard_that_lies_inside() {
             parameters: Default::default(),
         };
         let at_token_server = parts(with_token, None).with_credential("vendor", credential);
-        let hook = GuardHook { url: url.clone(), on_failure: OnFailure::default(), timeout: None };
+        let hook = GuardHook {
+            url: url.clone(),
+            looks_at: LooksAt::default(),
+            on_failure: OnFailure::default(),
+            timeout: None,
+        };
         let at_guard = parts(public(), Some(Rule::GuardHook(hook)));
         for parts in [at_backend, at_token_server, at_guard] {
             asked += 1;

@@ -1,6 +1,7 @@
 //! The gateway: traffic, its limits and its record.
 
 mod access;
+mod answers;
 mod cache_threshold;
 mod cached;
 mod callers;

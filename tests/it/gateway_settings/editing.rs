@@ -154,7 +154,11 @@ async fn every_kind_of_policy_is_made_by_its_form() {
             &[("rule.ipFilter.allow", "10.0.0.0/8, 192.0.2.1")],
             json!({"allow": ["10.0.0.0/8", "192.0.2.1"]}),
         ),
-        ("sizeLimit", &[("rule.sizeLimit.inputTokens", "8000")], json!({"inputTokens": 8_000})),
+        (
+            "sizeLimit",
+            &[("rule.sizeLimit.inputTokens", "8000"), ("rule.sizeLimit.responseBytes", "65536")],
+            json!({"inputTokens": 8_000, "responseBytes": 65_536}),
+        ),
         (
             "headers",
             &[("rule.headers.request.set", "x-team: {workspace}")],
@@ -167,8 +171,8 @@ async fn every_kind_of_policy_is_made_by_its_form() {
         ),
         (
             "guardHook",
-            &[("rule.guardHook.url", "https://guard.example.com/ask")],
-            json!({"url": "https://guard.example.com/ask"}),
+            &[("rule.guardHook.url", "https://guard.example.com/ask"), ("rule.guardHook.looksAt", "both")],
+            json!({"url": "https://guard.example.com/ask", "looksAt": "both"}),
         ),
         (
             "semanticCache",

@@ -3,7 +3,7 @@
 use super::{Checker, plain_header, priced, settable_header};
 use crate::base::Network;
 use crate::gateway::settings::{
-    Budget, Condition, Content, GuardHook, HeaderEdit, Headers, IpFilter, Mask, Owner, PolicySettings, Reach,
+    Budget, Condition, Content, GuardHook, HeaderEdit, Headers, IpFilter, LooksAt, Mask, Owner, PolicySettings, Reach,
     RequestRate, Rule, Section, SemanticCache, Serves, SizeLimit, TokenLimit, TokenMetrics,
 };
 use std::time::Duration;
@@ -214,6 +214,7 @@ fn size_limit(on: &mut Checker<'_>, limit: &SizeLimit) {
         ("requestBytes", limit.request_bytes),
         ("inputTokens", limit.input_tokens),
         ("outputTokens", limit.output_tokens),
+        ("responseBytes", limit.response_bytes),
     ];
     on.refuse(limits.iter().all(|(_, number)| number.is_none()), at, "sets no limit");
     for (name, number) in limits {
@@ -249,6 +250,11 @@ fn headers(on: &mut Checker<'_>, headers: &Headers) {
 fn content(on: &mut Checker<'_>, content: &Content) {
     let at = "rule.content";
     on.refuse(content.blocked.is_empty() && content.masks.is_empty(), at, "neither blocks nor masks anything");
+    on.refuse(
+        content.looks_at != LooksAt::Prompts && content.blocked.is_empty(),
+        &format!("{at}.looksAt"),
+        "looks for nothing: no pattern is blocked, and masks are for prompts alone",
+    );
     on.refuse(content.blocked.len() > 200, &format!("{at}.blocked"), "at most 200");
     on.refuse(content.masks.len() > 100, &format!("{at}.masks"), "at most 100");
     on.refuse(

@@ -24,7 +24,11 @@ pub(super) fn check(on: &mut Checker<'_>, settings: &RouteSettings) {
     on.refuse(settings.policies.len() > 100, "policies", "at most 100");
     on.no_twins("policies", &settings.policies);
     for (at, name) in settings.policies.iter().enumerate() {
-        on.usable(&format!("policies[{at}]"), Section::Policy, name);
+        let path = format!("policies[{at}]");
+        let policy = on.usable(&path, Section::Policy, name).map(|policy| &policy.settings);
+        if let (Some(Settings::Policy(policy)), Serves::Rest(_)) = (policy, &settings.serves) {
+            on.refuse(policy.rule.is_about_models(), &path, "is about models, and would do nothing at a REST API");
+        }
     }
     on.no_twins("dialects", &settings.dialects);
     if let Callers::Workspaces(names) = &settings.callers {

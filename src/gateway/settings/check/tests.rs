@@ -123,6 +123,8 @@ fn what_could_never_take_effect_is_refused_by_its_place() {
         (policy(json!({"semanticCache": {"threshold": 1.5}})), "rule.semanticCache.threshold"),
         (policy(json!({"guardHook": {"url": "http://10.0.0.1/check"}})), "rule.guardHook.url"),
         (policy(json!({"promptLog": {"requests": false, "responses": false}})), "rule.promptLog"),
+        (policy(json!({"sizeLimit": {"responseBytes": 0}})), "rule.sizeLimit.responseBytes"),
+        (policy(json!({"content": {"masks": [{"known": "email"}], "looksAt": "both"}})), "rule.content.looksAt"),
         (
             thing(
                 Section::Policy,
@@ -147,6 +149,40 @@ fn what_could_never_take_effect_is_refused_by_its_place() {
         let label = format!("{} {}", change.label(), change.settings.to_value());
         let found = findings(change);
         assert!(found.contains(&(path.to_owned(), true)), "{label}: wanted {path}, found {found:?}");
+    }
+}
+
+#[test]
+fn a_policy_about_models_is_refused_where_a_route_serves_a_rest_api() {
+    for (rule, is_refused) in [
+        (json!({"tokenLimit": {"tokensPerMinute": 100}}), true),
+        (json!({"tokenLimit": {"tokensPerMinute": 100, "concurrentRequests": 4}}), false),
+        (json!({"tokenLimit": {"quotas": [{"period": "day", "requests": 100}]}}), false),
+        (json!({"budget": {"counterKey": "{key}", "period": "month", "hard": 100}}), true),
+        (json!({"modelAllowList": {"models": ["small"]}}), true),
+        (json!({"content": {"blocked": ["x"]}}), true),
+        (json!({"sizeLimit": {"outputTokens": 100}}), true),
+        (json!({"sizeLimit": {"responseBytes": 100}}), false),
+        (json!({"requestRate": {"counterKey": "{key}", "requests": 9, "per": "10s"}}), false),
+    ] {
+        let mut book = sound();
+        for made in [
+            thing(Section::Backend, "shop", json!({"provider": "rest", "url": "https://shop.example.com"})),
+            thing(Section::Pool, "shop", json!({"members": [{"backend": "shop"}]})),
+            thing(Section::Policy, "p", json!({"rule": rule})),
+            thing(
+                Section::Route,
+                "shop",
+                json!({"serves": {"rest": "default/shop"}, "pool": "shop", "policies": ["p"]}),
+            ),
+        ] {
+            book.put(made);
+        }
+
+        let found = check(&book, &Egress::default());
+
+        let is_it = |finding: &Finding| finding.is_error && finding.name == "shop" && finding.path == "policies[0]";
+        assert_eq!(found.iter().any(is_it), is_refused, "{rule}: {found:?}");
     }
 }
 

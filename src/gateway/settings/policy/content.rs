@@ -45,6 +45,10 @@ pub struct SizeLimit {
     #[serde(skip_serializing_if = "is_default")]
     #[schema(minimum = 1)]
     pub output_tokens: Option<u64>,
+    /// Of an answer, as the client gets it: a longer one is not passed on (502), and what has begun ends there.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schema(minimum = 1)]
+    pub response_bytes: Option<u64>,
 }
 
 /// Headers set and removed.
@@ -77,16 +81,44 @@ pub struct HeaderEdit {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schema(as = GatewayContent)]
 pub struct Content {
-    /// Regular expressions; a prompt that matches one is refused (400).
+    /// Regular expressions; what matches one is refused (400).
     #[serde(skip_serializing_if = "is_default")]
     #[schema(max_items = 200)]
     pub blocked: Vec<String>,
+    /// What must not match. A stream is passed on as it comes, and ends where it matches.
+    #[serde(skip_serializing_if = "is_default")]
+    pub looks_at: LooksAt,
     #[serde(skip_serializing_if = "is_default")]
     #[schema(max_items = 100)]
     pub masks: Vec<Mask>,
     /// Puts what was masked back into the answer.
     #[serde(skip_serializing_if = "is_default")]
     pub restore: bool,
+}
+
+/// What a policy looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = GatewayLooksAt)]
+pub enum LooksAt {
+    /// All that a model is going to read.
+    #[default]
+    Prompts,
+    /// What a model answers, with what it calls tools with.
+    Answers,
+    Both,
+}
+
+impl LooksAt {
+    #[must_use]
+    pub fn prompts(self) -> bool {
+        self != Self::Answers
+    }
+
+    #[must_use]
+    pub fn answers(self) -> bool {
+        self != Self::Prompts
+    }
 }
 
 /// Something to hide.
@@ -112,7 +144,7 @@ pub enum MaskKind {
     IpAddress,
 }
 
-/// Asks a service of the organisation's own about a prompt.
+/// Asks a service of the organisation's own about prompts, answers, or both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = GatewayGuardHook)]
@@ -120,6 +152,9 @@ pub struct GuardHook {
     /// Gets a POST with the texts; answers `{"allow": true}` or `{"allow": false, "reason": "..."}`.
     #[schema(max_length = 2000)]
     pub url: String,
+    /// What it is asked about. An answer it is asked about is passed on when it is whole and allowed, streams too.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub looks_at: LooksAt,
     /// `2s` unless said.
     #[serde(default, skip_serializing_if = "is_default")]
     #[schema(value_type = Option<String>)]

@@ -9,6 +9,8 @@ const COUNTED_BY: &str = "Whose counter it is: {key}, {user}, {group}, {workspac
 
 const PERIODS: &[(&str, &str)] = &[("", ""), ("hour", "hour"), ("day", "day"), ("week", "week"), ("month", "month")];
 
+const LOOKS_AT: &[(&str, &str)] = &[("", "prompts"), ("answers", "answers"), ("both", "both")];
+
 /// The fields of a kind of policy.
 pub(super) fn rule(kind: RuleKind) -> &'static Group {
     match kind {
@@ -86,6 +88,7 @@ static SIZES: Group = group(
         field("rule.sizeLimit.requestBytes", "Bytes of a request", NUMBER, Number),
         field("rule.sizeLimit.inputTokens", "Tokens of a prompt", NUMBER, Number),
         field("rule.sizeLimit.outputTokens", "Tokens of an answer", "max_tokens is lowered to this", Number),
+        field("rule.sizeLimit.responseBytes", "Bytes of an answer", "A longer one is not passed on", Number),
     ],
 );
 static HEADERS: Group = group(
@@ -100,12 +103,8 @@ static HEADERS: Group = group(
 static CONTENT: Group = group(
     "Content",
     &[
-        field(
-            "rule.content.blocked",
-            "Refused",
-            "Regular expressions, one a line; a prompt that matches is refused",
-            Lines,
-        ),
+        field("rule.content.blocked", "Refused", "Regular expressions, one a line; what matches is refused", Lines),
+        field("rule.content.looksAt", "Looks at", "A stream ends where it matches", Choice(LOOKS_AT)),
         field(
             "rule.content.masks",
             "Hidden from the backend",
@@ -124,6 +123,7 @@ static GUARD: Group = group(
             "Gets a POST with the texts; answers {\"allow\": true} or why not",
             Text,
         ),
+        field("rule.guardHook.looksAt", "Asked about", "An answer waits for it, streams too", Choice(LOOKS_AT)),
         field("rule.guardHook.timeout", "Waits for", "2s where empty", Text),
         field(
             "rule.guardHook.onFailure",

@@ -225,6 +225,7 @@ async fn personal_data_does_not_reach_the_backend() {
         blocked: vec!["(?i)launch code".to_owned()],
         masks: vec![Mask::Known(MaskKind::Email)],
         restore: true,
+        ..Content::default()
     };
     let world = World::with(vec![PolicySettings::new(Rule::Content(content))]).await;
     let mut exchange = world.ask("bot", &chat("write to ann@example.org"));
@@ -265,7 +266,7 @@ async fn prompts_are_kept_of_those_whom_the_policy_means_also_when_the_request_i
 
 #[tokio::test]
 async fn a_prompt_that_cannot_be_looked_at_does_not_go_on() {
-    let content = Content { blocked: vec!["(?i)launch code".to_owned()], masks: Vec::new(), restore: false };
+    let content = Content { blocked: vec!["(?i)launch code".to_owned()], ..Content::default() };
     let world = World::with(vec![PolicySettings::new(Rule::Content(content))]).await;
     for beside in [r#""\ud800""#, "1e400", r#"{"content": "a", "content": "b"}"#] {
         let mut exchange = world.ask("bot", &chat("x"));

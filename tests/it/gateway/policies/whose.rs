@@ -5,8 +5,10 @@ use std::sync::Arc;
 use wharfinger::auth::{Actor, Grant, Identity, KeyRef, Role, Scope};
 use wharfinger::base::{AssetId, KeyId, ServiceAccountId, UserId, WorkspaceId};
 use wharfinger::gateway::exchange::Exchange;
-use wharfinger::gateway::policy::CallFacts;
-use wharfinger::gateway::settings::{Period, Quota, TokenLimit};
+use wharfinger::gateway::policy::{Admission, CallFacts};
+use wharfinger::gateway::settings::{
+    Content, LooksAt, Period, PolicySettings, Quota, Rule, SemanticCache, Share, TokenLimit,
+};
 use wharfinger::gateway::usage::By;
 
 fn key(name: &str) -> Identity {
@@ -119,4 +121,27 @@ async fn a_person_without_a_key_is_recorded_by_name_and_sees_what_it_used() {
     told.sort_unstable();
     assert_eq!(told, [("", 1), ("anna", 2)], "a key of that name is not the person");
     assert_eq!(own.total.requests, 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_a_policy_has_not_looked_at_is_not_given_to_whose_answers_it_looks_at() {
+    let blocked = vec!["never said".to_owned()];
+    let mut screen =
+        PolicySettings::new(Rule::Content(Content { blocked, looks_at: LooksAt::Answers, ..Content::default() }));
+    screen.when.keys = vec!["strict".to_owned()];
+    let cache = SemanticCache { share: Share::Route, ..SemanticCache::default() };
+    let world = World::with(vec![screen, PolicySettings::new(Rule::SemanticCache(cache))]).await;
+    let asked = async |who: &str| {
+        let mut exchange = world.ask(who, &chat("Where does the ferry leave?"));
+        let is_hit = matches!(world.chain.admit(&mut exchange).await, Ok(Admission::Answer(_)));
+        if is_hit {
+            world.refused(exchange).await
+        } else {
+            world.served(exchange, 10).await
+        }
+        is_hit
+    };
+
+    assert!(!asked("lax").await && asked("other").await, "kept for all whom nobody watches");
+    assert!(!asked("strict").await && asked("strict").await, "and for those somebody does");
 }

@@ -93,6 +93,7 @@ impl World {
             standings: Vec::new(),
             answer_headers: Vec::new(),
             filters: Vec::new(),
+            screens: Vec::new(),
             trace: None,
             keep_reply: 0,
             attempts: Vec::new(),
