@@ -17,33 +17,33 @@ const JOINED: usize = 1024;
 /// A policy with what it looks at. [`super::Policy::admit`] puts it onto the exchange.
 pub struct Screen {
     pub(super) policy: Arc<Settings>,
-    looks: Looks,
+    view: View,
 }
 
-enum Looks {
+enum View {
     /// At how long it is.
-    AtLength { most: u64, left: u64 },
+    Length { most: u64, left: u64 },
     /// At what is said, as it comes.
-    AtTexts { blocked: Arc<RegexSet>, texts: Texts },
+    Said { blocked: Arc<RegexSet>, texts: Texts },
     /// At all that is said, once it is there.
-    AtWhole(Arc<Hook>),
+    Whole(Arc<Hook>),
 }
 
 impl Screen {
     pub(super) fn of_length(policy: Arc<Settings>, most: u64) -> Self {
-        Self { policy, looks: Looks::AtLength { most, left: most } }
+        Self { policy, view: View::Length { most, left: most } }
     }
 
     pub(super) fn of_texts(policy: Arc<Settings>, blocked: Arc<RegexSet>) -> Self {
-        Self { policy, looks: Looks::AtTexts { blocked, texts: Texts::default() } }
+        Self { policy, view: View::Said { blocked, texts: Texts::default() } }
     }
 
     pub(super) fn of_whole(policy: Arc<Settings>, hook: Arc<Hook>) -> Self {
-        Self { policy, looks: Looks::AtWhole(hook) }
+        Self { policy, view: View::Whole(hook) }
     }
 
     fn hears(&mut self, json: &[u8]) -> Result<(), Box<Problem>> {
-        let Looks::AtTexts { blocked, texts } = &mut self.looks else { return Ok(()) };
+        let View::Said { blocked, texts } = &mut self.view else { return Ok(()) };
         let mut is_blocked = false;
         texts.visit(json, |text| {
             is_blocked |= blocked.is_match(text);
@@ -60,8 +60,8 @@ impl Screen {
     /// Whether so many bytes may go on beside those that did.
     fn allows(&self, bytes: u64) -> Result<(), Box<Problem>> {
         let name = &*self.policy.name;
-        match &self.looks {
-            Looks::AtLength { most, left } if bytes > *left => {
+        match &self.view {
+            View::Length { most, left } if bytes > *left => {
                 let detail = format!("The policy {name} lets answers of {most} bytes go on, and this one is longer.");
                 Err(Box::new(too_large(detail).with("policy", name)))
             }
@@ -71,7 +71,7 @@ impl Screen {
 
     fn sends(&mut self, bytes: u64) -> Result<(), Box<Problem>> {
         self.allows(bytes)?;
-        if let Looks::AtLength { left, .. } = &mut self.looks {
+        if let View::Length { left, .. } = &mut self.view {
             *left -= bytes;
         }
         Ok(())
@@ -103,7 +103,7 @@ impl Exchange {
     /// # Errors
     /// The refusal; none of these events may go on.
     pub(in crate::gateway) fn says_events(&mut self, bytes: &[u8]) -> Result<(), Box<Problem>> {
-        if !self.screens.iter().any(|screen| matches!(screen.looks, Looks::AtTexts { .. })) {
+        if !self.screens.iter().any(|screen| matches!(screen.view, View::Said { .. })) {
             return Ok(());
         }
         events(bytes).try_for_each(|data| self.says(&data))
@@ -127,12 +127,12 @@ impl Exchange {
 
     /// Whether somebody looks at whole answers.
     pub(in crate::gateway) fn is_judged(&self) -> bool {
-        self.screens.iter().any(|screen| matches!(screen.looks, Looks::AtWhole(_)))
+        self.screens.iter().any(|screen| matches!(screen.view, View::Whole(_)))
     }
 
     /// Whether a stream is held back until it is whole. Who is in shadow holds nothing back.
     pub(in crate::gateway) fn holds_streams(&self) -> bool {
-        let holds = |screen: &Screen| matches!(screen.looks, Looks::AtWhole(_)) && !screen.policy.settings.shadow;
+        let holds = |screen: &Screen| matches!(screen.view, View::Whole(_)) && !screen.policy.settings.shadow;
         self.screens.iter().any(holds)
     }
 
@@ -147,8 +147,8 @@ impl Exchange {
             false => texts.add(answer),
         }
         let texts = texts.into_vec();
-        let hooks = self.screens.iter().filter_map(|screen| match &screen.looks {
-            Looks::AtWhole(hook) => Some((screen.policy.clone(), hook.clone())),
+        let hooks = self.screens.iter().filter_map(|screen| match &screen.view {
+            View::Whole(hook) => Some((screen.policy.clone(), hook.clone())),
             _ => None,
         });
         for (policy, hook) in hooks.collect::<Vec<_>>() {
