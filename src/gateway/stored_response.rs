@@ -17,6 +17,14 @@ pub struct StoredResponse {
     pub query: StoredQuery,
 }
 
+impl StoredResponse {
+    /// Whether it is what was asked that is asked for, and not what was answered.
+    #[must_use]
+    pub fn is_prompt(&self) -> bool {
+        self.path.ends_with("/input_items")
+    }
+}
+
 /// The parameters that a client sends, as they go on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredQuery {

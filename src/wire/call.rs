@@ -298,13 +298,27 @@ fn json_text(text: &str) -> Vec<u8> {
 /// The text of a reply's piece: the values of the keys that carry text, found without reading the rest.
 ///
 /// A key within a text cannot be mistaken for one: its quotes would be escaped.
-pub fn each_text(dialect: Dialect, json: &[u8], mut each: impl FnMut(&str)) {
-    let keys: &[&[u8]] = match dialect {
+pub fn each_text(dialect: Dialect, json: &[u8], each: impl FnMut(&str)) {
+    // What the events at the end of a stream say has been said.
+    let keys = if dialect == Dialect::Responses { &[&b"\"delta\":"[..]][..] } else { keys(dialect) };
+    each_value(keys, json, each);
+}
+
+/// As [`each_text`], of a reply that is there as a whole.
+pub fn each_text_of_whole(dialect: Dialect, json: &[u8], each: impl FnMut(&str)) {
+    each_value(keys(dialect), json, each);
+}
+
+fn keys(dialect: Dialect) -> &'static [&'static [u8]] {
+    match dialect {
         Dialect::Messages => &[b"text\":", b"partial_json\":", b"thinking\":"],
-        Dialect::Responses => &[b"\"delta\":"],
+        Dialect::Responses => &[b"text\":", b"arguments\":", b"refusal\":"],
         // `reasoning_content` ends like `content`.
         _ => &[b"content\":", b"arguments\":", b"refusal\":"],
-    };
+    }
+}
+
+fn each_value(keys: &[&[u8]], json: &[u8], mut each: impl FnMut(&str)) {
     for key in keys {
         for at in memchr::memmem::find_iter(json, key) {
             let value = json[at + key.len()..].trim_ascii_start();

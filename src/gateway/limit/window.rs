@@ -44,6 +44,9 @@ impl Window {
 
     /// The first tick at which at most `most` counts, when nothing is added meanwhile.
     pub(in crate::gateway) fn falls_to(&self, now: u64, most: u64) -> u64 {
+        if self.debt == 0 {
+            return self.leaves_until(now, most);
+        }
         let (mut later, mut at) = (self.clone(), now);
         for _ in 0..STEPS_AHEAD {
             if later.used(at) <= most {
@@ -53,6 +56,22 @@ impl Window {
                 Some((tick, _)) => at = tick + COUNTS_FOR,
                 None => break,
             }
+        }
+        at
+    }
+
+    /// As [`Window::falls_to`], where no debt takes the room of what leaves; asked with each request.
+    fn leaves_until(&self, now: u64, most: u64) -> u64 {
+        let (mut left, mut at) = (self.total, now);
+        for (tick, amount) in &self.spent {
+            let leaves = tick + COUNTS_FOR;
+            if leaves > now {
+                if left <= most {
+                    break;
+                }
+                at = leaves;
+            }
+            left -= amount;
         }
         at
     }

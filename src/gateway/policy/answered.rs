@@ -3,13 +3,15 @@
 use crate::wire::sse;
 use serde_json::Value;
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Members that hold what is said. `delta` is a text in one dialect, and holds members in the others.
-const SAID: [&str; 13] = [
+const SAID: [&str; 14] = [
     "arguments",
     "code",
     "content",
     "delta",
+    "failed_generation",
     "input",
     "output_text",
     "partial_json",
@@ -25,9 +27,26 @@ const SAID: [&str; 13] = [
 /// stand in one place.
 type Place = (u64, &'static str);
 
-/// The texts of an answer as far as it has come, each in its place.
+/// The texts of an answer as far as it has come.
 #[derive(Default)]
-pub(super) struct Texts(Vec<(Place, String)>);
+pub(super) struct Texts(Vec<Text>);
+
+/// One of them.
+pub(super) struct Text {
+    place: Place,
+    pub said: String,
+    /// Whether its begin was cut off, but for the last character of it.
+    pub is_cut: bool,
+    /// Whether something matches at its end that its next piece may make something else of.
+    pub is_open: bool,
+}
+
+impl Text {
+    /// Whether it is JSON as it is written, or may be.
+    pub(super) fn is_written(&self) -> bool {
+        matches!(self.place.1, "arguments" | "delta" | "input" | "partial_json")
+    }
+}
 
 impl Texts {
     /// Adds what this JSON says, of an event or a whole answer. What is none says itself: it is not for us to know how a
@@ -36,32 +55,94 @@ impl Texts {
         self.visit(json, |_| {});
     }
 
-    /// As [`Texts::add`], and shows each text that became longer, which may be cut then.
-    pub(super) fn visit(&mut self, json: &[u8], mut longer: impl FnMut(&mut String)) {
+    /// As [`Texts::add`], and shows each text that became longer.
+    pub(super) fn visit(&mut self, json: &[u8], mut longer: impl FnMut(&mut Text)) {
         let mut add = |place: Place, piece: &str| {
-            let at = self.0.iter().position(|(other, _)| *other == place).unwrap_or_else(|| {
-                self.0.push((place, String::new()));
+            let at = self.0.iter().position(|text| text.place == place).unwrap_or_else(|| {
+                self.0.push(Text { place, said: String::new(), is_cut: false, is_open: false });
                 self.0.len() - 1
             });
-            let text = &mut self.0[at].1;
-            text.push_str(piece);
+            let text = &mut self.0[at];
+            text.said.push_str(piece);
             longer(text);
         };
         match serde_json::from_slice::<Value>(json) {
-            Ok(value) => each(&value, 0, None, &mut add),
+            Ok(value) => each(&value, repeats(&value), None, &mut add),
             Err(_) => add((0, ""), &String::from_utf8_lossy(json)),
         }
     }
 
-    /// Each once: events at the end of a stream repeat what was said.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Text> {
+        self.0.iter()
+    }
+
+    /// Each once: events at the end of a stream repeat what was said. Behind what is written as JSON stands what it says.
     pub(super) fn into_vec(self) -> Vec<String> {
         let mut texts: Vec<String> = Vec::with_capacity(self.0.len());
-        for (_, text) in self.0 {
+        let mut add = |text: String| {
             if !text.is_empty() && !texts.contains(&text) {
                 texts.push(text);
             }
+        };
+        for text in self.0 {
+            let written = text.is_written().then(|| read(&text.said)).flatten();
+            add(text.said);
+            add(written.unwrap_or_default());
         }
         texts
+    }
+}
+
+/// What an object or a list says that is written in a text.
+fn read(json: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(json).ok().filter(|value: &Value| value.is_object() || value.is_array())?;
+    let mut said = String::new();
+    whole(&value, &mut said);
+    Some(said)
+}
+
+/// What is behind the escapes of a part of JSON; a half of one at its end stays.
+pub(super) fn unescaped(json: &str) -> Cow<'_, str> {
+    if !json.contains('\\') {
+        return json.into();
+    }
+    let mut said = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some((before, after)) = rest.split_once('\\') {
+        said.push_str(before);
+        let mut chars = after.chars();
+        rest = match chars.next() {
+            Some('n' | 'r' | 't' | 'b' | 'f') => {
+                said.push('\n');
+                chars.as_str()
+            }
+            Some('u') => {
+                let (code, after) = match after.get(1..5).and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
+                    Some(code) => (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), &after[5..]),
+                    None => ('u', chars.as_str()),
+                };
+                said.push(code);
+                after
+            }
+            Some(escaped) => {
+                said.push(escaped);
+                chars.as_str()
+            }
+            None => after,
+        };
+    }
+    (said + rest).into()
+}
+
+/// Where the texts of an event stand that repeats what others said, in the dialect of responses; 0 for all others.
+fn repeats(event: &Value) -> u64 {
+    match event.get("type").and_then(Value::as_str) {
+        Some(kind) if kind.starts_with("response.") && !kind.ends_with(".delta") => {
+            let mut hasher = DefaultHasher::new();
+            kind.hash(&mut hasher);
+            hasher.finish()
+        }
+        _ => 0,
     }
 }
 
@@ -86,24 +167,26 @@ fn each(value: &Value, place: u64, position: Option<u64>, add: &mut impl FnMut(P
     match value {
         Value::Array(items) => (0..).zip(items).for_each(|(position, item)| each(item, place, Some(position), add)),
         Value::Object(members) => {
-            let numbers = ["index", "output_index"].iter().find_map(|name| members.get(*name)?.as_u64());
-            let place = numbers.or(position).map_or(place, |own| place.wrapping_mul(1 << 16).wrapping_add(own + 1));
-            let is_call = members.get("type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("tool_use"));
+            let numbers = ["index", "output_index", "content_index", "summary_index"];
+            let numbers = numbers.iter().filter_map(|name| members.get(*name)?.as_u64()).reduce(within);
+            let place = numbers.or(position).map_or(place, |own| within(place, own));
+            let kind = members.get("type").and_then(Value::as_str).unwrap_or_default();
             for (name, value) in members {
                 match (SAID.into_iter().find(|said| said == name), value) {
-                    (Some("input"), value) => {
-                        if is_call {
-                            whole(value, (place, "input"), add);
-                        }
-                    }
                     (Some("arguments"), Value::String(json)) => {
                         add((place, "arguments"), json);
-                        // What stands behind its escapes, too.
-                        if let Ok(value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(json) {
-                            whole(&value, (place, "input"), add);
+                        // The pieces of a stream are none by themselves.
+                        if let Some(said) = read(json) {
+                            add((place, "read"), &said);
                         }
                     }
+                    (Some("arguments"), value) => add((place, "read"), &said_by(value)),
+                    (Some("input"), value) if kind.ends_with("tool_use") => add((place, "read"), &said_by(value)),
+                    (Some("input"), Value::Object(_) | Value::Array(_)) => {}
                     (Some(said), Value::String(text)) => add((place, said), text),
+                    (None, value) if kind.ends_with("_call") && matches!(&**name, "action" | "operation") => {
+                        add((place, "read"), &said_by(value));
+                    }
                     (_, value) => each(value, place, None, add),
                 }
             }
@@ -112,19 +195,26 @@ fn each(value: &Value, place: u64, position: Option<u64>, add: &mut impl FnMut(P
     }
 }
 
+/// The number of a place within another.
+fn within(place: u64, own: u64) -> u64 {
+    place.wrapping_mul(1 << 16).wrapping_add(own).wrapping_add(1)
+}
+
+fn said_by(value: &Value) -> String {
+    let mut said = String::new();
+    whole(value, &mut said);
+    said
+}
+
 /// Everything in it is said: its members have names of their author's choosing.
-fn whole(value: &Value, place: Place, add: &mut impl FnMut(Place, &str)) {
+fn whole(value: &Value, said: &mut String) {
     match value {
-        Value::String(text) => {
-            add(place, text);
-            add(place, "\n");
-        }
-        Value::Number(number) => add(place, &format!("{number}\n")),
-        Value::Array(items) => items.iter().for_each(|item| whole(item, place, add)),
+        Value::String(text) => said.extend([text, "\n"]),
+        Value::Number(number) => said.extend([&*number.to_string(), "\n"]),
+        Value::Array(items) => items.iter().for_each(|item| whole(item, said)),
         Value::Object(members) => members.iter().for_each(|(name, value)| {
-            add(place, name);
-            add(place, " ");
-            whole(value, place, add);
+            said.extend([name, " "]);
+            whole(value, said);
         }),
         Value::Null | Value::Bool(_) => {}
     }
@@ -172,11 +262,40 @@ mod tests {
                 block(1, json!({"type": "input_json_delta", "partial_json": "{\"c"})),
                 block(1, json!({"type": "input_json_delta", "partial_json": "\":1}"})),
             ]),
-            ["a b", "{\"c\":1}"]
+            ["a b", "{\"c\":1}", "c 1\n"]
         );
         let delta = |text: &str| json!({"type": "response.output_text.delta", "output_index": 0, "delta": text});
         let done = json!({"type": "response.output_text.done", "output_index": 0, "text": "a b"});
-        assert_eq!(said(&[delta("a "), delta("b"), done]), ["a b"]);
+        let part = json!({"type": "response.content_part.done", "output_index": 0, "part": {"type": "output_text", "text": "a b"}});
+        let item = json!({"type": "message", "content": [{"type": "output_text", "text": "a b"}]});
+        let ended = json!({"type": "response.completed", "response": {"output": [item]}});
+        assert_eq!(said(&[delta("a "), delta("b"), done, part, ended]), ["a b"]);
+    }
+
+    #[test]
+    fn whatever_tools_are_called_with_is_said() {
+        for (call, expected) in [
+            (json!({"type": "custom_tool_call", "name": "run", "input": "rm -r"}), vec!["rm -r"]),
+            (json!({"custom": {"name": "run", "input": "rm -r"}}), vec!["rm -r"]),
+            (json!({"function": {"name": "run", "arguments": {"n": 7}}}), vec!["n 7\n"]),
+            (json!({"type": "local_shell_call", "action": {"command": ["rm", "-r"]}}), vec!["command rm\n-r\n"]),
+            (json!({"type": "web_search_call", "status": "completed"}), vec![]),
+        ] {
+            assert_eq!(said(&[json!({"output": [call]})]), expected, "{call}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_read_also_where_the_rest_is_still_to_come() {
+        for (json, expected) in [
+            ("plain", "plain"),
+            (r#"a\nb\"c\\d"#, "a\nb\"c\\d"),
+            (r"K\u00f6ln\u12", "K\u{f6}lnu12"),
+            (r"\ud83d", "\u{fffd}"),
+            ("\\", ""),
+        ] {
+            assert_eq!(unescaped(json), expected, "{json}");
+        }
     }
 
     #[test]

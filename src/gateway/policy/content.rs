@@ -8,12 +8,12 @@ use crate::gateway::exchange::{Exchange, Settlement};
 use crate::gateway::masking::{Masker, Restorer};
 use crate::gateway::settings::{self, LooksAt};
 use http::StatusCode;
-use regex::RegexSet;
+use regex_automata::meta::Regex;
 use std::sync::Arc;
 
 pub struct Content {
     policy: Arc<Settings>,
-    blocked: Arc<RegexSet>,
+    blocked: Arc<Regex>,
     looks_at: LooksAt,
     masker: Masker,
     restore: bool,
@@ -22,9 +22,9 @@ pub struct Content {
 impl Content {
     pub(super) fn new(policy: Arc<Settings>, settings: &settings::Content) -> Self {
         // A pattern that cannot be read was refused when it was written; should one be here, nothing passes.
-        let blocked = RegexSet::new(&settings.blocked).unwrap_or_else(|error| {
+        let blocked = Regex::new_many(&settings.blocked).unwrap_or_else(|error| {
             tracing::error!(error = %error, "The patterns of the policy {} cannot be read; all is blocked", policy.name);
-            RegexSet::new([""]).expect("nothing is a pattern")
+            Regex::new("").expect("nothing is a pattern")
         });
         let (blocked, masker) = (Arc::new(blocked), Masker::new(&settings.masks));
         Self { policy, blocked, looks_at: settings.looks_at, masker, restore: settings.restore }
@@ -43,7 +43,7 @@ impl Policy for Content {
         let mut body = said::body(exchange, &self.policy.name)?;
         let (mut blocked, mut masked) = (false, self.masker.session());
         said::each_text(&mut body, &mut |text| {
-            blocked |= blocks && self.blocked.is_match(text);
+            blocked |= blocks && self.blocked.is_match(text.as_str());
             if let Some(hidden) = masked.hide(text) {
                 *text = hidden;
             }

@@ -27,6 +27,13 @@ pub(super) struct Hook {
     services: Services,
 }
 
+/// What lets texts through.
+pub(super) enum Decided {
+    Allowed,
+    /// The service is away, and leaves the way open.
+    Nothing,
+}
+
 #[derive(Deserialize)]
 struct Verdict {
     allow: bool,
@@ -45,9 +52,14 @@ impl Hook {
     ///
     /// # Errors
     /// 403 when they are not allowed; 503 when the service does not decide, where that closes the way.
-    pub(super) async fn judge(&self, exchange: &Exchange, what: &str, texts: &[String]) -> Result<(), Box<Problem>> {
+    pub(super) async fn judge(
+        &self,
+        exchange: &Exchange,
+        what: &str,
+        texts: &[String],
+    ) -> Result<Decided, Box<Problem>> {
         match self.ask(exchange, what, texts).await {
-            Ok(Verdict { allow: true, .. }) => Ok(()),
+            Ok(Verdict { allow: true, .. }) => Ok(Decided::Allowed),
             Ok(Verdict { reason, .. }) => {
                 let reason = if reason.is_empty() { String::new() } else { format!(": {reason:.500}") };
                 let detail = format!("The policy {} does not let this {what} through{reason}.", self.policy.name);
@@ -58,7 +70,7 @@ impl Hook {
                 metrics::counter!("wharfinger_gateway_guard_errors_total", "policy" => self.policy.name.clone())
                     .increment(1);
                 match self.settings.on_failure {
-                    OnFailure::Open => Ok(()),
+                    OnFailure::Open => Ok(Decided::Nothing),
                     OnFailure::Closed => {
                         let detail = format!("The guard of the policy {} does not decide now.", self.policy.name);
                         let problem = Problem::unavailable(detail).with_kind("guard-unavailable");

@@ -227,16 +227,18 @@ pub(super) fn spent(exchange: &Exchange, settlement: &Settlement) -> Spent {
 /// What an exchange costs, in thousand-millionths.
 pub(super) fn charged(exchange: &Exchange, settlement: &Settlement) -> u64 {
     let Some(backend) = exchange.backend() else { return 0 };
-    let mut price = exchange.snapshot.price(backend, exchange.model()).copied();
+    let mut price = exchange.snapshot.price(backend, exchange.model());
     // What a request costs by itself is not paid again for looking at what it was answered.
-    if let (Asked::Stored(_), Some(price)) = (&exchange.asked, &mut price) {
-        price.request = None;
+    let without_request;
+    if let (Asked::Stored(_), Some(whole)) = (&exchange.asked, price) {
+        without_request = PriceSettings { request: None, ..*whole };
+        price = Some(&without_request);
     }
     let refused_there = exchange.reply.status.is_some_and(|status| !status.is_success());
     if refused_there && settlement.usage == crate::wire::usage::Usage::default() {
         return 0;
     }
-    cost(price.as_ref(), &settlement.usage.into())
+    cost(price, &settlement.usage.into())
 }
 
 /// Reserves more when a reply grows beyond what was expected; to be called now and then while a stream is passed on.

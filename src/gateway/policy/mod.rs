@@ -20,7 +20,6 @@ mod screen;
 pub use facts::CallFacts;
 pub use limited::{count_reply, grow};
 pub use screen::Screen;
-pub(in crate::gateway) use screen::too_large;
 
 use super::cache::{Cache, Found, Question};
 use super::exchange::{Exchange, HeaderChange, Settlement};

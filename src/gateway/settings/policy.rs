@@ -151,14 +151,13 @@ impl Rule {
                     && limit.quotas.iter().all(|quota| quota.requests.is_none())
             }
             Self::SizeLimit(limit) => limit.request_bytes.is_none() && limit.response_bytes.is_none(),
-            Self::Budget(_)
-            | Self::ModelAllowList(_)
-            | Self::Content(_)
-            | Self::SemanticCache(_)
-            | Self::TokenMetrics(_) => true,
-            Self::RequestRate(_) | Self::IpFilter(_) | Self::Headers(_) | Self::GuardHook(_) | Self::PromptLog(_) => {
-                false
-            }
+            Self::GuardHook(hook) => !hook.looks_at.prompts(),
+            Self::Budget(_) | Self::ModelAllowList(_) | Self::Content(_) | Self::SemanticCache(_) => true,
+            Self::RequestRate(_)
+            | Self::IpFilter(_)
+            | Self::Headers(_)
+            | Self::TokenMetrics(_)
+            | Self::PromptLog(_) => false,
         }
     }
 }

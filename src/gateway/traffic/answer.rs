@@ -52,8 +52,7 @@ impl Traffic {
         match self.tried(&route, &mut running).await {
             Ok(Served::Stream { answered, first, outgoing, taken }) => {
                 let exchange = running.exchange_mut();
-                // Of a REST API's answer the length may be known; a stream of events never says it.
-                if let Some(length) = answered.body.announced()
+                if let (None, Some(length)) = (outgoing.spoken, answered.body.announced())
                     && let Err(problem) = exchange.announces(length)
                 {
                     let (problem, headers) = refused(running, problem, Ending::Refused);
@@ -66,11 +65,12 @@ impl Traffic {
             Ok(Served::Whole { head, body, reported, outgoing, taken }) => {
                 let exchange = running.exchange_mut();
                 exchange.report(reported);
+                let fault = self.noted(exchange, (head.status, &body), &outgoing, &taken);
                 let judged = match exchange.is_judged() && head.status.is_success() {
-                    true => Box::pin(exchange.judged(&body, false)).await,
+                    true => Box::pin(exchange.judged(Some(&body))).await,
                     false => Ok(()),
                 };
-                self.whole(running, (head, body), &outgoing, taken, judged)
+                self.whole(running, (head, body), &outgoing, taken, (fault, judged))
             }
             Err((problem, ending)) => Err(refused(running, problem, ending)),
         }

@@ -99,7 +99,7 @@ fn whole_events(partial: &mut Partial, mut piece: Bytes) -> Bytes {
 /// Where the last event ends that ends after `from`; 0 where none does.
 fn last_end(bytes: &[u8], from: usize) -> usize {
     let after = |ending: &[u8]| memmem::rfind(&bytes[from..], ending).map_or(0, |at| from + at + ending.len());
-    after(b"\n\n").max(after(b"\n\r\n"))
+    after(b"\n\n").max(after(b"\n\r\n")).max(after(b"\r\r"))
 }
 
 fn without_usage(partial: &mut Partial, piece: &[u8]) -> Bytes {
@@ -125,7 +125,7 @@ fn is_usage_alone(event: &[u8]) -> bool {
 }
 
 fn ends_an_event(piece: &[u8]) -> bool {
-    piece.ends_with(b"\n\n") || piece.ends_with(b"\r\n\r\n")
+    piece.ends_with(b"\n\n") || piece.ends_with(b"\r\n\r\n") || piece.ends_with(b"\r\r")
 }
 
 /// The event that tells why a stream ends here, in the client's dialect.
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn only_whole_events_go_on_wherever_the_pieces_are_cut() {
-        for ending in ["\n\n", "\r\n\r\n"] {
+        for ending in ["\n\n", "\r\n\r\n", "\r\r"] {
             let events: Vec<String> = ["event: a", ": ping", "data: {\"b\":1}", "data: [DONE]"]
                 .iter()
                 .map(|line| format!("{line}{ending}"))

@@ -4,40 +4,43 @@ use super::answer::Refused;
 use super::reply::{ReplyBody, not_again};
 use super::stream::{Flow, Step};
 use crate::gateway::exchange::Ending;
-use crate::gateway::policy::too_large;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use std::future::poll_fn;
 
-/// The longest stream that is held back; a model's longest answers are a tenth of it.
-const MOST: usize = 8 << 20;
+/// The longest stream that is held back, in bytes: a token takes some three hundred as an event.
+const MOST: usize = 32 << 20;
 
 /// The stream with all its events, once the policies let them go on.
 ///
 /// # Errors
 /// The refusal of a policy; 502 where it becomes too long to be held.
 pub(super) async fn held_back(response: Response<ReplyBody>) -> Result<Response<ReplyBody>, Refused> {
-    let (head, mut metered) = match response.into_parts() {
+    let (mut head, mut metered) = match response.into_parts() {
         (head, ReplyBody::Streamed(metered)) => (head, metered),
         (head, body) => return Ok(Response::from_parts(head, body)),
     };
     // It stays where it is, so that a client that leaves meanwhile settles it.
     let Some(flow) = &mut metered.flow else { return Ok(Response::from_parts(head, ReplyBody::Streamed(metered))) };
     let (pieces, mut ending) = flow.gathered().await;
+    let refusal = flow.refusal.take();
     let exchange = flow.running.exchange_mut();
     let length: usize = pieces.iter().map(Bytes::len).sum();
-    let said = match length <= MOST {
-        true => exchange.judged(&pieces.concat(), true).await,
-        false => {
-            let detail = format!("A policy looks at whole answers here, and this one is longer than {MOST} bytes.");
-            Err(Box::new(too_large(detail)))
-        }
+    let said = match refusal {
+        // Nothing has gone on, so it is no stream that breaks off.
+        Some(problem) => Err(problem),
+        None if length > MOST => exchange.too_long_to_hold(MOST),
+        None => exchange.judged(None).await,
     };
     let mut told = HeaderMap::new();
-    if let Err(problem) = &said {
-        ending = Ending::Refused;
-        exchange.reply.status = Some(problem.status);
-        exchange.tell(&mut told);
+    match &said {
+        Ok(()) => exchange.tell(&mut head.headers),
+        Err(problem) => {
+            ending = Ending::Refused;
+            exchange.reply.status = Some(problem.status);
+            exchange.reply.kept.clear();
+            exchange.tell(&mut told);
+        }
     }
     if let Some(flow) = metered.flow.take() {
         flow.finish(ending);

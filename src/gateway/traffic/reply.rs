@@ -2,7 +2,7 @@
 
 use super::Traffic;
 use super::answer::Refused;
-use super::fault;
+use super::fault::{self, Fault};
 use super::finish::add_finish_reasons;
 use super::handed::Handed;
 use super::handling::{Handling, Partial};
@@ -16,10 +16,10 @@ use crate::gateway::balance::Taken;
 use crate::gateway::exchange::{Ending, Exchange};
 use crate::gateway::tokens;
 use crate::gateway::upstream::Answered;
-use crate::wire::call::{Dialect, each_text};
+use crate::wire::call::{Dialect, each_text_of_whole};
 use crate::wire::translate::{self, Telling};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header, response::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, response::Parts};
 use http_body::{Body, Frame, SizeHint};
 use std::collections::VecDeque;
 use std::io;
@@ -131,46 +131,59 @@ impl Traffic {
         response
     }
 
-    /// An answer that is there as a whole, and what those say who judge whole answers.
-    ///
-    /// # Errors
-    /// The refusal of a policy that looks at answers.
-    pub(super) fn whole(
+    /// Notes what an answer says that is there as a whole, and whether it tells of a failure. First of all: a client may
+    /// leave while somebody decides on the answer.
+    pub(super) fn noted(
         &self,
-        mut running: Running,
-        (head, body): (Parts, Bytes),
+        exchange: &mut Exchange,
+        (status, body): (StatusCode, &Bytes),
         outgoing: &Outgoing,
-        mut taken: Taken,
-        judged: Result<(), Box<Problem>>,
-    ) -> Result<Response<ReplyBody>, Refused> {
-        let exchange = running.exchange_mut();
-        let status = head.status;
+        taken: &Taken,
+    ) -> Option<Fault> {
         exchange.reply.status = Some(status);
         exchange.reply.vendor_model.clone_from(&outgoing.vendor_model);
         exchange.reply.first_byte = Some(exchange.begun.elapsed());
         let spoken = outgoing.spoken.unwrap_or(Dialect::Chat);
         // Whatever is told of a response that was given before happened then.
         let is_new = status.is_success() && exchange.call().is_some();
-        let fault = if is_new { fault::told(spoken, &body) } else { None };
+        let fault = if is_new { fault::told(spoken, body) } else { None };
         if let Some(fault) = fault {
-            fault.note(exchange, &taken);
+            fault.note(exchange, taken);
         }
         exchange.reply.is_complete = fault.is_none();
         if status.is_success() {
             if exchange.reply.reported.is_none() && exchange.is_charged() {
                 let mut text = String::new();
-                each_text(spoken, &body, |piece| text.push_str(piece));
+                each_text_of_whole(spoken, body, |piece| text.push_str(piece));
                 exchange.reply.counted_output = tokens::count_text(exchange.vendor_model(), &text);
                 exchange.count_prompt();
             }
             if spoken == Dialect::Responses {
-                self.remember_response(exchange, &body);
+                self.remember_response(exchange, body);
             }
             if exchange.trace.is_some() {
-                add_finish_reasons(spoken, &body, &mut exchange.reply.finish_reasons);
+                add_finish_reasons(spoken, body, &mut exchange.reply.finish_reasons);
             }
         }
-        let mut body = body;
+        fault
+    }
+
+    /// An answer that is there as a whole and noted, unless those refuse it who look at answers: `judged` is what was said
+    /// by who decides on whole ones.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub(super) fn whole(
+        &self,
+        mut running: Running,
+        (head, mut body): (Parts, Bytes),
+        outgoing: &Outgoing,
+        mut taken: Taken,
+        (fault, judged): (Option<Fault>, Result<(), Box<Problem>>),
+    ) -> Result<Response<ReplyBody>, Refused> {
+        let exchange = running.exchange_mut();
+        let status = head.status;
+        let spoken = outgoing.spoken.unwrap_or(Dialect::Chat);
         if !status.is_success() {
             body = outgoing.hidden().fold(body, |body, hidden| hidden.masked(body));
         }
@@ -186,12 +199,14 @@ impl Traffic {
             }
             _ => body,
         };
-        let said = judged.and_then(|()| if status.is_success() { exchange.says(&body) } else { Ok(()) });
+        let said = judged.and_then(|()| exchange.says(&body));
         for filter in &mut exchange.filters {
             let (piece, rest) = (filter.piece(body), filter.end());
             body = if rest.is_empty() { piece } else { [piece, rest].concat().into() };
         }
-        let refusal = said.and_then(|()| exchange.sends(body.len() as u64)).err();
+        // Why a vendor refuses is told, however long.
+        let length = if status.is_success() { body.len() as u64 } else { 0 };
+        let refusal = said.and_then(|()| exchange.sends(length)).err();
         if refusal.is_none() && exchange.keep_reply >= body.len() {
             exchange.reply.kept.push(body.clone());
         }

@@ -7,7 +7,7 @@ use crate::gateway::balance::Taken;
 use crate::gateway::exchange::{Ending, Exchange};
 use crate::gateway::settings::Timeouts;
 use crate::gateway::upstream::AnswerBody;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use std::future::Future;
 use std::io;
@@ -35,6 +35,10 @@ pub(super) struct Flow {
     body: AnswerBody,
     first: Option<Bytes>,
     handling: Handling,
+    /// What policies cannot decide on before more is said.
+    unsure: BytesMut,
+    /// The policy's words that ended it.
+    pub(super) refusal: Option<Box<Problem>>,
     idle: Duration,
     last: Instant,
     until: Instant,
@@ -59,7 +63,8 @@ impl Metered {
     ) -> Self {
         let until = running.exchange().begun + timeouts.total.0;
         let (idle, last) = (timeouts.idle.0, Instant::now());
-        let flow = Flow { running, taken, body, first, handling, idle, last, until, timer: None };
+        let (unsure, refusal) = (BytesMut::new(), None);
+        let flow = Flow { running, taken, body, first, handling, unsure, refusal, idle, last, until, timer: None };
         Self { flow: Some(Box::new(flow)), failure: None, parting: None }
     }
 }
@@ -160,9 +165,9 @@ impl Flow {
             exchange.reply.first_byte = Some(exchange.begun.elapsed());
         }
         match handle(&mut self.handling, exchange, piece) {
-            Ok(bytes) => match screened(exchange, bytes) {
+            Ok(bytes) => match self.screened(bytes) {
                 Ok(bytes) => Step::Piece(bytes),
-                Err(problem) => self.refused(&problem),
+                Err(problem) => self.refused(problem),
             },
             Err(error) => self.broken(io::Error::other(error), "The backend's stream cannot be read."),
         }
@@ -209,26 +214,50 @@ impl Flow {
             fault.note(exchange, &self.taken);
         }
         exchange.reply.is_complete = fault.is_none();
-        let mut last = through_filters(exchange, out.into());
+        let mut last = match last_said(exchange, &mut self.unsure, out) {
+            Ok(bytes) => through_filters(exchange, bytes),
+            Err(problem) => return self.refused(problem),
+        };
         let held_back: Vec<Bytes> = exchange.filters.iter_mut().map(|filter| filter.end()).collect();
         for piece in held_back.into_iter().filter(|piece| !piece.is_empty()) {
             last = [last, piece].concat().into();
         }
         if let Err(problem) = exchange.sends(last.len() as u64) {
-            return self.refused(&problem);
+            return self.refused(problem);
         }
         Step::End(last, if fault.is_none() { Ending::Served } else { Ending::Failed })
     }
 
     /// Ends the stream where a policy does not let it go on.
-    fn refused(&mut self, problem: &Problem) -> Step {
+    fn refused(&mut self, problem: Box<Problem>) -> Step {
         let exchange = self.running.exchange_mut();
         exchange.reply.is_complete = false;
-        match exchange.dialect() {
-            Some(dialect) => Step::End(error_event(dialect, problem, &exchange.id), Ending::Refused),
+        let step = match exchange.dialect() {
+            Some(dialect) => Step::End(error_event(dialect, &problem, &exchange.id), Ending::Refused),
             // Only a connection that breaks tells that there is more.
             None => Step::Broken(Bytes::new(), Ending::Refused, io::Error::other(problem.detail.clone())),
+        };
+        self.refusal = Some(problem);
+        step
+    }
+
+    /// What goes on, if policies that look at answers let it; nothing as long as they cannot decide.
+    fn screened(&mut self, bytes: Bytes) -> Result<Bytes, Box<Problem>> {
+        let exchange = self.running.exchange_mut();
+        if exchange.screens.is_empty() {
+            return Ok(through_filters(exchange, bytes));
         }
+        let is_sure = exchange.says_events(&bytes)?;
+        let bytes = match (is_sure, self.unsure.is_empty()) {
+            (true, true) => bytes,
+            (is_sure, _) => {
+                self.unsure.extend_from_slice(&bytes);
+                if is_sure { self.unsure.split().freeze() } else { return Ok(Bytes::new()) }
+            }
+        };
+        let bytes = through_filters(exchange, bytes);
+        exchange.sends(bytes.len() as u64)?;
+        Ok(bytes)
     }
 
     /// Ends the stream as broken: the client gets an event that says so, and never an end that looks whole.
@@ -307,15 +336,15 @@ impl Flow {
     }
 }
 
-/// What goes on, if policies that look at answers let it.
-fn screened(exchange: &mut Exchange, bytes: Bytes) -> Result<Bytes, Box<Problem>> {
+/// The last that goes on, with what waited for it: an event without an end, or what ends a translation.
+fn last_said(exchange: &mut Exchange, unsure: &mut BytesMut, out: Vec<u8>) -> Result<Bytes, Box<Problem>> {
     if exchange.screens.is_empty() {
-        return Ok(through_filters(exchange, bytes));
+        return Ok(out.into());
     }
-    exchange.says_events(&bytes)?;
-    let bytes = through_filters(exchange, bytes);
-    exchange.sends(bytes.len() as u64)?;
-    Ok(bytes)
+    exchange.says_events(&out)?;
+    exchange.says_no_more()?;
+    unsure.extend_from_slice(&out);
+    Ok(unsure.split().freeze())
 }
 
 fn through_filters(exchange: &mut Exchange, mut bytes: Bytes) -> Bytes {

@@ -52,7 +52,7 @@ impl Watch {
         // Whole events only. What held no end is not looked through again, but for one that was cut.
         let from = self.open.saturating_sub(3);
         let after = |ending: &[u8]| memmem::rfind(&self.aside[from..], ending).map(|at| from + at + ending.len());
-        let whole = after(b"\n\n").or_else(|| after(b"\r\n\r\n"));
+        let whole = after(b"\n\n").or_else(|| after(b"\r\n\r\n")).or_else(|| after(b"\r\r"));
         self.open = self.aside.len() - whole.unwrap_or(0);
         match whole {
             Some(end) => {

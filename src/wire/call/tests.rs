@@ -100,4 +100,9 @@ fn texts_are_found_without_reading_the_rest() {
         each_text(dialect, json.as_bytes(), |text| all.push_str(text));
         assert_eq!(all, expected, "{json}");
     }
+    let whole = r#"{"object":"response","text":{"format":{"type":"text"}},"output":[{"type":"reasoning","summary":[{"text":"a"}]},
+        {"content":[{"type":"output_text","text":"b"}]},{"type":"function_call","arguments":"{}"}]}"#;
+    let mut all = String::new();
+    each_text_of_whole(Dialect::Responses, whole.as_bytes(), |text| all.push_str(text));
+    assert_eq!(all, "ab{}");
 }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use wharfinger::gateway::settings::{
-    BackendSettings, Content, GuardHook, LooksAt, OnFailure, PolicySettings, Provider, Rule, SemanticCache, Serves,
-    SizeLimit, Span,
+    BackendSettings, Content, GuardHook, LooksAt, Mask, MaskKind, OnFailure, PolicySettings, Provider, Rule,
+    SemanticCache, Serves, SizeLimit, Span,
 };
 
 /// The vendor says a word as often as it is let.
@@ -245,6 +245,89 @@ async fn a_client_that_leaves_while_its_answer_is_held_back_is_charged() {
     assert!(output >= 1, "{output}");
 }
 
+/// A vendor whose stream says these pieces, each event ended so, but for the last, which has no end.
+async fn saying(pieces: &[&str], ending: &str) -> RawVendor {
+    let mut steps = vec![Step::send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")];
+    for (number, piece) in (1..).zip(pieces) {
+        let finish = if number == pieces.len() { json!("stop") } else { Value::Null };
+        let event = json!({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": finish}]});
+        let ending = if number == pieces.len() { "" } else { ending };
+        steps.push(Step::send(format!("data: {event}{ending}")));
+        steps.push(Step::Wait(Duration::from_millis(20)));
+    }
+    steps.push(Step::Close);
+    RawVendor::start(steps).await
+}
+
+fn contents(text: &str) -> String {
+    let events = events(&text.replace("\r", "\n"));
+    events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_word_that_is_still_being_said_waits_for_its_end() {
+    let (app, _) = house().await;
+    let pattern = vec![r"\bass\b".to_owned()];
+    let policy = PolicySettings::new(Rule::Content(Content {
+        blocked: pattern,
+        looks_at: LooksAt::Answers,
+        ..Content::default()
+    }));
+    for ending in ["\n\n", "\r\n\r\n", "\r\r"] {
+        for (pieces, passed, is_blocked) in [
+            (&["cl", "ass", "es ", "ass", "ume ", "so"][..], "classes assume so", false),
+            (&["an ", "ass", " is", " one"], "an ", true),
+            // The last event has no end of its own, and a client reads it all the same.
+            (&["an ", "ass"], "an ", true),
+        ] {
+            let raw = saying(pieces, ending).await;
+            let settings = BackendSettings::new(Provider::Openai, format!("{}/v1", raw.url()));
+            behind(&app, settings, std::slice::from_ref(&policy));
+
+            let (text, _) = read(ask(&app, "/llm/v1/chat/completions", &chat(6, true)).await).await;
+
+            assert_eq!(contents(&text), passed, "{text}");
+            assert_eq!(text.contains("content-blocked") || text.contains("content_blocked"), is_blocked, "{text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_hidden_from_the_backend_is_hidden_from_the_guard() {
+    let (app, _) = house().await;
+    let (url, asked) = guard("nothing of it").await;
+    let masks = Content { masks: vec![Mask::Known(MaskKind::Email)], restore: true, ..Content::default() };
+    let policies = [PolicySettings::new(Rule::Content(masks)), guarded_by(&url, LooksAt::Both, OnFailure::Closed)];
+    let raw = saying(&["I wrote to ", "[EMAIL_1]", "."], "\n\n").await;
+    behind(&app, BackendSettings::new(Provider::Openai, format!("{}/v1", raw.url())), &policies);
+    let mut asking = chat(6, true);
+    asking["messages"][0]["content"] = "Write to ann@example.org".into();
+
+    let (text, _) = read(ask(&app, "/llm/v1/chat/completions", &asking).await).await;
+
+    assert_eq!(contents(&text), "I wrote to ann@example.org.", "{text}");
+    let questions = std::mem::take(&mut *asked.lock().unwrap());
+    let told: Vec<_> = questions.iter().map(|question| (&question["looksAt"], &question["texts"])).collect();
+    let (prompt, answer) = (json!(["Write to [EMAIL_1]"]), json!(["I wrote to [EMAIL_1]."]));
+    assert_eq!(told, [(&json!("prompt"), &prompt), (&json!("answer"), &answer)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_guard_decided_on_is_not_given_again() {
+    let (app, vendor) = house().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", nobody.local_addr().unwrap());
+    drop(nobody);
+    let cache = PolicySettings::new(Rule::SemanticCache(SemanticCache::default()));
+    let policies = [guarded_by(&url, LooksAt::Answers, OnFailure::Open), cache];
+    behind(&app, backend(&vendor, Provider::Openai, "ok"), &policies);
+    for stream in [false, false, true, true] {
+        let response = ask(&app, "/llm/v1/chat/completions", &chat(2, stream)).await;
+        assert_eq!(response.headers()["x-wharfinger-cache"], "miss");
+        assert_eq!(read(response).await.0.matches(" word").count(), 2);
+    }
+}
+
 fn most_bytes(most: u64) -> PolicySettings {
     PolicySettings::new(Rule::SizeLimit(SizeLimit { response_bytes: Some(most), ..SizeLimit::default() }))
 }
@@ -270,6 +353,18 @@ async fn an_answer_that_is_too_long_does_not_go_on() {
         assert_eq!(recorded[1], refused(1_000), "{path}");
         assert_eq!((&*recorded[2].0, &*recorded[2].1), ("refused", "policy-0"), "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn why_a_vendor_refuses_is_told_however_long() {
+    let (app, vendor) = house().await;
+    behind(&app, backend(&vendor, Provider::Openai, "status-400"), &[most_bytes(10)]);
+
+    let response = ask(&app, "/llm/v1/chat/completions", &chat(6, false)).await;
+
+    assert_eq!(response.status(), 400);
+    assert!(read(response).await.0.contains("the vendor's own words"));
+    assert_eq!(recorded(&app).await[0].2, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use crate::base::Problem;
 use crate::gateway::Route;
 use crate::gateway::settings;
-use crate::wire::call::{Dialect, each_text};
+use crate::wire::call::{Dialect, each_text, each_text_of_whole};
 use crate::wire::sse;
 use bytes::BytesMut;
 use serde_json::{Value, json};
@@ -118,7 +118,10 @@ impl Reader {
     /// The text of an answer that came as a whole although a stream was asked for.
     pub fn whole(&mut self, body: &[u8]) -> String {
         let mut text = String::new();
-        self.data(body, &mut text);
+        match error_of(body) {
+            Some(message) => self.error = Some(message),
+            None => each_text_of_whole(self.dialect, body, |piece| text.push_str(piece)),
+        }
         text
     }
 
