@@ -23,6 +23,12 @@ const SAID: [&str; 14] = [
     "transcript",
 ];
 
+/// Members of calls of the vendors' own tools that hold what these are called with.
+const CALLED_WITH: [&str; 4] = ["action", "actions", "operation", "queries"];
+
+/// Members of an answer that tell again what was asked.
+const ECHOED: [&str; 4] = ["instructions", "metadata", "prompt", "tools"];
+
 /// Where a text stands: by the numbers of what it is in, and its member. The pieces of a stream that belong together
 /// stand in one place.
 type Place = (u64, &'static str);
@@ -44,7 +50,7 @@ pub(super) struct Text {
 impl Text {
     /// Whether it is JSON as it is written, or may be.
     pub(super) fn is_written(&self) -> bool {
-        matches!(self.place.1, "arguments" | "delta" | "input" | "partial_json")
+        matches!(self.place.1, "arguments" | "partial_json")
     }
 }
 
@@ -67,7 +73,7 @@ impl Texts {
             longer(text);
         };
         match serde_json::from_slice::<Value>(json) {
-            Ok(value) => each(&value, repeats(&value), None, &mut add),
+            Ok(value) => each(&value, event_place(&value), None, &mut add),
             Err(_) => add((0, ""), &String::from_utf8_lossy(json)),
         }
     }
@@ -116,14 +122,22 @@ pub(super) fn unescaped(json: &str) -> Cow<'_, str> {
                 said.push('\n');
                 chars.as_str()
             }
-            Some('u') => {
-                let (code, after) = match after.get(1..5).and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
-                    Some(code) => (char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER), &after[5..]),
-                    None => ('u', chars.as_str()),
-                };
-                said.push(code);
-                after
-            }
+            Some('u') => match (unit(after), after.get(5..).and_then(|next| unit(next.strip_prefix('\\')?))) {
+                (Some(high @ 0xd800..0xdc00), Some(low @ 0xdc00..0xe000)) => {
+                    said.extend(
+                        char::decode_utf16([high, low]).map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER)),
+                    );
+                    &after[11..]
+                }
+                (Some(code), _) => {
+                    said.push(char::from_u32(code.into()).unwrap_or(char::REPLACEMENT_CHARACTER));
+                    &after[5..]
+                }
+                (None, _) => {
+                    said.push('u');
+                    chars.as_str()
+                }
+            },
             Some(escaped) => {
                 said.push(escaped);
                 chars.as_str()
@@ -134,10 +148,25 @@ pub(super) fn unescaped(json: &str) -> Cow<'_, str> {
     (said + rest).into()
 }
 
-/// Where the texts of an event stand that repeats what others said, in the dialect of responses; 0 for all others.
-fn repeats(event: &Value) -> u64 {
+/// The number in `u` and four digits.
+fn unit(escape: &str) -> Option<u16> {
+    u16::from_str_radix(escape.strip_prefix('u')?.get(..4)?, 16).ok()
+}
+
+/// What a model said that its vendor tells of in a refusal, as JSON: an attempt at a call, for one.
+pub(super) fn in_refusal(body: &[u8]) -> Option<Vec<u8>> {
+    const SAID: &str = "failed_generation";
+    memchr::memmem::find(body, SAID.as_bytes())?;
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let said = body.get("error")?.get(SAID)?;
+    Some(serde_json::json!({SAID: said}).to_string().into_bytes())
+}
+
+/// Where the texts of an event stand, in the dialect of responses: each kind says something of its own, or repeats what
+/// others said. 0 for all others.
+fn event_place(event: &Value) -> u64 {
     match event.get("type").and_then(Value::as_str) {
-        Some(kind) if kind.starts_with("response.") && !kind.ends_with(".delta") => {
+        Some(kind) if kind.starts_with("response.") => {
             let mut hasher = DefaultHasher::new();
             kind.hash(&mut hasher);
             hasher.finish()
@@ -168,8 +197,11 @@ fn each(value: &Value, place: u64, position: Option<u64>, add: &mut impl FnMut(P
         Value::Array(items) => (0..).zip(items).for_each(|(position, item)| each(item, place, Some(position), add)),
         Value::Object(members) => {
             let numbers = ["index", "output_index", "content_index", "summary_index"];
-            let numbers = numbers.iter().filter_map(|name| members.get(*name)?.as_u64()).reduce(within);
-            let place = numbers.or(position).map_or(place, |own| within(place, own));
+            let mut numbers = numbers.iter().filter_map(|name| members.get(*name)?.as_u64()).peekable();
+            let place = match (numbers.peek(), position) {
+                (None, Some(own)) => within(place, own),
+                _ => numbers.fold(place, within),
+            };
             let kind = members.get("type").and_then(Value::as_str).unwrap_or_default();
             for (name, value) in members {
                 match (SAID.into_iter().find(|said| said == name), value) {
@@ -183,10 +215,14 @@ fn each(value: &Value, place: u64, position: Option<u64>, add: &mut impl FnMut(P
                     (Some("arguments"), value) => add((place, "read"), &said_by(value)),
                     (Some("input"), value) if kind.ends_with("tool_use") => add((place, "read"), &said_by(value)),
                     (Some("input"), Value::Object(_) | Value::Array(_)) => {}
+                    (Some("delta"), Value::String(json)) if kind.ends_with("arguments.delta") => {
+                        add((place, "arguments"), json);
+                    }
                     (Some(said), Value::String(text)) => add((place, said), text),
-                    (None, value) if kind.ends_with("_call") && matches!(&**name, "action" | "operation") => {
+                    (None, value) if kind.ends_with("_call") && CALLED_WITH.contains(&&**name) => {
                         add((place, "read"), &said_by(value));
                     }
+                    (None, _) if ECHOED.contains(&&**name) => {}
                     (_, value) => each(value, place, None, add),
                 }
             }
@@ -270,6 +306,21 @@ mod tests {
         let item = json!({"type": "message", "content": [{"type": "output_text", "text": "a b"}]});
         let ended = json!({"type": "response.completed", "response": {"output": [item]}});
         assert_eq!(said(&[delta("a "), delta("b"), done, part, ended]), ["a b"]);
+        let of = |kind: &str, output: u64, content: Option<u64>, delta: &str| json!({"type": format!("response.{kind}.delta"), "output_index": output, "content_index": content, "delta": delta});
+        assert_eq!(
+            said(&[
+                of("output_text", 0, Some(0), "Running it"),
+                of("function_call_arguments", 1, None, "{\"a\":"),
+                of("reasoning_text", 0, Some(0), "hm"),
+                of("output_text", 0, Some(1), "more"),
+                of("function_call_arguments", 1, None, "1}"),
+            ]),
+            ["Running it", "{\"a\":1}", "a 1\n", "hm", "more"]
+        );
+        let echoed = json!([{"role": "system", "content": [{"type": "input_text", "text": "be kind"}]}]);
+        assert!(
+            said(&[json!({"type": "response.created", "response": {"instructions": echoed, "output": []}})]).is_empty()
+        );
     }
 
     #[test]
@@ -279,6 +330,7 @@ mod tests {
             (json!({"custom": {"name": "run", "input": "rm -r"}}), vec!["rm -r"]),
             (json!({"function": {"name": "run", "arguments": {"n": 7}}}), vec!["n 7\n"]),
             (json!({"type": "local_shell_call", "action": {"command": ["rm", "-r"]}}), vec!["command rm\n-r\n"]),
+            (json!({"type": "file_search_call", "queries": ["a b"]}), vec!["a b\n"]),
             (json!({"type": "web_search_call", "status": "completed"}), vec![]),
         ] {
             assert_eq!(said(&[json!({"output": [call]})]), expected, "{call}");
@@ -291,7 +343,7 @@ mod tests {
             ("plain", "plain"),
             (r#"a\nb\"c\\d"#, "a\nb\"c\\d"),
             (r"K\u00f6ln\u12", "K\u{f6}lnu12"),
-            (r"\ud83d", "\u{fffd}"),
+            (r"\ud83d\ude00 \ud83d", "\u{1f600} \u{fffd}"),
             ("\\", ""),
         ] {
             assert_eq!(unescaped(json), expected, "{json}");

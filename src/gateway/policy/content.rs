@@ -8,7 +8,7 @@ use crate::gateway::exchange::{Exchange, Settlement};
 use crate::gateway::masking::{Masker, Restorer};
 use crate::gateway::settings::{self, LooksAt};
 use http::StatusCode;
-use regex_automata::meta::Regex;
+use regex_automata::{meta::Regex, nfa::thompson::WhichCaptures};
 use std::sync::Arc;
 
 pub struct Content {
@@ -22,7 +22,8 @@ pub struct Content {
 impl Content {
     pub(super) fn new(policy: Arc<Settings>, settings: &settings::Content) -> Self {
         // A pattern that cannot be read was refused when it was written; should one be here, nothing passes.
-        let blocked = Regex::new_many(&settings.blocked).unwrap_or_else(|error| {
+        let config = Regex::config().which_captures(WhichCaptures::None);
+        let blocked = Regex::builder().configure(config).build_many(&settings.blocked).unwrap_or_else(|error| {
             tracing::error!(error = %error, "The patterns of the policy {} cannot be read; all is blocked", policy.name);
             Regex::new("").expect("nothing is a pattern")
         });

@@ -1,6 +1,6 @@
 //! `Screen`: a policy that looks at an answer on its way, and may end it.
 
-use super::answered::{Text, Texts, events, unescaped};
+use super::answered::{Text, Texts, events, in_refusal, unescaped};
 use super::guard::{Decided, Hook};
 use crate::base::Problem;
 use crate::gateway::Policy as Settings;
@@ -8,6 +8,7 @@ use crate::gateway::exchange::{Asked, Exchange};
 use crate::gateway::policy::Held;
 use crate::gateway::witness::Verdict;
 use crate::wire::call::Dialect;
+use bytes::Bytes;
 use http::StatusCode;
 use regex_automata::{Input, meta::Regex};
 use std::sync::Arc;
@@ -52,7 +53,8 @@ impl Screen {
             View::Said { blocked, texts } => texts.visit(json, |text| {
                 is_blocked |= matches_in(blocked, text);
                 let cut = text.said.len().saturating_sub(JOINED);
-                if cut > 0 {
+                // What matches at its end must be there when its next piece comes.
+                if cut > 0 && !text.is_open {
                     text.said.drain(..text.said.floor_char_boundary(cut));
                     text.is_cut = true;
                 }
@@ -141,6 +143,16 @@ impl Exchange {
             && self.dialect().is_some_and(|dialect| !matches!(dialect, Dialect::Embeddings | Dialect::CountTokens))
     }
 
+    /// What policies are shown of a whole answer: nothing where nobody looks, and of a vendor's refusal only what its model
+    /// said; the rest is the vendor's words, and the caller's.
+    pub(in crate::gateway) fn shown(&self, status: StatusCode, answer: &Bytes) -> Option<Bytes> {
+        match status.is_success() {
+            _ if self.screens.is_empty() => None,
+            true => Some(answer.clone()),
+            false => in_refusal(answer).map(Bytes::from),
+        }
+    }
+
     /// Shows policies what a whole answer says, which is about to go on; what is hidden from backends still is.
     ///
     /// # Errors
@@ -162,7 +174,7 @@ impl Exchange {
                 self.screened(|screen| if hears(screen) { screen.hears(&data) } else { Ok(()) })?;
             }
         }
-        Ok(self.screens.iter().all(Screen::is_sure))
+        Ok(self.screens.iter().all(|screen| screen.is_sure() || screen.policy.settings.shadow))
     }
 
     /// Nothing follows what was said.
@@ -216,6 +228,7 @@ impl Exchange {
             match hook.judge(self, "answer", &texts).await {
                 Ok(Decided::Allowed) => {}
                 // Who is asked the same later may find the guard there.
+                Ok(Decided::Nothing) if policy.settings.shadow => {}
                 Ok(Decided::Nothing) => self.held.retain(|held| !matches!(held, Held::Asked { .. })),
                 Err(problem) => self.refused_on_the_way(&policy, problem)?,
             }
@@ -314,5 +327,7 @@ mod tests {
         assert!(!seen("^(ass|es)", &long).contains(['!', '?']));
         let joined = [&"x".repeat(JOINED - 3)[..], "abc", "def"];
         assert!(seen("xabcdef", &joined).ends_with(['!', '?']), "and what is joined is seen");
+        let key = format!("BEGIN {} END", "k".repeat(2 * JOINED));
+        assert_eq!(seen("BEGIN [k]+ END", &["the key: ", &key, "."]), ".?!", "what matched is not cut");
     }
 }

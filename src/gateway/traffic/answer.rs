@@ -66,9 +66,9 @@ impl Traffic {
                 let exchange = running.exchange_mut();
                 exchange.report(reported);
                 let fault = self.noted(exchange, (head.status, &body), &outgoing, &taken);
-                let judged = match exchange.is_judged() && head.status.is_success() {
-                    true => Box::pin(exchange.judged(Some(&body))).await,
-                    false => Ok(()),
+                let judged = match exchange.shown(head.status, &body).filter(|_| exchange.is_judged()) {
+                    Some(shown) => Box::pin(exchange.judged(Some(&shown))).await,
+                    None => Ok(()),
                 };
                 self.whole(running, (head, body), &outgoing, taken, (fault, judged))
             }

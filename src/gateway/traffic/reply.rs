@@ -184,6 +184,7 @@ impl Traffic {
         let exchange = running.exchange_mut();
         let status = head.status;
         let spoken = outgoing.spoken.unwrap_or(Dialect::Chat);
+        let shown = exchange.shown(status, &body);
         if !status.is_success() {
             body = outgoing.hidden().fold(body, |body, hidden| hidden.masked(body));
         }
@@ -199,7 +200,7 @@ impl Traffic {
             }
             _ => body,
         };
-        let said = judged.and_then(|()| exchange.says(&body));
+        let said = judged.and_then(|()| shown.map_or(Ok(()), |shown| exchange.says(&shown)));
         for filter in &mut exchange.filters {
             let (piece, rest) = (filter.piece(body), filter.end());
             body = if rest.is_empty() { piece } else { [piece, rest].concat().into() };

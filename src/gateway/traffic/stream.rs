@@ -20,6 +20,9 @@ use tokio::time::Sleep;
 /// How long the last piece of a broken stream has to get out.
 const PARTING: Duration = Duration::from_millis(20);
 
+/// So many pieces wait for a policy that cannot decide before more is said.
+const MOST_WAITING: usize = 16;
+
 /// The body.
 pub struct Metered {
     pub(super) flow: Option<Box<Flow>>,
@@ -35,8 +38,9 @@ pub(super) struct Flow {
     body: AnswerBody,
     first: Option<Bytes>,
     handling: Handling,
-    /// What policies cannot decide on before more is said.
+    /// What policies cannot decide on before more is said, and how many pieces it is of.
     unsure: BytesMut,
+    waited: usize,
     /// The policy's words that ended it.
     pub(super) refusal: Option<Box<Problem>>,
     idle: Duration,
@@ -63,8 +67,8 @@ impl Metered {
     ) -> Self {
         let until = running.exchange().begun + timeouts.total.0;
         let (idle, last) = (timeouts.idle.0, Instant::now());
-        let (unsure, refusal) = (BytesMut::new(), None);
-        let flow = Flow { running, taken, body, first, handling, unsure, refusal, idle, last, until, timer: None };
+        let (unsure, waited, refusal, timer) = (BytesMut::new(), 0, None, None);
+        let flow = Flow { running, taken, body, first, handling, unsure, waited, refusal, idle, last, until, timer };
         Self { flow: Some(Box::new(flow)), failure: None, parting: None }
     }
 }
@@ -252,7 +256,16 @@ impl Flow {
             (true, true) => bytes,
             (is_sure, _) => {
                 self.unsure.extend_from_slice(&bytes);
-                if is_sure { self.unsure.split().freeze() } else { return Ok(Bytes::new()) }
+                self.waited += 1;
+                if !is_sure && self.waited < MOST_WAITING {
+                    return Ok(Bytes::new());
+                }
+                if !is_sure {
+                    // A text that is not gone on with in all this time has ended.
+                    exchange.says_no_more()?;
+                }
+                self.waited = 0;
+                self.unsure.split().freeze()
             }
         };
         let bytes = through_filters(exchange, bytes);
