@@ -40,10 +40,16 @@ async fn the_program_killed_again_and_again_loses_and_doubles_nothing_that_was_s
         if round == 0 {
             configure(&program, &vendor, &POOLS, &[("quota", wide_quota())]).await;
         }
-        let stop = CancellationToken::new();
+        let (stop, before) = (CancellationToken::new(), crowd.count(End::Whole));
         let visitors = crowd.visit(&program, 16, round, &stop);
-        // Now within the first batch, now after several were written.
+        // Now within the first batch, now after several were written; on a busy machine the first takes its time.
         tokio::time::sleep(Duration::from_millis(100 + dice.below(1_400))).await;
+        for _ in 0..1_000 {
+            if crowd.count(End::Whole) > before + 20 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         program.kill().await;
         stop.cancel();
         all(visitors).await;
