@@ -38,15 +38,21 @@ pub(super) struct Flow {
     body: AnswerBody,
     first: Option<Bytes>,
     handling: Handling,
-    /// What policies cannot decide on before more is said, and how many pieces it is of.
-    unsure: BytesMut,
-    waited: usize,
+    /// Boxed: most streams have none, and each of thousands holds the room.
+    unsure: Option<Box<Unsure>>,
     /// The policy's words that ended it.
     pub(super) refusal: Option<Box<Problem>>,
     idle: Duration,
     last: Instant,
     until: Instant,
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What policies cannot decide on before more is said.
+#[derive(Default)]
+struct Unsure {
+    bytes: BytesMut,
+    pieces: usize,
 }
 
 /// A step of the flow.
@@ -67,8 +73,8 @@ impl Metered {
     ) -> Self {
         let until = running.exchange().begun + timeouts.total.0;
         let (idle, last) = (timeouts.idle.0, Instant::now());
-        let (unsure, waited, refusal, timer) = (BytesMut::new(), 0, None, None);
-        let flow = Flow { running, taken, body, first, handling, unsure, waited, refusal, idle, last, until, timer };
+        let (unsure, refusal, timer) = (None, None, None);
+        let flow = Flow { running, taken, body, first, handling, unsure, refusal, idle, last, until, timer };
         Self { flow: Some(Box::new(flow)), failure: None, parting: None }
     }
 }
@@ -218,7 +224,7 @@ impl Flow {
             fault.note(exchange, &self.taken);
         }
         exchange.reply.is_complete = fault.is_none();
-        let mut last = match last_said(exchange, &mut self.unsure, out) {
+        let mut last = match last_said(exchange, self.unsure.take(), out) {
             Ok(bytes) => through_filters(exchange, bytes),
             Err(problem) => return self.refused(problem),
         };
@@ -252,21 +258,21 @@ impl Flow {
             return Ok(through_filters(exchange, bytes));
         }
         let is_sure = exchange.says_events(&bytes)?;
-        let bytes = match (is_sure, self.unsure.is_empty()) {
-            (true, true) => bytes,
-            (is_sure, _) => {
-                self.unsure.extend_from_slice(&bytes);
-                self.waited += 1;
-                if !is_sure && self.waited < MOST_WAITING {
-                    return Ok(Bytes::new());
-                }
-                if !is_sure {
-                    // A text that is not gone on with in all this time has ended.
-                    exchange.says_no_more()?;
-                }
-                self.waited = 0;
-                self.unsure.split().freeze()
+        let bytes = if is_sure && self.unsure.is_none() {
+            bytes
+        } else {
+            let mut unsure = self.unsure.take().unwrap_or_default();
+            unsure.bytes.extend_from_slice(&bytes);
+            unsure.pieces += 1;
+            if !is_sure && unsure.pieces < MOST_WAITING {
+                self.unsure = Some(unsure);
+                return Ok(Bytes::new());
             }
+            if !is_sure {
+                // A text that is not gone on with in all this time has ended.
+                exchange.says_no_more()?;
+            }
+            unsure.bytes.freeze()
         };
         let bytes = through_filters(exchange, bytes);
         exchange.sends(bytes.len() as u64)?;
@@ -350,14 +356,15 @@ impl Flow {
 }
 
 /// The last that goes on, with what waited for it: an event without an end, or what ends a translation.
-fn last_said(exchange: &mut Exchange, unsure: &mut BytesMut, out: Vec<u8>) -> Result<Bytes, Box<Problem>> {
+fn last_said(exchange: &mut Exchange, unsure: Option<Box<Unsure>>, out: Vec<u8>) -> Result<Bytes, Box<Problem>> {
     if exchange.screens.is_empty() {
         return Ok(out.into());
     }
     exchange.says_events(&out)?;
     exchange.says_no_more()?;
-    unsure.extend_from_slice(&out);
-    Ok(unsure.split().freeze())
+    let mut bytes = unsure.map(|unsure| unsure.bytes).unwrap_or_default();
+    bytes.extend_from_slice(&out);
+    Ok(bytes.freeze())
 }
 
 fn through_filters(exchange: &mut Exchange, mut bytes: Bytes) -> Bytes {

@@ -165,6 +165,12 @@ async fn guard(forbidden: &'static str) -> (String, Arc<Mutex<Vec<Value>>>) {
     (url, asked)
 }
 
+/// Where a guard listened that is away.
+fn address_of_nobody() -> String {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}/", nobody.local_addr().unwrap())
+}
+
 fn guarded_by(url: &str, looks_at: LooksAt, on_failure: OnFailure) -> PolicySettings {
     let hook = GuardHook { url: url.to_owned(), looks_at, timeout: Some(Span::millis(500)), on_failure };
     PolicySettings::new(Rule::GuardHook(hook))
@@ -199,9 +205,7 @@ async fn a_guard_is_asked_about_whole_answers_and_streams_wait_for_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guard_that_is_away_closes_the_way_or_leaves_it_open() {
     let (app, vendor) = house().await;
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", nobody.local_addr().unwrap());
-    drop(nobody);
+    let url = address_of_nobody();
     for (looks_at, on_failure, status) in [
         (LooksAt::Prompts, OnFailure::Closed, 503),
         (LooksAt::Answers, OnFailure::Closed, 503),
@@ -315,9 +319,7 @@ async fn what_is_hidden_from_the_backend_is_hidden_from_the_guard() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_no_guard_decided_on_is_not_given_again() {
     let (app, vendor) = house().await;
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", nobody.local_addr().unwrap());
-    drop(nobody);
+    let url = address_of_nobody();
     let cache = PolicySettings::new(Rule::SemanticCache(SemanticCache::default()));
     let policies = [guarded_by(&url, LooksAt::Answers, OnFailure::Open), cache];
     behind(&app, backend(&vendor, Provider::Openai, "ok"), &policies);
