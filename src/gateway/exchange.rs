@@ -265,7 +265,7 @@ impl Exchange {
     /// Counts the prompt, where no policy did and nobody reported it.
     pub(super) fn count_prompt(&mut self) {
         if let (None, Asked::Model(call)) = (self.prompt_tokens, &self.asked) {
-            self.prompt_tokens = Some(super::tokens::estimate(call.dialect, self.vendor_model(), &self.body).input);
+            self.prompt_tokens = Some(super::tokens::estimate(call, self.vendor_model(), &self.body).input);
         }
     }
 
@@ -304,11 +304,11 @@ impl Exchange {
         Ok(())
     }
 
-    /// Notes that a request is away at this backend, for the case that nobody is there to see it return; gives how many
-    /// attempts there were before.
-    pub(super) fn given_up_at(&mut self, backend: &Arc<Backend>) -> usize {
+    /// Notes that a request is away at this backend since `begun`, for the case that nobody is there to see it return; gives
+    /// how many attempts there were before.
+    pub(super) fn given_up_at(&mut self, backend: &Arc<Backend>, begun: Instant) -> usize {
         let before = self.attempts.len();
-        let (result, begun, took) = (AttemptResult::GivenUp, Instant::now(), Duration::ZERO);
+        let (result, took) = (AttemptResult::GivenUp, Duration::ZERO);
         self.attempts.push(Attempt { backend: backend.clone(), result, begun, took });
         before
     }
@@ -335,16 +335,23 @@ impl Exchange {
         self.call().is_some_and(|call| call.dialect != Dialect::CountTokens)
     }
 
-    /// What it is settled with when it ends so: what the vendor reported, else what was counted.
+    /// What it is settled with when it ends so.
     #[must_use]
     pub fn settlement(&self, ending: Ending) -> Settlement {
+        let (usage, source) = self.used(ending);
+        Settlement { usage, source, ending, took: self.begun.elapsed() }
+    }
+
+    /// What it used when it ends so: what the vendor reported, else what was counted.
+    #[must_use]
+    pub fn used(&self, ending: Ending) -> (Usage, UsageSource) {
         let counted =
             Usage { input: self.prompt_tokens.unwrap_or(0), output: self.reply.counted_output, ..Usage::default() };
         // An error of the vendor's costs nothing, and an answer that a vendor did not finish is not reported whole. What the
         // client was told of an answer that a policy refused is no error of the vendor's.
         let is_error = self.reply.status.is_some_and(|status| !status.is_success())
             && !matches!(ending, Ending::ClientLeft | Ending::Refused);
-        let (usage, source) = match self.reply.reported {
+        match self.reply.reported {
             Some(reported) if self.reply.is_complete || reported.output >= counted.output => {
                 (reported, UsageSource::Reported)
             }
@@ -354,7 +361,6 @@ impl Exchange {
                 (counted, UsageSource::Estimated)
             }
             None => (counted, UsageSource::Counted),
-        };
-        Settlement { usage, source, ending, took: self.begun.elapsed() }
+        }
     }
 }

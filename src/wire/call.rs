@@ -39,8 +39,24 @@ impl Dialect {
     }
 }
 
-/// Where a part lies in the body, in bytes.
-pub type Span = Range<usize>;
+/// Where a part lies in the body, in bytes. In 32 bits, which no body is too long for: a request keeps some of them to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// The part; nothing of a body that has no such part.
+    #[must_use]
+    pub fn of(self, body: &[u8]) -> &[u8] {
+        body.get(self.range()).unwrap_or_default()
+    }
+
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
 
 /// What we act on in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,11 +76,13 @@ pub struct Call {
     /// How many replies are asked for.
     pub choices: u32,
     /// The value of `messages` or `input`: JSON.
-    pub prompt: Span,
-    /// The value of `system` or `instructions`: JSON.
+    pub prompt: Option<Span>,
+    /// The value of `instructions` of a response, else of `system`: JSON.
     pub instructions: Option<Span>,
-    /// The value of `tools`: JSON.
+    /// The value of `tools`, or of `functions`: JSON.
     pub tools: Option<Span>,
+    /// The value of `response_format`: JSON.
+    pub format: Option<Span>,
     /// Who asks, as the client says (`user`, `metadata.user_id`).
     pub user: Option<String>,
     /// The response that this one goes on from.
@@ -91,19 +109,18 @@ impl Call {
     /// # Errors
     /// [`CallError`] when the body is no JSON object, names a field twice that we act on, or lacks one we need.
     pub fn read(dialect: Dialect, body: &[u8], model: Option<&str>) -> Result<Self, CallError> {
+        check_length(body)?;
         check_depth(body)?;
-        let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| CallError::of(&error))?;
+        let fields: Fields<'_> = super::json::read(body).map_err(|error| CallError::of(&error))?;
         let span = |raw: &RawValue| span(body, raw);
         let (name, prompt) = match dialect {
             Dialect::Chat | Dialect::Messages | Dialect::CountTokens => ("messages", fields.messages),
             Dialect::Responses | Dialect::Embeddings => ("input", fields.input),
         };
-        let prompt = match prompt {
-            Some(prompt) => span(prompt),
-            // A stored prompt or an earlier response may stand for the input.
-            None if dialect == Dialect::Responses => 0..0,
-            None => return Err(CallError::missing(name)),
-        };
+        // A stored prompt or an earlier response may stand for the input.
+        if prompt.is_none() && dialect != Dialect::Responses {
+            return Err(CallError::missing(name));
+        }
         let (model, model_at) = match (model, fields.model) {
             (Some(model), in_body) => (model.to_owned(), in_body.map(span)),
             (None, Some(raw)) => {
@@ -135,9 +152,10 @@ impl Call {
             stream_options: fields.stream_options.map(span),
             max_output: fields.max_completion_tokens.or(fields.max_output_tokens).or(fields.max_tokens),
             choices: fields.n.unwrap_or(1).max(1),
-            prompt,
-            instructions: fields.system.or(fields.instructions).map(span),
-            tools: fields.tools.map(span),
+            prompt: prompt.map(span),
+            instructions: if dialect == Dialect::Responses { fields.instructions } else { fields.system }.map(span),
+            tools: fields.tools.or(fields.functions).map(span),
+            format: fields.response_format.map(span),
             user: user.map(Cow::into_owned),
             previous_response: fields.previous_response_id.map(Cow::into_owned),
             background: dialect == Dialect::Responses && fields.background.unwrap_or(false),
@@ -177,6 +195,10 @@ struct Fields<'a> {
     #[serde(borrow)]
     tools: Option<&'a RawValue>,
     #[serde(borrow)]
+    functions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response_format: Option<&'a RawValue>,
+    #[serde(borrow)]
     user: Option<Cow<'a, str>>,
     #[serde(borrow)]
     metadata: Option<&'a RawValue>,
@@ -199,7 +221,16 @@ struct Metadata<'a> {
 /// Where a borrowed part lies in the body it was borrowed from.
 fn span(body: &[u8], raw: &RawValue) -> Span {
     let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
-    start..start + raw.get().len()
+    let place = |at: usize| u32::try_from(at).expect("the body's length was checked");
+    Span { start: place(start), end: place(start + raw.get().len()) }
+}
+
+/// A [`Span`] has room for no more.
+fn check_length(body: &[u8]) -> Result<(), CallError> {
+    match u32::try_from(body.len()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(CallError { message: "The body is longer than 4 GiB.".into(), field: None }),
+    }
 }
 
 /// What we skip may nest without end, and whoever reads it after us may not be so patient.
@@ -231,7 +262,7 @@ fn check_depth(body: &[u8]) -> Result<(), CallError> {
 /// A change to a body: the bytes of a span give way to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
-    pub at: Span,
+    pub at: Range<usize>,
     pub with: Vec<u8>,
 }
 
@@ -240,9 +271,9 @@ pub struct Edit {
 #[must_use]
 pub fn rewritten(call: &Call, body: &[u8], model: &str, ask_usage: bool) -> Option<Vec<u8>> {
     let mut edits: Vec<Edit> = Vec::new();
-    match &call.model_at {
-        Some(at) if is_text(&body[at.clone()], model) => {}
-        Some(at) => edits.push(Edit { at: at.clone(), with: json_text(model) }),
+    match call.model_at {
+        Some(at) if is_text(at.of(body), model) => {}
+        Some(at) => edits.push(Edit { at: at.range(), with: json_text(model) }),
         None => edits.push(added(body, "model", &json_text(model))),
     }
     if ask_usage && call.stream && !call.wants_usage {
@@ -265,9 +296,8 @@ pub fn rewritten(call: &Call, body: &[u8], model: &str, ask_usage: bool) -> Opti
 
 fn usage_asked(call: &Call, body: &[u8]) -> Edit {
     const ASKED: &[u8] = b"{\"include_usage\":true}";
-    if let Some(at) = &call.stream_options {
-        let options: Option<serde_json::Map<String, serde_json::Value>> =
-            serde_json::from_slice(&body[at.clone()]).ok();
+    if let Some(at) = call.stream_options {
+        let options: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(at.of(body)).ok();
         let with = match options {
             Some(mut options) => {
                 options.insert("include_usage".into(), true.into());
@@ -275,7 +305,7 @@ fn usage_asked(call: &Call, body: &[u8]) -> Edit {
             }
             None => ASKED.to_vec(),
         };
-        return Edit { at: at.clone(), with };
+        return Edit { at: at.range(), with };
     }
     added(body, "stream_options", ASKED)
 }

@@ -8,6 +8,7 @@ mod definition;
 mod detect;
 mod document;
 mod findings;
+mod json;
 pub mod mcp;
 pub mod openai;
 pub mod openapi;

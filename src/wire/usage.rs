@@ -61,7 +61,7 @@ pub fn reported(json: &[u8]) -> Option<Usage> {
     if !may_report(json) {
         return None;
     }
-    let envelope: Envelope = serde_json::from_slice(json).ok()?;
+    let envelope: Envelope = super::json::read(json).ok()?;
     let inner = envelope.response.or(envelope.message).and_then(|inner| inner.usage);
     let usage = envelope.usage.or(inner)?.read();
     (usage.input <= MOST && usage.output <= MOST).then_some(usage)

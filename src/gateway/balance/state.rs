@@ -172,8 +172,8 @@ impl BackendState {
 impl Taken {
     /// Reports how the attempt ended; the place stays taken until this is dropped.
     pub fn judge(&mut self, verdict: Verdict, first_byte: Option<Duration>, why: impl FnOnce() -> String) {
-        let now = Instant::now();
         let Some(pass) = self.pass.take() else { return };
+        let now = Instant::now();
         lock(&self.state.breaker).record(&self.backend.settings.breaker, pass, verdict, now, why);
         match verdict {
             Verdict::Good => self.state.answered.fetch_add(1, Ordering::Relaxed),
@@ -198,6 +198,12 @@ impl Taken {
         if counted != tokens {
             lock(&self.state.window).correct(self.second, counted, tokens, Instant::now());
         }
+    }
+
+    /// Where the place is.
+    #[must_use]
+    pub fn backend(&self) -> &crate::gateway::Backend {
+        &self.backend
     }
 
     #[must_use]

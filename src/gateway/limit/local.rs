@@ -167,8 +167,7 @@ impl Limits {
         patience: Duration,
     ) -> Result<Reservation, Box<Refusal>> {
         let mut turn = if patience.is_zero() { Turn::Never } else { Turn::New };
-        let deadline = tokio::time::Instant::now() + patience;
-        let mut asked = 0;
+        let (mut deadline, mut asked) = (None, 0);
         loop {
             match self.attempt(expected, &asks, turn, asked < 3) {
                 Attempt::Asks(tells) => {
@@ -189,6 +188,8 @@ impl Limits {
                 }
                 Attempt::Waits(key, called, refusal) => {
                     let place = Place { limits: self, key, called: Some(called) };
+                    // Set when it waits for the first time: hardly a request does.
+                    let deadline = *deadline.get_or_insert_with(|| tokio::time::Instant::now() + patience);
                     if tokio::time::timeout_at(deadline, place.called()).await.is_err() {
                         return Err(refusal);
                     }

@@ -4,7 +4,6 @@ use super::{Limit, Measure, Span};
 use crate::base::Problem;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,17 +139,18 @@ impl Standing {
             Measure::Cost => return,
             _ => TOKENS,
         };
-        let values: [&dyn fmt::Display; 3] = [&self.most, &self.remaining, &InWords(self.reset)];
         // All three lie in one piece of memory: every answer has them.
         let mut text = String::with_capacity(64);
-        let lengths = values.map(|value| {
-            let before = text.len();
-            write!(text, "{value}").expect("a text takes all that is written");
-            text.len() - before
-        });
+        let mut digits = itoa::Buffer::new();
+        text.push_str(digits.format(self.most));
+        let most = text.len();
+        text.push_str(digits.format(self.remaining));
+        let remaining = text.len() - most;
+        push_words(self.reset, &mut text);
         let mut text = Bytes::from(text);
-        for (name, length) in names.into_iter().zip(lengths) {
-            let value = HeaderValue::from_maybe_shared(text.split_to(length));
+        let values = [text.split_to(most), text.split_to(remaining), text];
+        for (name, value) in names.into_iter().zip(values) {
+            let value = HeaderValue::from_maybe_shared(value);
             headers.insert(name, value.expect("digits and letters are a header's value"));
         }
     }
@@ -175,15 +175,15 @@ impl Standing {
 }
 
 /// `6m0s`, `59s`, `0s`.
-struct InWords(Duration);
-
-impl fmt::Display for InWords {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0);
-        match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
-            (0, 0, seconds) => write!(out, "{seconds}s"),
-            (0, minutes, seconds) => write!(out, "{minutes}m{seconds}s"),
-            (hours, minutes, seconds) => write!(out, "{hours}h{minutes}m{seconds}s"),
+fn push_words(time: Duration, text: &mut String) {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    for (amount, unit, is_told) in
+        [(hours, 'h', hours > 0), (minutes, 'm', hours + minutes > 0), (seconds % 60, 's', true)]
+    {
+        if is_told {
+            text.push_str(itoa::Buffer::new().format(amount));
+            text.push(unit);
         }
     }
 }

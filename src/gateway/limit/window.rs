@@ -62,6 +62,9 @@ impl Window {
 
     /// As [`Window::falls_to`], where no debt takes the room of what leaves; asked with each request.
     fn leaves_until(&self, now: u64, most: u64) -> u64 {
+        if most == 0 {
+            return self.spent.back().map_or(now, |(tick, _)| now.max(tick + COUNTS_FOR));
+        }
         let (mut left, mut at) = (self.total, now);
         for (tick, amount) in &self.spent {
             let leaves = tick + COUNTS_FOR;

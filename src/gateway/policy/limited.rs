@@ -185,17 +185,12 @@ fn limit(policy: &Settings, measure: Measure, span: Span, most: u64) -> Arc<Limi
 /// The prompt's tokens, counted once for all policies of a request.
 pub(super) async fn counted(exchange: &mut Exchange) -> Estimate {
     let Asked::Model(call) = &exchange.asked else { return Estimate::default() };
-    let replies = match call.dialect {
-        crate::wire::call::Dialect::Embeddings | crate::wire::call::Dialect::CountTokens => 0,
-        _ => u64::from(call.choices),
-    };
-    let ceiling = call.max_output;
     if let Some(input) = exchange.prompt_tokens {
-        return Estimate { input, exact: true, ceiling, replies };
+        return Estimate { input, exact: true, ..Estimate::of_reply(call) };
     }
-    let estimate = estimate_aside(call.dialect, vendor_model(exchange, call), &exchange.body).await;
+    let estimate = estimate_aside(call, vendor_model(exchange, call), &exchange.body).await;
     exchange.prompt_tokens = Some(estimate.input);
-    Estimate { ceiling, replies, ..estimate }
+    estimate
 }
 
 /// What the first backend of the pool that serves the model calls it.

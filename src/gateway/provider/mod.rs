@@ -8,10 +8,10 @@ mod rest;
 use super::Secret;
 use super::settings::{self, BackendSettings};
 use super::stored_response::StoredResponse;
+use crate::base::Clock;
 use crate::wire::call::Dialect;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::time::Duration;
-use time::OffsetDateTime;
 
 /// Speaks one vendor's dialect of a backend.
 pub trait Provider: Send + Sync {
@@ -40,8 +40,8 @@ pub trait Provider: Send + Sync {
     fn complete(&self, _headers: &mut HeaderMap) {}
 
     /// How an answer with this head counts.
-    fn outcome(&self, status: StatusCode, headers: &HeaderMap, now: OffsetDateTime) -> Outcome {
-        outcome(status, headers, now)
+    fn outcome(&self, status: StatusCode, headers: &HeaderMap, clock: &Clock) -> Outcome {
+        outcome(status, headers, clock)
     }
 }
 
@@ -70,8 +70,8 @@ pub fn of(named: settings::Provider) -> &'static dyn Provider {
 }
 
 /// The usual reading of statuses (RFC 9110, 15); 529 is Anthropic's for "overloaded".
-fn outcome(status: StatusCode, headers: &HeaderMap, now: OffsetDateTime) -> Outcome {
-    let wait = || crate::wire::retry_after::wait(headers, now);
+fn outcome(status: StatusCode, headers: &HeaderMap, clock: &Clock) -> Outcome {
+    let wait = || crate::wire::retry_after::wait(headers, clock.now());
     match status.as_u16() {
         429 | 503 | 529 => Outcome::Busy(wait()),
         401 | 403 | 408 | 500.. => Outcome::Failed(wait()),
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn an_answer_counts_by_its_status() {
-        let of = |status| outcome(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), OffsetDateTime::UNIX_EPOCH);
+        let of = |status| outcome(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), &Clock::system());
         for (status, expected) in [
             (200, Outcome::Served),
             (400, Outcome::Refused),

@@ -1,10 +1,10 @@
 //! A REST API: no model, no dialect; the path is the caller's.
 
 use super::{Outcome, Provider};
+use crate::base::Clock;
 use crate::gateway::settings::BackendSettings;
 use crate::wire::call::Dialect;
 use http::{HeaderMap, StatusCode};
-use time::OffsetDateTime;
 
 pub(super) struct Rest;
 
@@ -18,10 +18,10 @@ impl Provider for Rest {
     }
 
     /// What an API refuses is its answer; a caller may lack a right there that has nothing to do with our credential.
-    fn outcome(&self, status: StatusCode, headers: &HeaderMap, now: OffsetDateTime) -> Outcome {
+    fn outcome(&self, status: StatusCode, headers: &HeaderMap, clock: &Clock) -> Outcome {
         match status.as_u16() {
             401 | 403 | 408 => Outcome::Refused,
-            _ => super::outcome(status, headers, now),
+            _ => super::outcome(status, headers, clock),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a request will use: its prompt is counted, its reply is expected.
 //!
-//! [`estimate`] reads a body and counts its prompt, exactly for models whose vocabulary is published and for what OpenAI's
+//! [`estimate`] counts the prompt of a body, exactly for models whose vocabulary is published and for what OpenAI's
 //! published formulae cover; [`Corrections`] says how much of it the vendor is going to report, and [`Allowances`] how long
 //! the reply is going to be. All are only what is set aside: what is charged in the end is what the vendor reports, or what
 //! was counted while it was passed on.
@@ -16,10 +16,10 @@ mod tools;
 pub use allowance::Allowances;
 pub use correction::Corrections;
 
-use crate::wire::call::Dialect;
+use crate::wire::call::{Call, Dialect};
 use bytes::Bytes;
 use count::{Family, count};
-use prompt::{Body, Detail, File, Function, Image, Message, Part, Source, Text, ToolCall, Value, is, look, number};
+use prompt::{Body, Detail, File, Function, Image, Message, Part, Source, Text, ToolCall, Value, is, look, look_at};
 use serde_json::value::RawValue;
 use std::sync::LazyLock;
 use tokio::sync::Semaphore;
@@ -48,19 +48,27 @@ const REPLY: u64 = 3;
 const ANTHROPIC_TOOLS: u64 = 346;
 /// Tokens of Anthropic's vocabulary for 100 of OpenAI's, before anything was reported.
 const ANTHROPIC_PERCENT: u64 = 115;
-/// More replies than this are asked for by mistake.
-const MOST_REPLIES: u64 = 128;
 
-/// Counts the prompt of a body and reads what its reply may be. Never fails: a body that is no request counts as a text.
+impl Estimate {
+    /// What a request says of its reply; nothing of its prompt.
+    #[must_use]
+    pub fn of_reply(call: &Call) -> Self {
+        let replies = match call.dialect {
+            Dialect::Embeddings | Dialect::CountTokens => 0,
+            _ => u64::from(call.choices),
+        };
+        Self { ceiling: call.max_output, replies, ..Self::default() }
+    }
+}
+
+/// Counts the prompt of a body that was read as this call. Never fails: what has not the expected form counts as it is written.
 #[must_use]
-pub fn estimate(dialect: Dialect, model: &str, body: &[u8]) -> Estimate {
+pub fn estimate(call: &Call, model: &str, body: &[u8]) -> Estimate {
     let family = Family::of(model);
-    let Ok(body) = serde_json::from_slice::<Body<'_>>(body) else {
-        return Estimate { input: count(family, &String::from_utf8_lossy(body)), replies: 1, ..Estimate::default() };
-    };
+    let body = Body::of(call, body);
     let mut prompt = Prompt { family, model, input: 0, exact: family.is_exact() };
-    match dialect {
-        Dialect::Embeddings => prompt.embeddings(body.input),
+    match call.dialect {
+        Dialect::Embeddings => prompt.embeddings(body.prompt),
         Dialect::Chat | Dialect::Messages | Dialect::CountTokens => prompt.chat(&body),
         Dialect::Responses => prompt.responses(&body),
     }
@@ -68,29 +76,21 @@ pub fn estimate(dialect: Dialect, model: &str, body: &[u8]) -> Estimate {
     if model.contains("claude") {
         input = input * ANTHROPIC_PERCENT / 100;
     }
-    let ceiling = number(body.max_completion_tokens)
-        .or_else(|| number(body.max_output_tokens))
-        .or_else(|| number(body.max_tokens));
-    let replies = if matches!(dialect, Dialect::Embeddings | Dialect::CountTokens) {
-        0
-    } else {
-        number(body.n).unwrap_or(1).clamp(1, MOST_REPLIES)
-    };
-    Estimate { input, exact, ceiling, replies }
+    Estimate { input, exact, ..Estimate::of_reply(call) }
 }
 
 /// As [`estimate`]; a large body is counted on a thread of its own, a few at a time.
-pub async fn estimate_aside(dialect: Dialect, model: &str, body: &Bytes) -> Estimate {
+pub async fn estimate_aside(call: &Call, model: &str, body: &Bytes) -> Estimate {
     /// The tokenizer keeps a megabyte for each thread that uses it.
     static AT_ONCE: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(2));
     if body.len() <= LARGE {
-        return estimate(dialect, model, body);
+        return estimate(call, model, body);
     }
     let _place = AT_ONCE.acquire().await;
-    let (model_there, body_there) = (model.to_owned(), body.clone());
-    let counted = tokio::task::spawn_blocking(move || estimate(dialect, &model_there, &body_there)).await;
+    let (call_there, model_there, body_there) = (call.clone(), model.to_owned(), body.clone());
+    let counted = tokio::task::spawn_blocking(move || estimate(&call_there, &model_there, &body_there)).await;
     // Only a panic ends there; a guess by size then stands in for the count.
-    counted.unwrap_or(Estimate { input: body.len() as u64 / 4, replies: 1, ..Estimate::default() })
+    counted.unwrap_or(Estimate { input: body.len() as u64 / 4, ..Estimate::of_reply(call) })
 }
 
 /// The tokens of a text as `model` would count it: for replies of which no usage was reported.
@@ -115,25 +115,24 @@ struct Prompt<'m> {
 
 impl Prompt<'_> {
     fn chat(&mut self, body: &Body<'_>) {
-        if let Some(system) = body.system {
+        if let Some(system) = body.instructions {
             self.input += MESSAGE;
             self.content(system);
         }
-        self.list(body.messages, Self::message);
+        self.messages(body.prompt);
         self.input += REPLY;
-        self.definitions(body.tools.or(body.functions), body.system.is_some() || self.model.contains("claude"));
-        if let Some(format) = body.response_format.filter(|format| format.get().contains("json_schema")) {
+        self.definitions(body.tools, body.instructions.is_some() || self.model.contains("claude"));
+        if let Some(format) = body.format.filter(|format| format.contains("json_schema")) {
             self.raw(format);
-            self.exact = false;
         }
     }
 
     fn responses(&mut self, body: &Body<'_>) {
-        if let Some(instructions) = body.instructions.filter(|raw| !matches!(look(raw), Value::Null)) {
+        if let Some(instructions) = body.instructions.filter(|written| !matches!(look_at(written), Value::Null)) {
             self.input += MESSAGE + 1;
             self.content(instructions);
         }
-        match body.input.map(look) {
+        match body.prompt.map(look_at) {
             Some(Value::Text(text)) => self.input += MESSAGE + 1 + count(self.family, &text),
             Some(Value::List(items)) => items.into_iter().for_each(|item| self.message(item)),
             _ => {}
@@ -143,8 +142,8 @@ impl Prompt<'_> {
     }
 
     /// A text, texts, or tokens that the caller made itself.
-    fn embeddings(&mut self, input: Option<&RawValue>) {
-        match input.map(look) {
+    fn embeddings(&mut self, input: Option<&str>) {
+        match input.map(look_at) {
             Some(Value::Text(text)) => self.input += count(self.family, &text),
             Some(Value::List(items)) => {
                 for item in items {
@@ -160,8 +159,22 @@ impl Prompt<'_> {
         }
     }
 
+    fn messages(&mut self, written: Option<&str>) {
+        // Read at once; where one has not the expected form, each by itself.
+        match written.map(serde_json::from_str::<Vec<Message<'_>>>) {
+            Some(Ok(messages)) => messages.into_iter().for_each(|message| self.said(message)),
+            _ => self.list(written, Self::message),
+        }
+    }
+
     fn message(&mut self, raw: &RawValue) {
-        let Ok(message) = serde_json::from_str::<Message<'_>>(raw.get()) else { return self.raw(raw) };
+        match serde_json::from_str(raw.get()) {
+            Ok(message) => self.said(message),
+            Err(_) => self.raw(raw.get()),
+        }
+    }
+
+    fn said(&mut self, message: Message<'_>) {
         self.input += MESSAGE;
         match message.role.map(look) {
             // The roles that there are take one token each.
@@ -172,17 +185,14 @@ impl Prompt<'_> {
         if let Some(Value::Text(name)) = message.name.map(look) {
             self.input += NAME + count(self.family, &name);
         }
-        if let Some(content) = message.content {
-            self.content(content);
-        }
-        for raw in [message.arguments, message.output].into_iter().flatten() {
-            self.content(raw);
+        for raw in [message.content, message.arguments, message.output].into_iter().flatten() {
+            self.content(raw.get());
         }
         if message.tool_calls.is_some() || message.function_call.is_some() {
             // How calls are written into the prompt is not published.
             self.exact = false;
         }
-        self.list(message.tool_calls, |prompt, raw| {
+        self.list(message.tool_calls.map(RawValue::get), |prompt, raw| {
             let call = serde_json::from_str::<ToolCall<'_>>(raw.get()).unwrap_or_default();
             prompt.call(call.function.unwrap_or_default());
         });
@@ -199,8 +209,8 @@ impl Prompt<'_> {
     }
 
     /// What a message says: a text, or parts.
-    fn content(&mut self, raw: &RawValue) {
-        match look(raw) {
+    fn content(&mut self, written: &str) {
+        match look_at(written) {
             Value::Text(text) => self.input += count(self.family, &text),
             Value::List(parts) => parts.into_iter().for_each(|part| self.part(part)),
             Value::Other(text) => self.input += count(self.family, text),
@@ -210,9 +220,9 @@ impl Prompt<'_> {
 
     fn part(&mut self, raw: &RawValue) {
         if raw.get().starts_with('"') {
-            return self.content(raw);
+            return self.content(raw.get());
         }
-        let Ok(part) = serde_json::from_str::<Part<'_>>(raw.get()) else { return self.raw(raw) };
+        let Ok(part) = serde_json::from_str::<Part<'_>>(raw.get()) else { return self.raw(raw.get()) };
         if let Some(image) = part.image_url {
             self.image(image, part.detail);
         } else if is(part.kind, "input_image") {
@@ -232,16 +242,16 @@ impl Prompt<'_> {
             self.exact = false;
         }
         let said = [part.text, part.refusal, part.title, part.context, part.input, part.content, part.thinking];
-        said.into_iter().flatten().for_each(|raw| self.content(raw));
+        said.into_iter().flatten().for_each(|raw| self.content(raw.get()));
     }
 
     /// Anthropic's source of a document or an image; that of a search result is a text.
     fn source(&mut self, raw: &RawValue, is_document: bool) {
-        let Value::Other(object) = look(raw) else { return self.content(raw) };
+        let Value::Other(object) = look(raw) else { return self.content(raw.get()) };
         let source: Source<'_> = serde_json::from_str(object).unwrap_or_default();
         match (source.data, source.content) {
-            (Some(text), _) if is(source.kind, "text") => self.content(text),
-            (_, Some(content)) if is(source.kind, "content") => self.content(content),
+            (Some(text), _) if is(source.kind, "text") => self.content(text.get()),
+            (_, Some(content)) if is(source.kind, "content") => self.content(content.get()),
             (data, _) if is_document => self.file(data),
             _ => self.image(raw, None),
         }
@@ -280,26 +290,25 @@ impl Prompt<'_> {
         self.input += image::tokens(self.model, size, detail);
     }
 
-    fn definitions(&mut self, raw: Option<&RawValue>, anthropic: bool) {
-        let Some(tools) = raw.and_then(|raw| serde_json::from_str::<Vec<serde_json::Value>>(raw.get()).ok()) else {
-            return;
-        };
+    fn definitions(&mut self, written: Option<&str>, anthropic: bool) {
+        let tools = written.and_then(|written| serde_json::from_str::<Vec<serde_json::Value>>(written).ok());
+        let Some(tools) = tools else { return };
         self.input += tools::tokens(self.family, &tools);
         if anthropic && !tools.is_empty() {
             self.input += ANTHROPIC_TOOLS;
         }
     }
 
-    fn list(&mut self, raw: Option<&RawValue>, each: impl Fn(&mut Self, &RawValue)) {
-        match raw.map(look) {
+    fn list(&mut self, written: Option<&str>, each: impl Fn(&mut Self, &RawValue)) {
+        match written.map(look_at) {
             Some(Value::List(items)) => items.into_iter().for_each(|item| each(self, item)),
             Some(Value::Text(text)) => self.input += count(self.family, &text),
             _ => {}
         }
     }
 
-    fn raw(&mut self, raw: &RawValue) {
-        self.input += count(self.family, raw.get());
+    fn raw(&mut self, written: &str) {
+        self.input += count(self.family, written);
         self.exact = false;
     }
 }

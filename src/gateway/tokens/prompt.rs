@@ -3,6 +3,7 @@
 //! Only what is counted is read. What does not have the expected form counts as the text it is written as: a request that
 //! the vendor will refuse needs no exact count, and no body makes this fail.
 
+use crate::wire::call::{Call, Span};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -11,32 +12,22 @@ use std::borrow::Cow;
 #[derive(Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
-/// What of the body is looked at; the names of all shapes together.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// What of a body is counted, each part as it is written.
 pub(super) struct Body<'a> {
-    #[serde(borrow)]
-    pub messages: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub input: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub instructions: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub system: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub tools: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub functions: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub response_format: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub max_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub max_completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub max_output_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub n: Option<&'a RawValue>,
+    /// Messages or other input.
+    pub prompt: Option<&'a str>,
+    pub instructions: Option<&'a str>,
+    pub tools: Option<&'a str>,
+    pub format: Option<&'a str>,
+}
+
+impl<'a> Body<'a> {
+    /// The parts of a body that was read as this call.
+    pub(super) fn of(call: &Call, body: &'a [u8]) -> Self {
+        let part = |at: Option<Span>| at.and_then(|at| std::str::from_utf8(at.of(body)).ok());
+        let [prompt, instructions, tools, format] = [call.prompt, call.instructions, call.tools, call.format].map(part);
+        Self { prompt, instructions, tools, format }
+    }
 }
 
 /// A message of any shape.
@@ -179,7 +170,11 @@ pub(super) enum Value<'a> {
 
 /// Looks at a raw value one level deep.
 pub(super) fn look(raw: &RawValue) -> Value<'_> {
-    let written = raw.get();
+    look_at(raw.get())
+}
+
+/// Looks at a value, as it is written, one level deep.
+pub(super) fn look_at(written: &str) -> Value<'_> {
     match written.as_bytes().first() {
         Some(b'"') => match serde_json::from_str::<Text<'_>>(written) {
             Ok(text) => Value::Text(text.0),
@@ -195,9 +190,4 @@ pub(super) fn look(raw: &RawValue) -> Value<'_> {
 /// Whether a raw value is this word.
 pub(super) fn is(raw: Option<&RawValue>, word: &str) -> bool {
     raw.is_some_and(|raw| matches!(look(raw), Value::Text(text) if text == word))
-}
-
-/// A whole number that is not negative.
-pub(super) fn number(raw: Option<&RawValue>) -> Option<u64> {
-    raw.and_then(|raw| raw.get().parse().ok())
 }

@@ -5,7 +5,13 @@ use base64::Engine;
 use serde_json::json;
 
 fn input(dialect: Dialect, model: &str, body: &serde_json::Value) -> u64 {
-    estimate(dialect, model, body.to_string().as_bytes()).input
+    estimated(dialect, model, &body.to_string()).input
+}
+
+/// What a body that can be read counts as.
+fn estimated(dialect: Dialect, model: &str, body: &str) -> Estimate {
+    let call = Call::read(dialect, body.as_bytes(), Some(model)).unwrap();
+    estimate(&call, model, body.as_bytes())
 }
 
 #[test]
@@ -80,9 +86,9 @@ fn what_the_reply_may_be_is_read() {
     for (body, ceiling, replies) in [
         (json!({"messages": [], "max_tokens": 200}), Some(200), 1),
         (json!({"messages": [], "max_completion_tokens": 50, "n": 3}), Some(50), 3),
-        (json!({"messages": [], "max_tokens": "many", "n": -1}), None, 1),
+        (json!({"messages": []}), None, 1),
     ] {
-        let estimate = estimate(Dialect::Chat, "gpt-4o", body.to_string().as_bytes());
+        let estimate = estimated(Dialect::Chat, "gpt-4o", &body.to_string());
         assert_eq!((estimate.ceiling, estimate.replies), (ceiling, replies), "{body}");
     }
 }
@@ -100,19 +106,16 @@ fn an_image_counts_by_its_size_and_not_by_its_bytes() {
 #[test]
 fn no_body_makes_it_fail() {
     for body in [
-        "",
-        "null",
-        "[]",
-        "{",
         "{\"messages\": 3}",
         "{\"messages\": [null, 1, \"a\", {\"content\": {}}]}",
         "{\"messages\":[{\"role\":\"user\",\"content\":\"\\ud800\"}]}",
         "{\"input\": {}}",
-        "\u{feff}{}",
         "{\"messages\":[{\"content\":[{\"image_url\":[]},{\"source\":7},[],null]}],\"tools\":{\"a\":1}}",
     ] {
         for dialect in [Dialect::Chat, Dialect::Responses, Dialect::Embeddings, Dialect::Messages] {
-            assert!(estimate(dialect, "gpt-4o", body.as_bytes()).input < 2_000, "{body}");
+            // Some lack what another dialect needs, and are refused.
+            let Ok(call) = Call::read(dialect, body.as_bytes(), Some("gpt-4o")) else { continue };
+            assert!(estimate(&call, "gpt-4o", body.as_bytes()).input < 2_000, "{body}");
         }
     }
 }
@@ -153,7 +156,7 @@ fn a_file_counts_and_the_count_is_no_longer_exact() {
         let said = json!([{"role": "user", "content": [part]}]);
         let body = json!({"messages": said, "input": said}).to_string();
 
-        let estimate = estimate(dialect, "gpt-4o", body.as_bytes());
+        let estimate = estimated(dialect, "gpt-4o", &body);
 
         assert_eq!((estimate.input, estimate.exact), (least + MESSAGE + 1 + REPLY, false), "{part:.60}");
     }

@@ -84,8 +84,11 @@ fn is_counted_here(route: &PlannedRoute, exchange: &Exchange) -> bool {
 }
 
 async fn counted(exchange: &Exchange) -> Answer {
-    let estimate = estimate_aside(Dialect::Messages, exchange.model(), &exchange.body).await;
-    let body = serde_json::json!({"input_tokens": estimate.input}).to_string();
+    let input = match exchange.call() {
+        Some(call) => estimate_aside(call, exchange.model(), &exchange.body).await.input,
+        None => 0,
+    };
+    let body = serde_json::json!({"input_tokens": input}).to_string();
     let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Answer { status: StatusCode::OK, headers: HeaderMap::from_iter([content_type]), pieces: vec![body.into()] }
 }

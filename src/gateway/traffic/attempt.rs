@@ -3,6 +3,7 @@
 use super::fault::{self, Fault};
 use super::outgoing::Outgoing;
 use super::plan::PlannedMember;
+use crate::base::Clock;
 use crate::gateway::balance::{Taken, breaker::Verdict};
 use crate::gateway::exchange::{Asked, AttemptResult, Exchange};
 use crate::gateway::provider::Outcome;
@@ -17,7 +18,6 @@ use http::{HeaderValue, Method, StatusCode, header, response::Parts};
 use serde::de::IgnoredAny;
 use std::future::poll_fn;
 use std::time::{Duration, Instant};
-use time::OffsetDateTime;
 
 /// The longest answer that is no stream.
 const WHOLE: usize = 32 * 1024 * 1024;
@@ -39,17 +39,16 @@ pub(super) struct Failure {
     pub(super) wait: Option<Duration>,
 }
 
-/// Tries one backend with a request made ready for it; `taken` is the place there.
+/// Tries one backend with a request made ready for it; `taken` is the place there, since `begun`.
 pub(super) async fn attempt(
     member: &PlannedMember,
     exchange: &Exchange,
     mut outgoing: Outgoing,
     mut taken: Taken,
-    now: OffsetDateTime,
+    (begun, clock): (Instant, &Clock),
 ) -> Result<Served, Failure> {
-    let begun = Instant::now();
     let timeouts = &member.backend.settings.timeouts;
-    let left = timeouts.total.0.saturating_sub(exchange.begun.elapsed());
+    let left = timeouts.total.0.saturating_sub(begun.duration_since(exchange.begun));
     let first_byte = timeouts.first_byte.0.min(left);
     if let Err(reason) = outgoing.complete(member, exchange, first_byte).await {
         tracing::error!(request.id = %exchange.id, backend.name = %member.backend.name, reason, "No credential");
@@ -77,7 +76,7 @@ pub(super) async fn attempt(
 
     let head = &answered.head;
     let status = head.status;
-    let outcome = member.provider.outcome(status, &head.headers, now);
+    let outcome = member.provider.outcome(status, &head.headers, clock);
     match outcome {
         Outcome::Busy(wait) | Outcome::Failed(wait) => {
             taken.judge(verdict(&member.backend.settings.breaker, outcome, status), None, || reason(status, wait));
@@ -113,9 +112,9 @@ pub(super) async fn attempt(
         let why = "it packed its answer, which was not asked for".to_owned();
         return failed(member, exchange, taken, AttemptResult::Broken(why));
     }
-    let is_events = head.headers.get(header::CONTENT_TYPE).is_some_and(is_event_stream);
-    let left = first_byte.saturating_sub(begun.elapsed());
-    if exchange.is_stream() && is_events && status.is_success() {
+    let is_events = || head.headers.get(header::CONTENT_TYPE).is_some_and(is_event_stream);
+    if exchange.is_stream() && status.is_success() && is_events() {
+        let left = first_byte.saturating_sub(begun.elapsed());
         let first = tokio::time::timeout(left, poll_fn(|cx| answered.body.poll_piece(cx))).await;
         return match first {
             Err(_) => failed(member, exchange, taken, AttemptResult::TimedOut("first byte")),

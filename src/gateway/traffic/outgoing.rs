@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use std::time::Duration;
 
 /// Of a model's caller, these go on; what else a client sends is between it and us.
-const FORWARDED: [HeaderName; 8] = [
+static FORWARDED: [HeaderName; 8] = [
     header::ACCEPT_LANGUAGE,
     TRACEPARENT,
     HeaderName::from_static("tracestate"),
@@ -213,10 +213,8 @@ impl Outgoing {
 /// What of a model's caller goes on.
 fn forwarded(client: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);
-    for name in FORWARDED {
-        for value in client.get_all(&name) {
-            headers.append(name.clone(), value.clone());
-        }
+    for (name, value) in client.iter().filter(|(name, _)| FORWARDED.contains(name)) {
+        headers.append(name.clone(), value.clone());
     }
     headers
 }

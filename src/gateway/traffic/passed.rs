@@ -14,10 +14,8 @@ pub(super) fn pass_headers(vendor: &HeaderMap, is_model: bool, out: &mut HeaderM
     static IDS: [HeaderName; 2] = [HeaderName::from_static("x-request-id"), HeaderName::from_static("request-id")];
     const VENDOR_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
     if is_model {
-        for name in &OF_MODELS {
-            if let Some(value) = vendor.get(name) {
-                out.insert(name, value.clone());
-            }
+        for (name, value) in vendor.iter().filter(|(name, _)| OF_MODELS.contains(name)) {
+            out.entry(name).or_insert_with(|| value.clone());
         }
     } else {
         const KEPT: &[&str] = &[

@@ -226,7 +226,7 @@ impl Traffic {
         if exchange.reply.in_background.is_some() {
             self.follow(running, taken, ending);
         } else {
-            taken.used(exchange.settlement(ending).usage.total());
+            taken.used(exchange.used(ending).0.total());
             drop(taken);
             running.finish(ending);
         }

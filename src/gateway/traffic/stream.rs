@@ -42,7 +42,6 @@ pub(super) struct Flow {
     unsure: Option<Box<Unsure>>,
     /// The policy's words that ended it.
     pub(super) refusal: Option<Box<Problem>>,
-    idle: Duration,
     last: Instant,
     until: Instant,
     timer: Option<Pin<Box<Sleep>>>,
@@ -72,9 +71,8 @@ impl Metered {
         timeouts: &Timeouts,
     ) -> Self {
         let until = running.exchange().begun + timeouts.total.0;
-        let (idle, last) = (timeouts.idle.0, Instant::now());
-        let (unsure, refusal, timer) = (None, None, None);
-        let flow = Flow { running, taken, body, first, handling, unsure, refusal, idle, last, until, timer };
+        let (unsure, refusal, last, timer) = (None, None, Instant::now(), None);
+        let flow = Flow { running, taken, body, first, handling, unsure, refusal, last, until, timer };
         Self { flow: Some(Box::new(flow)), failure: None, parting: None }
     }
 }
@@ -186,7 +184,7 @@ impl Flow {
     /// The timer runs to the nearer of both ends, and is looked at only when nothing comes.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
         loop {
-            let (at, what) = match self.last + self.idle {
+            let (at, what) = match self.last + self.taken.backend().settings.timeouts.idle.0 {
                 idle if idle < self.until => (idle, "idle"),
                 _ => (self.until, "total"),
             };
@@ -322,7 +320,7 @@ impl Flow {
         if exchange.reply.in_background.is_some() {
             return running.traffic().clone().follow(running, taken, ending);
         }
-        taken.used(running.exchange().settlement(ending).usage.total());
+        taken.used(running.exchange().used(ending).0.total());
         drop(taken);
         running.finish(ending);
     }

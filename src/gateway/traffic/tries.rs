@@ -26,6 +26,8 @@ struct Turns<'a> {
     members: std::vec::IntoIter<usize>,
     tokens: u64,
     attempts: u32,
+    /// When the first of them is.
+    first_at: Option<Instant>,
     /// What kept a member from being told the request.
     untold: Option<Problem>,
 }
@@ -35,6 +37,8 @@ struct Turn<'a> {
     member: &'a PlannedMember,
     outgoing: Outgoing,
     taken: Taken,
+    /// When the place was taken.
+    at: Instant,
 }
 
 /// One try, and what came of it.
@@ -60,11 +64,11 @@ impl Traffic {
         let pool = exchange.route.pool.clone();
         let members = order(self, route, exchange, now).into_iter();
         let (retries, tokens) = (&pool.settings.retries, expected_tokens(exchange));
-        let mut turns = Turns { route, retries, members, tokens, attempts: 0, untold: None };
+        let mut turns = Turns { route, retries, members, tokens, attempts: 0, first_at: Some(now), untold: None };
         route.pool.count_request(now);
         let mut waits: Vec<Duration> = Vec::new();
         while let Some(turn) = turns.next(running.exchange()) {
-            let before = running.exchange_mut().given_up_at(&turn.member.backend);
+            let before = running.exchange_mut().given_up_at(&turn.member.backend, turn.at);
             let exchange = running.exchange();
             let (beside, last) = match pool.settings.hedging.filter(|_| may_hedge(exchange)) {
                 None => (None, self.ask(turn, exchange).await),
@@ -89,9 +93,8 @@ impl Traffic {
     }
 
     async fn ask<'a>(&self, turn: Turn<'a>, exchange: &Exchange) -> Try<'a> {
-        let Turn { member, outgoing, taken } = turn;
-        let begun = Instant::now();
-        let outcome = attempt(member, exchange, outgoing, taken, self.clock().now()).await;
+        let Turn { member, outgoing, taken, at: begun } = turn;
+        let outcome = attempt(member, exchange, outgoing, taken, (begun, self.clock())).await;
         Try { member, begun, took: begun.elapsed(), outcome }
     }
 
@@ -135,14 +138,14 @@ impl<'a> Turns<'a> {
                     continue;
                 }
             };
-            let now = Instant::now();
-            is_afforded = is_afforded || self.route.pool.take_retry(self.retries, now);
+            let at = self.first_at.take().unwrap_or_else(Instant::now);
+            is_afforded = is_afforded || self.route.pool.take_retry(self.retries, at);
             if !is_afforded {
                 return None;
             }
-            if let Some(taken) = member.state.take(&member.backend, self.tokens, now) {
+            if let Some(taken) = member.state.take(&member.backend, self.tokens, at) {
                 self.attempts += 1;
-                return Some(Turn { member, outgoing, taken });
+                return Some(Turn { member, outgoing, taken, at });
             }
         }
     }

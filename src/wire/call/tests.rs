@@ -10,9 +10,9 @@ fn a_chat_is_read_by_reference() {
     let call = Call::read(Dialect::Chat, body, None).unwrap();
 
     assert_eq!((call.model.as_str(), call.choices, call.max_output), ("gpt-4o", 2, Some(7)));
-    assert_eq!(&body[call.prompt.clone()], br#"[{"role":"user","content":"hi"}]"#);
-    assert_eq!(&body[call.tools.clone().unwrap()], b"[{}]");
-    assert_eq!(&body[call.model_at.clone().unwrap()], b"\"gpt-4o\"");
+    assert_eq!(call.prompt.unwrap().of(body), br#"[{"role":"user","content":"hi"}]"#);
+    assert_eq!(call.tools.unwrap().of(body), b"[{}]");
+    assert_eq!(call.model_at.unwrap().of(body), b"\"gpt-4o\"");
     assert!(call.stream && !call.wants_usage);
     assert_eq!(call.user.as_deref(), Some("ann"));
 }
@@ -22,7 +22,7 @@ fn other_dialects_have_their_names_for_things() {
     let messages = br#"{"model":"claude","max_tokens":5,"system":"be brief","messages":[],"metadata":{"user_id":"u"}}"#;
     let call = Call::read(Dialect::Messages, messages, None).unwrap();
     assert_eq!((call.user.as_deref(), call.max_output), (Some("u"), Some(5)));
-    assert_eq!(&messages[call.instructions.unwrap()], b"\"be brief\"");
+    assert_eq!(call.instructions.unwrap().of(messages), b"\"be brief\"");
 
     let responses = br#"{"model":"o3","input":"hi","max_output_tokens":5,"previous_response_id":"resp_1"}"#;
     let call = Call::read(Dialect::Responses, responses, None).unwrap();
