@@ -39,7 +39,7 @@ impl Dialect {
     }
 }
 
-/// Where a part lies in the body, in bytes. In 32 bits, which no body is too long for: a request keeps some of them to its end.
+/// Where a part lies in the body, in bytes. Of 32 bits, because a request keeps some of them to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     start: u32,
@@ -297,6 +297,8 @@ pub fn rewritten(call: &Call, body: &[u8], model: &str, ask_usage: bool) -> Opti
 fn usage_asked(call: &Call, body: &[u8]) -> Edit {
     const ASKED: &[u8] = b"{\"include_usage\":true}";
     if let Some(at) = call.stream_options {
+        // What is neither an object nor a list was refused when the call was read. A list says nothing more than what is asked
+        // for here, so it gives way to that.
         let options: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(at.of(body)).ok();
         let with = match options {
             Some(mut options) => {

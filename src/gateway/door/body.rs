@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// Bodies up to this many bytes are copied.
@@ -38,18 +39,13 @@ where
         return Err(too_long());
     }
     let mut taken = announced.filter(|length| *length > FREE).map(|length| room.take(length)).transpose()?;
-    let begun = Instant::now();
-    let (until, mut by) = (begun + limits.body_timeout, begun + limits.body_idle_timeout);
+    let until = Instant::now() + limits.body_timeout;
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    while let Some(frame) = next(&mut body, until.min(by)).await? {
+    while let Some(frame) = next(&mut body, until, limits.body_idle_timeout).await? {
         let Ok(data) = frame.into_data() else { continue };
         if first.is_empty() && rest.is_empty() {
             first = data;
-            // That of a body that came at once ends here.
-            if !body.is_end_stream() {
-                by = Instant::now() + limits.body_idle_timeout;
-            }
             continue;
         }
         if rest.is_empty() {
@@ -66,7 +62,6 @@ where
             taken = Some(room.take(most.0)?);
         }
         rest.extend_from_slice(&data);
-        by = Instant::now() + limits.body_idle_timeout;
     }
     if first.len() as u64 > most.0 {
         return Err(too_long());
@@ -80,13 +75,14 @@ where
     Ok((body, taken))
 }
 
-async fn next<B>(body: &mut B, by: Instant) -> Result<Option<http_body::Frame<Bytes>>, Problem>
+async fn next<B>(body: &mut B, until: Instant, idle: Duration) -> Result<Option<http_body::Frame<Bytes>>, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     if body.is_end_stream() {
         return Ok(None);
     }
+    let by = until.min(Instant::now() + idle);
     match timeout_at(by, body.frame()).await {
         Err(_) => {
             let words = "The request was given up: its body came too slowly.";

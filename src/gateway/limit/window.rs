@@ -62,6 +62,7 @@ impl Window {
 
     /// As [`Window::falls_to`], where no debt takes the room of what leaves; asked with each request.
     fn leaves_until(&self, now: u64, most: u64) -> u64 {
+        // Nothing counts when the last has left: told with each answer, so it is not looked for.
         if most == 0 {
             return self.spent.back().map_or(now, |(tick, _)| now.max(tick + COUNTS_FOR));
         }

@@ -61,7 +61,8 @@ impl Estimate {
     }
 }
 
-/// Counts the prompt of a body that was read as this call. Never fails: what has not the expected form counts as it is written.
+/// Counts the prompt of a body that was read as this call. Never fails: what has not the expected form counts as it is
+/// written.
 #[must_use]
 pub fn estimate(call: &Call, model: &str, body: &[u8]) -> Estimate {
     let family = Family::of(model);

@@ -12,7 +12,7 @@ use crate::gateway::exchange::{Ending, Exchange};
 use crate::gateway::policy::{Admission, Answer};
 use crate::gateway::settings::OnDisconnect;
 use crate::gateway::tokens::estimate_aside;
-use crate::wire::call::Dialect;
+use crate::wire::call::{Call, Dialect};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 /// What is told in place of an answer, with the headers that go along.
@@ -45,8 +45,8 @@ impl Traffic {
             Ok(Admission::Answer(answer)) => return Ok(answered_by_us(running, answer)),
             Err(problem) => return Err(refused(running, problem, Ending::Refused)),
         }
-        if is_counted_here(&route, running.exchange()) {
-            let answer = counted(running.exchange()).await;
+        if let Some(call) = counted_here(&route, running.exchange()) {
+            let answer = counted(call, running.exchange()).await;
             return Ok(answered_by_us(running, answer));
         }
         match self.tried(&route, &mut running).await {
@@ -77,18 +77,16 @@ impl Traffic {
     }
 }
 
-/// Whether the tokens of a prompt are asked for, and no backend of the route counts them.
-fn is_counted_here(route: &PlannedRoute, exchange: &Exchange) -> bool {
-    exchange.call().is_some_and(|call| call.dialect == Dialect::CountTokens)
-        && !route.members.iter().any(|member| serves(member, exchange))
+/// The call, where the tokens of its prompt are asked for and no backend of the route counts them.
+fn counted_here<'a>(route: &PlannedRoute, exchange: &'a Exchange) -> Option<&'a Call> {
+    let is_counted = |call: &&Call| call.dialect == Dialect::CountTokens;
+    let call = exchange.call().filter(is_counted)?;
+    (!route.members.iter().any(|member| serves(member, exchange))).then_some(call)
 }
 
-async fn counted(exchange: &Exchange) -> Answer {
-    let input = match exchange.call() {
-        Some(call) => estimate_aside(call, exchange.model(), &exchange.body).await.input,
-        None => 0,
-    };
-    let body = serde_json::json!({"input_tokens": input}).to_string();
+async fn counted(call: &Call, exchange: &Exchange) -> Answer {
+    let estimate = estimate_aside(call, exchange.model(), &exchange.body).await;
+    let body = serde_json::json!({"input_tokens": estimate.input}).to_string();
     let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Answer { status: StatusCode::OK, headers: HeaderMap::from_iter([content_type]), pieces: vec![body.into()] }
 }

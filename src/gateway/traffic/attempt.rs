@@ -45,7 +45,8 @@ pub(super) async fn attempt(
     exchange: &Exchange,
     mut outgoing: Outgoing,
     mut taken: Taken,
-    (begun, clock): (Instant, &Clock),
+    begun: Instant,
+    clock: &Clock,
 ) -> Result<Served, Failure> {
     let timeouts = &member.backend.settings.timeouts;
     let left = timeouts.total.0.saturating_sub(begun.duration_since(exchange.begun));

@@ -122,9 +122,7 @@ impl Traffic {
         }
         exchange.reply.content_type = headers.get(header::CONTENT_TYPE).cloned();
         exchange.tell(&mut headers);
-        let backend = exchange.reply.backend.clone();
-        let timeouts = backend.map(|backend| backend.settings.timeouts).unwrap_or_default();
-        let metered = Metered::new(running, taken, body, first, handling, &timeouts);
+        let metered = Metered::new(running, taken, body, first, handling);
         let mut response = Response::new(ReplyBody::Streamed(metered));
         *response.status_mut() = head.status;
         *response.headers_mut() = headers;

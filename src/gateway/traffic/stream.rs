@@ -5,7 +5,6 @@ use super::running::Running;
 use crate::base::Problem;
 use crate::gateway::balance::Taken;
 use crate::gateway::exchange::{Ending, Exchange};
-use crate::gateway::settings::Timeouts;
 use crate::gateway::upstream::AnswerBody;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -68,9 +67,8 @@ impl Metered {
         body: AnswerBody,
         first: Option<Bytes>,
         handling: Handling,
-        timeouts: &Timeouts,
     ) -> Self {
-        let until = running.exchange().begun + timeouts.total.0;
+        let until = running.exchange().begun + taken.backend().settings.timeouts.total.0;
         let (unsure, refusal, last, timer) = (None, None, Instant::now(), None);
         let flow = Flow { running, taken, body, first, handling, unsure, refusal, last, until, timer };
         Self { flow: Some(Box::new(flow)), failure: None, parting: None }

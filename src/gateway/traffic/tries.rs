@@ -94,7 +94,7 @@ impl Traffic {
 
     async fn ask<'a>(&self, turn: Turn<'a>, exchange: &Exchange) -> Try<'a> {
         let Turn { member, outgoing, taken, at: begun } = turn;
-        let outcome = attempt(member, exchange, outgoing, taken, (begun, self.clock())).await;
+        let outcome = attempt(member, exchange, outgoing, taken, begun, self.clock()).await;
         Try { member, begun, took: begun.elapsed(), outcome }
     }
 

@@ -44,7 +44,12 @@ fn what_cannot_be_acted_on_is_refused_with_its_field() {
         (r#"{"model":"a","mod\u0065l":"b","messages":[]}"#, "duplicate field"),
         (r#"{"model":"m","messages":[],"stream":"yes"}"#, "cannot be read"),
         (r#"{"model":"m","messages":[],"max_tokens":-1}"#, "cannot be read"),
+        (r#"{"model":"m","messages":[],"max_tokens":"many"}"#, "cannot be read"),
+        (r#"{"model":"m","messages":[],"n":-1}"#, "cannot be read"),
         ("[]", "cannot be read"),
+        ("null", "cannot be read"),
+        ("{", "cannot be read"),
+        ("\u{feff}{}", "cannot be read"),
         ("", "cannot be read"),
         (&deep, "nested deeper"),
     ] {
