@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-// Many small allocations of many threads: requests, JSON, index segments.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static HEAP: wharfinger::base::Heap = wharfinger::base::Heap;
 
 fn main() -> ExitCode {
     wharfinger::app::cli::run()

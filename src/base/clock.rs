@@ -1,7 +1,7 @@
 //! The time, as a parameter: the system's in a running service, a fixed one that tests move.
 
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 
 /// Where the current time comes from; cheap to clone.
@@ -24,11 +24,18 @@ impl Clock {
     /// Now, in UTC, cut to microseconds: what Postgres stores comes back equal.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
-        let now = match &self.0 {
-            None => OffsetDateTime::now_utc(),
-            Some(fixed) => *fixed.lock().expect("no holder of this lock can panic"),
+        let (seconds, microsecond) = match &self.0 {
+            None => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                (OffsetDateTime::from_unix_timestamp(since.as_secs().cast_signed()), since.subsec_micros())
+            }
+            Some(fixed) => {
+                let fixed = *fixed.lock().expect("no holder of this lock can panic");
+                (Ok(fixed), fixed.microsecond())
+            }
         };
-        now.replace_microsecond(now.microsecond()).expect("a microsecond that was read is in range")
+        let seconds = seconds.expect("a clock that runs is before the year 9999");
+        seconds.replace_microsecond(microsecond).expect("a microsecond that was read is in range")
     }
 
     /// The time since some moment that stays the same for the life of the process. Never goes backwards, whatever

@@ -8,6 +8,7 @@ mod dns;
 mod egress;
 mod embedded_postgres;
 mod error;
+mod heap;
 mod http_client;
 mod id;
 mod json;
@@ -29,6 +30,7 @@ pub use dns::{Dns, NoTexts};
 pub use egress::{Egress, NotPublic, Unreachable};
 pub use embedded_postgres::EmbeddedPostgres;
 pub use error::{FieldError, Problem};
+pub use heap::Heap;
 pub use http_client::{Fetched, HttpClient, Posted, use_tls};
 pub use id::{
     AccessRequestId, ApprovalId, AssetId, AuditId, BackendId, CommentId, CredentialId, DefinitionId, DeliveryId,

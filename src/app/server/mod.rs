@@ -16,7 +16,7 @@ use bytes::Bytes;
 pub use lanes::Lanes;
 
 use caps::{Caps, Full, Place};
-use futures::future::Either;
+use futures::{StreamExt, future::Either, stream::FuturesUnordered};
 use guarded::{Guarded, InFlight, InFlightGuard};
 use http::{HeaderValue, Request, Version, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -67,8 +67,8 @@ struct Server {
     config: Arc<Config>,
     caps: Caps,
     lanes: Arc<Lanes>,
-    /// Cancelled when those who connect had better go elsewhere: each answer is then the last of its connection.
-    leaving: CancellationToken,
+    /// Set when those who connect had better go elsewhere: each answer is then the last of its connection.
+    leaving: AtomicBool,
     /// Cancelled when connections must finish what they have and take nothing new.
     drain: CancellationToken,
     /// Cancelled when they must end at once.
@@ -93,7 +93,7 @@ pub async fn serve(
         builder: builder(&config),
         caps: Caps::new(&config),
         lanes,
-        leaving: CancellationToken::new(),
+        leaving: AtomicBool::new(false),
         drain: CancellationToken::new(),
         cut: CancellationToken::new(),
         config: config.clone(),
@@ -107,7 +107,7 @@ pub async fn serve(
             () = stop.now.cancelled() => {}
             () = stop.gently.cancelled() => {
                 liveness.begin_stopping();
-                server.leaving.cancel();
+                server.leaving.store(true, Ordering::Relaxed);
                 tokio::select! {
                     () = &mut accepting => {}
                     () = stop.now.cancelled() => {}
@@ -117,7 +117,7 @@ pub async fn serve(
         }
     }
     liveness.begin_stopping();
-    server.leaving.cancel();
+    server.leaving.store(true, Ordering::Relaxed);
     take_the_last(listener, &server, &connections);
     server.drain.cancel();
     connections.close();
@@ -249,11 +249,8 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
     };
     let in_flight = InFlight::default();
     let stream = Guarded::new(stream, &server.config.limits, in_flight.clone());
-    // Of its own: whoever asks one that all have asks in turn.
-    let (leaving, drain, cut) = (server.leaving.child_token(), server.drain.child_token(), server.cut.child_token());
-    let (doors, lanes) = (server.doors.clone(), server.lanes.clone());
     let has_goaway = Arc::new(AtomicBool::new(false));
-    let (requests, goaway) = (in_flight.clone(), has_goaway.clone());
+    let (requests, goaway, serving) = (in_flight.clone(), has_goaway.clone(), server.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         let guard = requests.begin();
         // HTTP/2 has GOAWAY for it, which comes with the drain.
@@ -261,8 +258,8 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
         if is_newer {
             goaway.store(true, Ordering::Relaxed);
         }
-        let leaving = (!is_newer).then(|| leaving.clone());
-        let answer = match &doors.traffic {
+        let server = serving.clone();
+        let answer = match &server.doors.traffic {
             Some(traffic) if gateway::door::is_ours(request.uri().path()) => {
                 let traffic = traffic.clone();
                 // Boxed: beside it the other future is small, and both would be moved about at the size of the larger.
@@ -273,9 +270,9 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
             _ => {
                 request.extensions_mut().insert(ConnectInfo(peer));
                 let request = request.map(Body::new);
-                let answer = match doors.router.ready(&request) {
+                let answer = match server.doors.router.ready(&request) {
                     Some(response) => Either::Left(response),
-                    None => Either::Right(lanes.beside(doors.router.route(request))),
+                    None => Either::Right(server.lanes.beside(server.doors.router.route(request))),
                 };
                 Either::Right(async move {
                     let response = match answer {
@@ -292,7 +289,7 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
         };
         async move {
             let mut answer = answer.await.map(|body| Counted { body, _guard: guard });
-            if leaving.is_some_and(|leaving| leaving.is_cancelled()) {
+            if !is_newer && server.leaving.load(Ordering::Relaxed) {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer)
@@ -303,7 +300,7 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
 
     let keep_alive = server.config.limits.keep_alive_timeout;
     let draining = async {
-        drain.cancelled().await;
+        server.drain.cancelled().await;
         let delay = server.config.limits.drain_delay;
         // A balancer may send a next request at the moment in which we close, and cannot know whether it was begun. It is
         // answered, as the last one of its connection; what rests for a while is closed.
@@ -311,36 +308,45 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
             idle_for(&in_flight, delay).await;
         }
     };
-    tokio::pin!(draining);
-    let mut ending = false;
-    loop {
-        let idle = idle_for(&in_flight, keep_alive);
-        let outcome = tokio::select! {
-            outcome = &mut conversation => Some(outcome),
-            () = cut.cancelled() => None,
-            () = &mut draining, if !ending => {
-                ending = true;
+    let end = async {
+        tokio::select! {
+            () = server.cut.cancelled() => End::AtOnce,
+            () = draining => End::Gently,
+            // For HTTP/2, whose connections hyper keeps open without a request as long as pings are answered.
+            () = idle_for(&in_flight, keep_alive) => End::Gently,
+        }
+    };
+    tokio::pin!(end);
+    // In a set of one, which asks only what woke: a connection is looked at several times for each request, and to ask for
+    // ends costs as much as some policies do.
+    let mut end = FuturesUnordered::from_iter([end]);
+    let outcome = tokio::select! {
+        biased;
+        outcome = &mut conversation => Some(outcome),
+        Some(how) = end.next() => match how {
+            End::AtOnce => None,
+            End::Gently => {
                 conversation.as_mut().graceful_shutdown();
-                continue;
-            }
-            // For HTTP/2, whose connections hyper keeps open without a request as long as pings are answered. An end
-            // that was asked for once and did not come is not waited for again.
-            () = idle => {
-                if ending {
-                    None
-                } else {
-                    ending = true;
-                    conversation.as_mut().graceful_shutdown();
-                    continue;
+                tokio::select! {
+                    outcome = &mut conversation => Some(outcome),
+                    () = server.cut.cancelled() => None,
+                    // An end that was asked for once and did not come is not waited for again.
+                    () = idle_for(&in_flight, keep_alive) => None,
                 }
             }
-        };
-        if let Some(Err(error)) = outcome {
-            tracing::debug!(error = %error, peer = %peer.ip(), "A connection ended early");
-        }
-        break;
+        },
+    };
+    if let Some(Err(error)) = outcome {
+        tracing::debug!(error = %error, peer = %peer.ip(), "A connection ended early");
     }
     drop(place);
+}
+
+/// How a connection that does not end by itself is ended.
+enum End {
+    /// With what it has under way.
+    Gently,
+    AtOnce,
 }
 
 /// Returns when the connection had nothing to do for the whole of `span`.

@@ -4,7 +4,7 @@ use super::limited::counted;
 use super::{Admission, Policy, Screen, said};
 use crate::base::{Network, Problem, Slug};
 use crate::gateway::Policy as Settings;
-use crate::gateway::exchange::{Exchange, Settlement};
+use crate::gateway::exchange::Exchange;
 use crate::gateway::settings::{IpFilter, ModelAllowList, SizeLimit};
 use crate::wire::call::Dialect;
 use http::StatusCode;
@@ -32,8 +32,6 @@ impl Policy for Models {
         let help = format!("It allows {}.", self.settings.models.join(", "));
         Err(Box::new(refused("model-not-allowed", "Model not allowed", detail, &self.policy.name).with_help(help)))
     }
-
-    async fn settle(&self, _: &mut Exchange, _: &Settlement) {}
 }
 
 /// Only from these addresses.
@@ -64,8 +62,6 @@ impl Policy for Addresses {
         let detail = format!("The policy {} does not allow calls from {}.", self.policy.name, exchange.ip);
         Err(Box::new(refused("address-not-allowed", "Address not allowed", detail, &self.policy.name)))
     }
-
-    async fn settle(&self, _: &mut Exchange, _: &Settlement) {}
 }
 
 /// Not more than this.
@@ -99,8 +95,6 @@ impl Policy for Sizes {
         }
         Ok(Admission::Continue)
     }
-
-    async fn settle(&self, _: &mut Exchange, _: &Settlement) {}
 }
 
 /// Writes the most tokens a reply may have into the request, where it asks for more or says nothing.

@@ -2,7 +2,7 @@
 
 use super::facts::CallFacts;
 use super::limited::charged;
-use super::{Admission, Answer, Held, Policy, Services};
+use super::{Admission, Answer, Held, Later, Policy, Services};
 use crate::base::Problem;
 use crate::gateway::Policy as Settings;
 use crate::gateway::cache::{Found, Question, Stored};
@@ -10,6 +10,7 @@ use crate::gateway::exchange::{Ending, Exchange, HeaderChange, Settlement};
 use crate::gateway::limit::{Facts, Whose, rendered};
 use crate::gateway::settings::{SemanticCache, Share};
 use crate::wire::call::Dialect;
+use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,16 +83,16 @@ impl Policy for Cached {
         Ok(Admission::Continue)
     }
 
-    async fn settle(&self, exchange: &mut Exchange, settlement: &Settlement) {
+    fn settle(&self, exchange: &mut Exchange, settlement: &Settlement) -> Option<Later> {
         let mine = |held: &Held| matches!(held, Held::Asked { policy, .. } if *policy == self.policy.id);
-        let Some(at) = exchange.held.iter().position(mine) else { return };
-        let Held::Asked { question, .. } = exchange.held.swap_remove(at) else { return };
+        let at = exchange.held.iter().position(mine)?;
+        let Held::Asked { question, .. } = exchange.held.swap_remove(at) else { return None };
         let is_whole = settlement.ending == Ending::Served
             && exchange.reply.is_complete
             && exchange.reply.status == Some(StatusCode::OK)
             && !exchange.reply.kept.is_empty();
         if !is_whole {
-            return;
+            return None;
         }
         let facts = CallFacts::of(exchange);
         let stored = Stored {
@@ -108,7 +109,8 @@ impl Policy for Cached {
             key: facts.key().unwrap_or_default().to_owned(),
         };
         let (ttl, now) = (Duration::from(self.settings.ttl), self.services.clock.monotonic());
-        self.services.cache.keep(*question, stored, ttl, now).await;
+        let cache = self.services.cache.clone();
+        Some(async move { cache.keep(*question, stored, ttl, now).await }.boxed())
     }
 }
 

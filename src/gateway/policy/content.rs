@@ -4,7 +4,7 @@ use super::allowed::replace;
 use super::{Admission, Policy, Screen, said};
 use crate::base::Problem;
 use crate::gateway::Policy as Settings;
-use crate::gateway::exchange::{Exchange, Settlement};
+use crate::gateway::exchange::Exchange;
 use crate::gateway::masking::{Masker, Restorer};
 use crate::gateway::settings::{self, LooksAt};
 use http::StatusCode;
@@ -64,6 +64,4 @@ impl Policy for Content {
         }
         Ok(Admission::Continue)
     }
-
-    async fn settle(&self, _: &mut Exchange, _: &Settlement) {}
 }

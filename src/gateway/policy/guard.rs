@@ -5,7 +5,7 @@ use super::facts::CallFacts;
 use super::{Admission, Policy, Screen, Services, said};
 use crate::base::Problem;
 use crate::gateway::Policy as Settings;
-use crate::gateway::exchange::{Asked, Exchange, Settlement};
+use crate::gateway::exchange::{Asked, Exchange};
 use crate::gateway::limit::Facts;
 use crate::gateway::settings::{GuardHook, OnFailure};
 use serde::Deserialize;
@@ -137,6 +137,4 @@ impl Policy for Guard {
         self.0.judge(exchange, "prompt", &texts).await?;
         Ok(Admission::Continue)
     }
-
-    async fn settle(&self, _: &mut Exchange, _: &Settlement) {}
 }

@@ -4,7 +4,7 @@ use super::Admission;
 use super::facts::CallFacts;
 use crate::base::Problem;
 use crate::gateway::Policy;
-use crate::gateway::exchange::{Exchange, HeaderChange, Settlement};
+use crate::gateway::exchange::{Exchange, HeaderChange};
 use crate::gateway::limit::rendered;
 use crate::gateway::settings::{HeaderEdit, Headers as Settings};
 use http::{HeaderName, HeaderValue};
@@ -27,8 +27,6 @@ impl super::Policy for Headers {
         exchange.answer_headers.extend(to_client);
         Ok(Admission::Continue)
     }
-
-    async fn settle(&self, _: &mut Exchange, _: &Settlement) {}
 }
 
 /// Removals first, so that what is set stays.

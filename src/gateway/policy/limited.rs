@@ -1,7 +1,7 @@
 //! Token limits, request rates and budgets: what a request is going to use is reserved before, and settled after.
 
 use super::facts::CallFacts;
-use super::{Admission, Held, Policy, Services};
+use super::{Admission, Held, Later, Policy, Services};
 use crate::base::Problem;
 use crate::gateway::Policy as Settings;
 use crate::gateway::exchange::{Asked, Ending, Exchange, Settlement};
@@ -162,7 +162,7 @@ impl Policy for Limited {
         }
     }
 
-    async fn settle(&self, exchange: &mut Exchange, settlement: &Settlement) {
+    fn settle(&self, exchange: &mut Exchange, settlement: &Settlement) -> Option<Later> {
         let mine = |held: &Held| matches!(held, Held::Reservation { policy, .. } if *policy == self.policy.id);
         while let Some(at) = exchange.held.iter().position(mine) {
             let Held::Reservation { value, reservation, .. } = exchange.held.swap_remove(at) else { continue };
@@ -175,6 +175,7 @@ impl Policy for Limited {
             }
             exchange.held.push(Held::Quotas(quotas));
         }
+        None
     }
 }
 

@@ -1,7 +1,7 @@
 //! Prompts and answers that are kept for a while, redacted, where a route's policy says so.
 
 use super::facts::CallFacts;
-use super::{Admission, Held, Policy, Services};
+use super::{Admission, Held, Later, Policy, Services};
 use crate::base::{PolicyId, Problem};
 use crate::gateway::exchange::{Asked, Exchange, Settlement};
 use crate::gateway::limit::Facts;
@@ -63,11 +63,11 @@ impl Policy for Logged {
         Ok(Admission::Continue)
     }
 
-    async fn settle(&self, exchange: &mut Exchange, settlement: &Settlement) {
-        let Some(ledger) = &self.services.ledger else { return };
+    fn settle(&self, exchange: &mut Exchange, settlement: &Settlement) -> Option<Later> {
+        let ledger = self.services.ledger.as_ref()?;
         let mine = |held: &Held| matches!(held, Held::Prompt { policy, .. } if *policy == self.policy);
-        let Some(at) = exchange.held.iter().position(mine) else { return };
-        let Held::Prompt { prompt, .. } = exchange.held.swap_remove(at) else { return };
+        let at = exchange.held.iter().position(mine)?;
+        let Held::Prompt { prompt, .. } = exchange.held.swap_remove(at) else { return None };
         let answer = self.settings.responses.then(|| self.redacted(&exchange.reply.kept.concat()));
         let at = exchange.at + settlement.took;
         let facts = CallFacts::of(exchange);
@@ -82,6 +82,7 @@ impl Policy for Logged {
             answer,
             expires_at: at + Duration::from(self.settings.retention),
         });
+        None
     }
 }
 

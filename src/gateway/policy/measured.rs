@@ -3,7 +3,7 @@
 use super::facts::CallFacts;
 use super::{Admission, Held, Policy};
 use crate::base::Problem;
-use crate::gateway::exchange::{Exchange, Settlement};
+use crate::gateway::exchange::Exchange;
 use crate::gateway::limit::rendered;
 use crate::gateway::settings::TokenMetrics;
 
@@ -19,6 +19,4 @@ impl Policy for Measured {
         exchange.held.push(Held::Dimensions(dimensions));
         Ok(Admission::Continue)
     }
-
-    async fn settle(&self, _: &mut Exchange, _: &Settlement) {}
 }

@@ -34,6 +34,7 @@ use super::witness::Verdict;
 use crate::base::{Clock, Config, Database, Egress, Otlp, PolicyId, Problem};
 use crate::embed::Embedder;
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,9 +49,15 @@ pub trait Policy: Send + Sync {
     /// The refusal: which rule, why, and what would help.
     fn admit(&self, exchange: &mut Exchange) -> impl Future<Output = Result<Admission, Box<Problem>>> + Send;
 
-    /// Takes in what was used. Runs once for each exchange that was asked of, and for none twice.
-    fn settle(&self, exchange: &mut Exchange, settlement: &Settlement) -> impl Future<Output = ()> + Send;
+    /// Takes in what was used, and gives what is left to do where that takes waiting. Runs once for each exchange that was
+    /// asked of, and for none twice.
+    fn settle(&self, _exchange: &mut Exchange, _settlement: &Settlement) -> Option<Later> {
+        None
+    }
 }
+
+/// What a policy has yet to do when an exchange is settled.
+pub type Later = BoxFuture<'static, ()>;
 
 /// What a policy that does not refuse says.
 pub enum Admission {
@@ -289,26 +296,25 @@ impl Any {
         }
     }
 
-    async fn settle(&self, exchange: &mut Exchange, settlement: &Settlement) {
+    fn settle(&self, exchange: &mut Exchange, settlement: &Settlement) -> Option<Later> {
         match self {
-            Self::Cached(policy) => policy.settle(exchange, settlement).await,
-            Self::Limited(policy) => policy.settle(exchange, settlement).await,
-            Self::Logged(policy) => policy.settle(exchange, settlement).await,
-            Self::Addresses(_)
-            | Self::Models(_)
-            | Self::Sizes(_)
-            | Self::Headers(_)
-            | Self::Content(_)
-            | Self::Guard(_)
-            | Self::Measured(_) => {}
+            Self::Addresses(policy) => policy.settle(exchange, settlement),
+            Self::Models(policy) => policy.settle(exchange, settlement),
+            Self::Sizes(policy) => policy.settle(exchange, settlement),
+            Self::Headers(policy) => policy.settle(exchange, settlement),
+            Self::Content(policy) => policy.settle(exchange, settlement),
+            Self::Guard(policy) => policy.settle(exchange, settlement),
+            Self::Cached(policy) => policy.settle(exchange, settlement),
+            Self::Limited(policy) => policy.settle(exchange, settlement),
+            Self::Measured(policy) => policy.settle(exchange, settlement),
+            Self::Logged(policy) => policy.settle(exchange, settlement),
         }
     }
 }
 
 /// The policies of one route, in their order.
-#[derive(Clone)]
 pub struct Chain {
-    policies: Arc<[Acting]>,
+    policies: Vec<Acting>,
     services: Services,
 }
 
@@ -368,12 +374,13 @@ impl Chain {
         Ok(Admission::Continue)
     }
 
-    /// Tells each policy what was used, last asked first, and writes the record.
-    pub async fn settle(&self, mut exchange: Box<Exchange>, settlement: Settlement) {
-        for Acting { any, .. } in self.policies.iter().rev() {
-            any.settle(&mut exchange, &settlement).await;
-        }
-        recorded::record(&mut exchange, &settlement, &self.services);
+    /// Tells each policy what was used, last asked first, and writes the record. Gives what is left to do.
+    #[must_use = "what is left to do is done by who asked"]
+    pub fn settle(&self, mut exchange: Box<Exchange>, settlement: &Settlement) -> Vec<Later> {
+        let policies = self.policies.iter().rev();
+        let left = policies.filter_map(|Acting { any, .. }| any.settle(&mut exchange, settlement)).collect();
+        recorded::record(&mut exchange, settlement, &self.services);
+        left
     }
 }
 

@@ -39,8 +39,8 @@ impl Traffic {
         let Some(route) = self.planned(&exchange.snapshot, &exchange.route) else {
             return Err((Box::new(Problem::unavailable("The gateway's settings are changing.")), HeaderMap::new()));
         };
-        let mut running = Running::new(exchange, route.chain.clone(), self.clone());
-        match running.chain().admit(running.exchange_mut()).await {
+        let mut running = Running::new(exchange, route.clone(), self.clone());
+        match route.chain.admit(running.exchange_mut()).await {
             Ok(Admission::Continue) => {}
             Ok(Admission::Answer(answer)) => return Ok(answered_by_us(running, answer)),
             Err(problem) => return Err(refused(running, problem, Ending::Refused)),

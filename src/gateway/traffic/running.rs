@@ -1,21 +1,21 @@
 //! `Running`: holds an exchange until it is settled, and settles it whatever becomes of its holder.
 
 use super::Traffic;
+use super::plan::PlannedRoute;
 use crate::gateway::exchange::{Ending, Exchange};
-use crate::gateway::policy::Chain;
-use std::future::Future;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// An exchange on its way. Dropped without [`Running::finish`], it is settled as one whose client has left.
 pub(super) struct Running {
     exchange: Option<Box<Exchange>>,
-    chain: Chain,
+    route: Arc<PlannedRoute>,
     traffic: Traffic,
 }
 
 impl Running {
-    pub(super) fn new(exchange: Box<Exchange>, chain: Chain, traffic: Traffic) -> Self {
-        Self { exchange: Some(exchange), chain, traffic }
+    pub(super) fn new(exchange: Box<Exchange>, route: Arc<PlannedRoute>, traffic: Traffic) -> Self {
+        Self { exchange: Some(exchange), route, traffic }
     }
 
     pub(super) fn exchange(&self) -> &Exchange {
@@ -26,15 +26,11 @@ impl Running {
         self.exchange.as_mut().expect("it is there until it is finished, which takes this")
     }
 
-    pub(super) fn chain(&self) -> Chain {
-        self.chain.clone()
-    }
-
     pub(super) fn traffic(&self) -> &Traffic {
         &self.traffic
     }
 
-    /// Settles it, here as far as that needs no waiting, else in a task.
+    /// Settles it, here as far as that needs no waiting, the rest in tasks.
     pub(super) fn finish(mut self, ending: Ending) {
         self.settle(ending);
     }
@@ -46,11 +42,11 @@ impl Running {
             exchange.count_prompt();
         }
         let settlement = exchange.settlement(ending);
-        let chain = self.chain.clone();
-        let mut settling = Box::pin(async move { chain.settle(exchange, settlement).await });
-        // Counters are in memory, so this is usually all there is to it.
-        if settling.as_mut().poll(&mut Context::from_waker(Waker::noop())) == Poll::Pending {
-            self.traffic.tasks().spawn(settling);
+        for mut left in self.route.chain.settle(exchange, &settlement) {
+            // What is kept in memory is kept at once: the client may ask for it as soon as it has its answer.
+            if left.as_mut().poll(&mut Context::from_waker(Waker::noop())) == Poll::Pending {
+                self.traffic.tasks().spawn(left);
+            }
         }
     }
 }

@@ -134,7 +134,9 @@ impl World {
     }
 
     pub(super) async fn ended(&self, exchange: Box<Exchange>, settlement: Settlement) {
-        self.chain.settle(exchange, settlement).await;
+        for left in self.chain.settle(exchange, &settlement) {
+            left.await;
+        }
     }
 
     pub(super) async fn refused(&self, exchange: Box<Exchange>) {
