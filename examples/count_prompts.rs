@@ -1,4 +1,4 @@
-//! How fast prompts are counted: prose, and the worst input known, a word without an end.
+//! How fast prompts are counted: prose, a word without an end, and what else takes long.
 
 use std::time::Instant;
 use wharfinger::gateway::tokens::estimate;
@@ -11,12 +11,18 @@ fn main() {
     let spaces = " ".repeat(1_000_000);
     let mixed: String =
         (0..1_000_000_u32).map(|n| char::from(b'!' + (n.wrapping_mul(2_654_435_761) >> 24) as u8 % 90)).collect();
+    let by_turns = "ab".repeat(500_000);
+    // Nothing of it is a word of the vocabulary: it is put together letter by letter.
+    let letters: String =
+        (0..1_000_000_u32).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 20) as u8 % 26)).collect();
     for model in ["gpt-4o", "gpt-4", "claude-sonnet-4"] {
         for (what, text, goal) in [
             ("prose", &prose, "goal: 50 MB/s"),
             ("one word of 1 MB", &one_word, "goal: at most 10 ms for 1 MB"),
             ("spaces, 1 MB", &spaces, "goal: at most 10 ms for 1 MB"),
             ("noise, 1 MB", &mixed, "goal: at most 10 ms for 1 MB"),
+            ("two letters by turns, 1 MB", &by_turns, "no goal, but no more for each byte when there are more"),
+            ("letters at random, 1 MB", &letters, "no goal, but no more for each byte when there are more"),
         ] {
             let body = serde_json::json!({"model": model, "messages": [{"role": "user", "content": text}]}).to_string();
             let call = Call::read(Dialect::Chat, body.as_bytes(), None).expect("it is a chat");

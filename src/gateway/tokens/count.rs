@@ -71,8 +71,8 @@ pub(in crate::gateway) fn count(family: Family, text: &str) -> u64 {
 
 fn count_long(family: Family, encoding: &CoreBpe, text: &str) -> usize {
     match family {
-        Family::O200k | Family::Unpublished => bpe_openai::o200k_base().count(text),
-        Family::Cl100k => bpe_openai::cl100k_base().count(text),
+        Family::O200k | Family::Unpublished => count_linear(bpe_openai::o200k_base(), text),
+        Family::Cl100k => count_linear(bpe_openai::cl100k_base(), text),
         // No linear tokenizer has these vocabularies: what is left is to count in parts, which is at most a token off at
         // each cut.
         Family::Published(_) => {
@@ -85,6 +85,35 @@ fn count_long(family: Family, encoding: &CoreBpe, text: &str) -> usize {
             tokens
         }
     }
+}
+
+/// As [`bpe_openai::Tokenizer::count`]. To find the pieces of a text takes it nearly as long as to count them, and where they
+/// are does not depend on how many letters of one case follow one another: they are looked for in a text with fewer.
+fn count_linear(tokenizer: &bpe_openai::Tokenizer, text: &str) -> usize {
+    /// Letters that stay at each end: more than the longest contraction has (`'ll`).
+    const STAY: usize = 16;
+    let is_of_one_case = |a: &u8, b: &u8| {
+        (a.is_ascii_lowercase() && b.is_ascii_lowercase()) || (a.is_ascii_uppercase() && b.is_ascii_uppercase())
+    };
+    let runs = text.as_bytes().chunk_by(is_of_one_case).scan(0, |end, run| {
+        let begin = *end;
+        *end += run.len();
+        Some((begin, *end))
+    });
+    let Some((begin, end)) = runs.max_by_key(|(begin, end)| end - begin).filter(|(begin, end)| end - begin > LONG_RUN)
+    else {
+        return tokenizer.count(text);
+    };
+    let (seam, left_out) = (begin + STAY, end - begin - 2 * STAY);
+    let shorter = [&text[..seam], &text[seam + left_out..]].concat();
+    let (mut tokens, mut at) = (0, 0);
+    for piece in tokenizer.split(&shorter) {
+        let from = at;
+        at += piece.len();
+        let whole = if from <= seam && seam < at { &text[from..at + left_out] } else { piece };
+        tokens += tokenizer.bpe.count(whole.as_bytes());
+    }
+    tokens
 }
 
 /// Where the first run of more than [`LONG_RUN`] bytes of one class begins and ends.
@@ -195,6 +224,10 @@ mod tests {
             "The quay is long, isn't it? ".repeat(200),
             format!("a b {} c's d'll e", "zq".repeat(400)),
             format!("{} {}\r\n\r\n", "w".repeat(600), "\u{4f60}\u{597d}".repeat(300)),
+            "ab".repeat(900),
+            format!("Before 'S{}\u{e9}QUAY{}'lle", "quay".repeat(300), "Z".repeat(700)),
+            format!("it's{}'s {}I'LL\n", "ts".repeat(400), "VE".repeat(600)),
+            format!("\"{}\"\t{}1{}", "berth".repeat(200), "K".repeat(520), "k".repeat(520)),
         ];
         for text in &texts {
             assert_eq!(
@@ -232,6 +265,18 @@ mod tests {
         ) {
             let text: String = parts.iter().map(|(part, times)| part.repeat(*times)).collect();
             proptest::prop_assert_eq!(count(Family::O200k, &text), bpe_openai::o200k_base().count(text.as_str()) as u64);
+        }
+
+        #[test]
+        fn long_words_are_counted_exactly_whatever_stands_around_them(
+            before in "[a-zA-Z0-9 .,'!\n\té你]{0,12}",
+            word in "[a-z]{2,5}|[A-Z]{2,5}|[a-z]|[A-Z]|l{2}",
+            times in 110usize..700,
+            after in "('s|'LL|'re|[a-zA-Z0-9 .,'!\n\té你]){0,8}",
+        ) {
+            let text = format!("{before}{}{after}", word.repeat(times));
+            proptest::prop_assert_eq!(count(Family::O200k, &text), bpe_openai::o200k_base().count(text.as_str()) as u64);
+            proptest::prop_assert_eq!(count(Family::Cl100k, &text), bpe_openai::cl100k_base().count(text.as_str()) as u64);
         }
     }
 }
