@@ -3,9 +3,10 @@
 use crate::gateway::balance::Taken;
 use crate::gateway::exchange::Exchange;
 use crate::wire::call::Dialect;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::sync::LazyLock;
 
 /// Whose fault a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +32,14 @@ impl Fault {
 /// `image_parse_error`, `request_too_large`, `content_filter`.
 const OF_REQUESTS: [&str; 4] = ["invalid", "image", "too_large", "content"];
 
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
+static FAILED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"failed\""));
+
 /// The failure that the data of an event, or a whole answer, tells of in this dialect; none where it tells of none.
 pub(super) fn told(dialect: Dialect, json: &[u8]) -> Option<Fault> {
     // Nearly everything says nothing of the kind, and is not read.
-    let says = |needle: &[u8]| memmem::find(json, needle).is_some();
-    let may_tell = says(b"\"error\"") || dialect == Dialect::Responses && says(b"failed\"");
+    let says = |word: &Finder<'_>| word.find(json).is_some();
+    let may_tell = says(&ERROR) || dialect == Dialect::Responses && says(&FAILED);
     if !may_tell {
         return None;
     }
