@@ -1,9 +1,9 @@
 # The program with its embedding model, on a small base, as an ordinary user. It needs a Postgres: see docker-compose.yml.
 
 FROM rust:1.95-bookworm AS build
-# The program is run while it is built, to see what it does: see scripts/trained-build. BOLT is of the compiler's LLVM.
+# The program is run while it is built, to count what it does: see scripts/trained-build.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends bolt-22 postgresql python3 \
+    && apt-get install -y --no-install-recommends postgresql python3 \
     && rm -rf /var/lib/apt/lists/* \
     && rustup component add llvm-tools
 WORKDIR /src

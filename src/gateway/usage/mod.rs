@@ -12,6 +12,7 @@ mod copy;
 mod delivery;
 mod gathered;
 mod latency;
+mod line;
 mod measured;
 mod price;
 mod prompt_log;

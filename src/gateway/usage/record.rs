@@ -2,15 +2,14 @@
 
 use crate::base::{KeyId, WorkspaceId};
 use crate::gateway::limit::QuotaSpent;
-use crate::gateway::settings::is_default;
 use crate::wire::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
-/// What one request used, and what became of it. As it stands here, a line of JSON, it lies in the spool, without what most
-/// records have nothing of; a field that comes to it needs a default, since lines of the program before are read too.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What one request used, and what became of it. It lies in the spool as a line of JSON ([`UsageRecord::line`]); a field that
+/// comes to it needs a default, since lines of the program before are read too.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct UsageRecord {
     /// When the request ended.
     #[serde(with = "time::serde::rfc3339")]
@@ -23,7 +22,7 @@ pub struct UsageRecord {
     pub user_name: String,
     pub route: String,
     /// `workspace/name` in the catalog.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub asset: String,
     /// The dialect in which it was asked: `chat`, `messages`, `embeddings` ...; `rest` of a REST API.
     pub operation: String,
@@ -36,59 +35,53 @@ pub struct UsageRecord {
     #[serde(flatten)]
     pub tokens: Tokens,
     /// In thousand-millionths of the currency's unit.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub cost: u64,
     /// Tokens, and their cost, that the cache saved.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub saved: u64,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub saved_cost: u64,
     pub latency_ms: u64,
     /// Of streams.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub first_token_ms: Option<u64>,
     pub attempts: u32,
     /// What the client was answered.
     pub status: u16,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub stream: bool,
     pub outcome: Outcome,
     /// The policy that refused, or that would have in shadow.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub refused_by: String,
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub cache: CacheUse,
     pub source: Source,
     /// What policies add to metrics.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub dimensions: BTreeMap<String, String>,
     /// What counts against quotas, so that they outlast the process.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default)]
     pub quotas: Vec<QuotaLine>,
 }
 
 /// Tokens by category, under the names of the record's columns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Tokens {
     pub input: u64,
-    #[serde(skip_serializing_if = "is_default")]
     pub cached_input: u64,
-    #[serde(skip_serializing_if = "is_default")]
     pub cache_write: u64,
-    #[serde(skip_serializing_if = "is_default")]
     pub input_audio: u64,
-    #[serde(skip_serializing_if = "is_default")]
     pub input_image: u64,
     pub output: u64,
-    #[serde(skip_serializing_if = "is_default")]
     pub reasoning: u64,
-    #[serde(skip_serializing_if = "is_default")]
     pub output_audio: u64,
 }
 
 /// What became of a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     #[default]
@@ -102,7 +95,7 @@ pub enum Outcome {
 }
 
 /// Whether the answer came from the cache.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 pub enum CacheUse {
     #[default]
     #[serde(rename = "")]
@@ -114,7 +107,7 @@ pub enum CacheUse {
 }
 
 /// Where the numbers of tokens are from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The vendor said so.
@@ -216,14 +209,6 @@ impl UsageRecord {
                 dimensions.map(|(name, value)| (name.replace('\0', ""), value.replace('\0', ""))).collect();
         }
     }
-
-    /// The line of the spool, with its end.
-    pub(super) fn line(&self) -> Vec<u8> {
-        let mut line = Vec::with_capacity(600);
-        serde_json::to_writer(&mut line, self).expect("texts and numbers serialise");
-        line.push(b'\n');
-        line
-    }
 }
 
 impl From<Usage> for Tokens {
@@ -274,19 +259,6 @@ impl Source {
 mod tests {
     use super::*;
     use time::macros::datetime;
-
-    #[test]
-    fn a_line_reads_back_as_the_record_and_is_one_line() {
-        let mut record = UsageRecord::new(datetime!(2026-03-01 12:00 UTC));
-        record.key_name = "a \"bot\"\nof two lines".to_owned();
-        record.tokens = Tokens { input: 3, output: 4, ..Tokens::default() };
-        record.cache = CacheUse::Semantic;
-
-        let line = record.line();
-
-        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
-        assert_eq!(serde_json::from_slice::<UsageRecord>(&line).unwrap(), record);
-    }
 
     #[test]
     fn what_postgres_cannot_keep_is_left_out_and_nothing_that_looks_like_it() {
