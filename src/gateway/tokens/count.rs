@@ -59,7 +59,7 @@ pub(in crate::gateway) fn count(family: Family, text: &str) -> u64 {
     let encoding = family.encoding();
     let mut tokens = 0;
     let mut rest = text;
-    while let Some(run) = long_run(rest) {
+    while let Some(run) = long_runs(rest, &CLASS).next() {
         // Both tokenizers cut a text between a letter and a space; so do we, that pieces stay whole.
         let from = cut_before(rest, run.0);
         let to = cut_after(rest, run.1);
@@ -92,16 +92,7 @@ fn count_long(family: Family, encoding: &CoreBpe, text: &str) -> usize {
 fn count_linear(tokenizer: &bpe_openai::Tokenizer, text: &str) -> usize {
     /// Letters that stay at each end: more than the longest contraction has (`'ll`).
     const STAY: usize = 16;
-    let is_of_one_case = |a: &u8, b: &u8| {
-        (a.is_ascii_lowercase() && b.is_ascii_lowercase()) || (a.is_ascii_uppercase() && b.is_ascii_uppercase())
-    };
-    let runs = text.as_bytes().chunk_by(is_of_one_case).scan(0, |end, run| {
-        let begin = *end;
-        *end += run.len();
-        Some((begin, *end))
-    });
-    let Some((begin, end)) = runs.max_by_key(|(begin, end)| end - begin).filter(|(begin, end)| end - begin > LONG_RUN)
-    else {
+    let Some((begin, end)) = long_runs(text, &CASE).max_by_key(|(begin, end)| end - begin) else {
         return tokenizer.count(text);
     };
     let (seam, left_out) = (begin + STAY, end - begin - 2 * STAY);
@@ -116,24 +107,28 @@ fn count_linear(tokenizer: &bpe_openai::Tokenizer, text: &str) -> usize {
     tokens
 }
 
-/// Where the first run of more than [`LONG_RUN`] bytes of one class begins and ends.
-fn long_run(text: &str) -> Option<(usize, usize)> {
+/// Where the runs of more than [`LONG_RUN`] bytes of one class begin and end.
+fn long_runs<'a>(text: &'a str, classes: &'a [u8; 256]) -> impl Iterator<Item = (usize, usize)> + 'a {
     let bytes = text.as_bytes();
-    if bytes.len() <= LONG_RUN {
-        return None;
-    }
+    let class_at = |at: usize| classes[bytes[at] as usize];
     let mut at = LONG_RUN;
     // From each place that a long run would have to cross, look back and forth.
-    while at < bytes.len() {
-        let class = CLASS[bytes[at] as usize];
-        let start = bytes[..at].iter().rposition(|byte| CLASS[*byte as usize] != class).map_or(0, |last| last + 1);
-        let end = bytes[at..].iter().position(|byte| CLASS[*byte as usize] != class).map_or(bytes.len(), |n| at + n);
-        if end - start > LONG_RUN {
-            return Some((start, end));
+    std::iter::from_fn(move || {
+        while at < bytes.len() {
+            let class = class_at(at);
+            if class == NO_CLASS {
+                at += LONG_RUN + 1;
+                continue;
+            }
+            let start = (0..at).rev().find(|at| class_at(*at) != class).map_or(0, |last| last + 1);
+            let end = (at..bytes.len()).find(|at| class_at(*at) != class).unwrap_or(bytes.len());
+            at = end.max(start + LONG_RUN + 1);
+            if end - start > LONG_RUN {
+                return Some((start, end));
+            }
         }
-        at = end.max(start + LONG_RUN + 1);
-    }
-    None
+        None
+    })
 }
 
 /// The last cut at or before `at`.
@@ -155,7 +150,7 @@ fn is_cut(bytes: &[u8], at: usize) -> bool {
 /// Letters and everything beyond ASCII, digits, white space, the rest. Digits are never a long piece (three at most), so
 /// each stands for itself.
 static CLASS: LazyLock<[u8; 256]> = LazyLock::new(|| {
-    let mut class = [0; 256];
+    let mut class = [NO_CLASS; 256];
     for (byte, class) in class.iter_mut().enumerate() {
         let byte = u8::try_from(byte).expect("256 bytes");
         *class = match byte {
@@ -167,6 +162,17 @@ static CLASS: LazyLock<[u8; 256]> = LazyLock::new(|| {
     }
     class
 });
+
+/// Letters of one case and the other.
+static CASE: LazyLock<[u8; 256]> = LazyLock::new(|| {
+    let mut case = [NO_CLASS; 256];
+    case[usize::from(b'a')..=usize::from(b'z')].fill(1);
+    case[usize::from(b'A')..=usize::from(b'Z')].fill(2);
+    case
+});
+
+/// Bytes of it make no run.
+const NO_CLASS: u8 = 0;
 
 /// Loads the vocabulary of `model` in the background, so that the first request does not wait for it.
 pub(in crate::gateway) fn warm(model: &str) {
@@ -249,11 +255,25 @@ mod tests {
     fn long_runs_are_found_wherever_they_stand() {
         for before in [0, 1, 300, LONG_RUN, LONG_RUN + 1, 2_000] {
             let text = format!("{}{}{}", "a b ".repeat(before / 4), "-".repeat(LONG_RUN + 1), " tail".repeat(200));
-            let found = long_run(&text).map(|(start, end)| end - start);
+            let found = long_runs(&text, &CLASS).next().map(|(start, end)| end - start);
             assert_eq!(found, Some(LONG_RUN + 1), "{before}");
         }
-        assert_eq!(long_run(&"word ".repeat(1_000)), None);
-        assert_eq!(long_run(&"-".repeat(LONG_RUN)), None);
+        assert_eq!(long_runs(&"word ".repeat(1_000), &CLASS).next(), None);
+        assert_eq!(long_runs(&"-".repeat(LONG_RUN), &CLASS).next(), None);
+    }
+
+    #[test]
+    fn every_long_run_is_found_and_none_of_what_has_no_class() {
+        let text = format!(
+            "{}{}{}{} {}",
+            " ".repeat(2_000),
+            "a".repeat(LONG_RUN + 1),
+            "B".repeat(LONG_RUN),
+            "c".repeat(3 * LONG_RUN),
+            "D".repeat(LONG_RUN + 1)
+        );
+        let lengths: Vec<usize> = long_runs(&text, &CASE).map(|(start, end)| end - start).collect();
+        assert_eq!(lengths, [LONG_RUN + 1, 3 * LONG_RUN, LONG_RUN + 1]);
     }
 
     proptest::proptest! {
