@@ -24,18 +24,19 @@ impl Clock {
     /// Now, in UTC, cut to microseconds: what Postgres stores comes back equal.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
-        let (seconds, microsecond) = match &self.0 {
+        let (second, microsecond) = match &self.0 {
+            // Not `now_utc`, which adds nanoseconds to 1970 that are cut off again: each request asks several times.
             None => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                (OffsetDateTime::from_unix_timestamp(since.as_secs().cast_signed()), since.subsec_micros())
+                let second = OffsetDateTime::from_unix_timestamp(since.as_secs().cast_signed());
+                (second.expect("a clock that runs is before the year 9999"), since.subsec_micros())
             }
             Some(fixed) => {
                 let fixed = *fixed.lock().expect("no holder of this lock can panic");
-                (Ok(fixed), fixed.microsecond())
+                (fixed, fixed.microsecond())
             }
         };
-        let seconds = seconds.expect("a clock that runs is before the year 9999");
-        seconds.replace_microsecond(microsecond).expect("a microsecond that was read is in range")
+        second.replace_microsecond(microsecond).expect("a microsecond that was read is in range")
     }
 
     /// The time since some moment that stays the same for the life of the process. Never goes backwards, whatever
@@ -63,6 +64,14 @@ impl Clock {
 mod tests {
     use super::*;
     use time::macros::datetime;
+
+    #[test]
+    fn the_systems_time_is_told_in_whole_microseconds() {
+        let (before, now, after) = (OffsetDateTime::now_utc(), Clock::system().now(), OffsetDateTime::now_utc());
+
+        assert!(before - Duration::from_micros(1) < now && now <= after, "{before} {now} {after}");
+        assert_eq!(now.nanosecond() % 1_000, 0);
+    }
 
     #[test]
     fn a_fixed_clock_moves_only_when_told() {

@@ -58,25 +58,29 @@ unsafe impl GlobalAlloc for Heap {
 mod tests {
     use super::*;
 
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).expect("a power of two, and no size near the end of memory")
+    }
+
     #[test]
     fn every_layout_gets_a_block_of_its_alignment_that_keeps_what_is_in_it_when_it_grows_and_shrinks() {
         for align in (0..=8).map(|power| 1 << power) {
             for size in (1..200).chain([1_000, 1_024, 1_025, 4_096, 70_000, 3_000_000]) {
-                let layout = Layout::from_size_align(size, align).unwrap();
+                let wanted = layout(size, align);
                 for other in [size / 2 + 1, size + 1, size * 3] {
                     // SAFETY: no size is zero, each block is freed once, and nothing is read beyond the shorter of two blocks.
                     unsafe {
-                        let block = Heap.alloc_zeroed(layout);
-                        assert_eq!((block.is_null(), block.addr() % align), (false, 0), "{layout:?}");
+                        let block = Heap.alloc_zeroed(wanted);
+                        assert_eq!((block.is_null(), block.addr() % align), (false, 0), "{wanted:?}");
                         assert_eq!((*block, *block.add(size - 1)), (0, 0));
                         block.write_bytes(7, size);
-                        let block = Heap.realloc(block, layout, other);
-                        assert_eq!((block.is_null(), block.addr() % align), (false, 0), "{layout:?} to {other}");
+                        let block = Heap.realloc(block, wanted, other);
+                        assert_eq!((block.is_null(), block.addr() % align), (false, 0), "{wanted:?} to {other}");
                         assert_eq!((*block, *block.add(size.min(other) - 1)), (7, 7));
-                        Heap.dealloc(block, Layout::from_size_align(other, align).unwrap());
-                        let block = Heap.alloc(layout);
-                        assert_eq!((block.is_null(), block.addr() % align), (false, 0), "{layout:?}");
-                        Heap.dealloc(block, layout);
+                        Heap.dealloc(block, layout(other, align));
+                        let block = Heap.alloc(wanted);
+                        assert_eq!((block.is_null(), block.addr() % align), (false, 0), "{wanted:?}");
+                        Heap.dealloc(block, wanted);
                     }
                 }
             }
