@@ -58,27 +58,43 @@ static KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage\"
 /// believed (negative, no number, absurdly large).
 #[must_use]
 pub fn reported(json: &[u8]) -> Option<Usage> {
-    if !may_report(json) {
+    let last = objects(json).last()?;
+    let usage = at_the_end(json, last).or_else(|| anywhere(json))?.read();
+    (usage.input <= MOST && usage.output <= MOST).then_some(usage)
+}
+
+/// The one that begins there, where it belongs to the outermost object because nothing but plain values follows it. So most
+/// vendors write it, and the whole answer before it need not be read once more.
+fn at_the_end(json: &[u8], from: usize) -> Option<Raw> {
+    if json.trim_ascii_start().first() != Some(&b'{') {
         return None;
     }
+    let mut values = serde_json::Deserializer::from_slice(&json[from..]).into_iter::<Raw>();
+    let usage = values.next()?.ok()?;
+    let rest = json[from + values.byte_offset()..].trim_ascii_end().strip_suffix(b"}")?;
+    let is_plain = rest.iter().all(|byte| !matches!(byte, b'{' | b'}' | b'[' | b']'));
+    is_plain.then_some(usage)
+}
+
+fn anywhere(json: &[u8]) -> Option<Raw> {
     let envelope: Envelope = super::json::read(json).ok()?;
     let inner = envelope.response.or(envelope.message).and_then(|inner| inner.usage);
-    let usage = envelope.usage.or(inner)?.read();
-    (usage.input <= MOST && usage.output <= MOST).then_some(usage)
+    envelope.usage.or(inner)
 }
 
 /// Whether it is worth reading: most events of a stream have no usage, or `"usage":null`.
 #[must_use]
 pub fn may_report(json: &[u8]) -> bool {
-    let mut rest = json;
-    while let Some(at) = KEY.find(rest) {
-        rest = &rest[at + KEY.needle().len()..];
-        let value = rest.trim_ascii_start().strip_prefix(b":").unwrap_or_default().trim_ascii_start();
-        if value.first() == Some(&b'{') {
-            return true;
-        }
-    }
-    false
+    objects(json).next().is_some()
+}
+
+/// Where the objects begin that are called `usage`.
+fn objects(json: &[u8]) -> impl Iterator<Item = usize> {
+    KEY.find_iter(json).filter_map(|at| {
+        let rest = &json[at + KEY.needle().len()..];
+        let value = rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        (value.first() == Some(&b'{')).then(|| json.len() - value.len())
+    })
 }
 
 #[derive(Deserialize)]
@@ -194,6 +210,30 @@ mod tests {
         ] {
             let usage = reported(format!(r#"{{"usage":{usage}}}"#).as_bytes());
             assert_eq!(usage, Some(Usage { input, cached_input, cache_write, ..Usage::default() }));
+        }
+    }
+
+    #[test]
+    fn only_the_answers_own_usage_is_meant() {
+        let own = r#""usage":{"prompt_tokens":9,"completion_tokens":5}"#;
+        let other = r#""usage":{"prompt_tokens":1,"completion_tokens":1}"#;
+        let expected = Some(Usage { input: 9, output: 5, ..Usage::default() });
+        for text in [
+            format!(r#"{{{own}}}"#),
+            format!(r#"{{"choices":[],{own},"service_tier":"default","more":null}} "#),
+            format!(r#"{{{own},"choices":[{{{other}}}]}}"#),
+            format!(r#"{{"choices":[{{{other}}}],{own},"words":"a ] and a }}"}}"#),
+            format!(r#"{{"response":{{{own}}},"choice":{{{other}}}}}"#),
+        ] {
+            assert_eq!(reported(text.as_bytes()), expected, "{text}");
+        }
+        for text in [
+            format!(r#"{{"choices":[{{{other}}}]}}"#),
+            format!(r#"{{"choice":{{{other}}}}}"#),
+            format!(r#"[{{{other}}}"#),
+            format!(r#"{{{other}"#),
+        ] {
+            assert_eq!(reported(text.as_bytes()), None, "{text}");
         }
     }
 

@@ -2,24 +2,26 @@
 //! every wait has an end, every count a bound, and stopping lets what was begun be finished.
 
 mod caps;
+mod counted;
 mod framing;
 mod guarded;
+mod hush;
 mod lanes;
 
 use crate::{
     base::{Config, Problem},
     door::{Front, Liveness},
-    gateway::{self, ReplyBody, Traffic},
+    gateway::{self, Traffic},
 };
-use axum::{BoxError, Router, body::Body, extract::ConnectInfo};
-use bytes::Bytes;
+use axum::{Router, body::Body, extract::ConnectInfo};
 pub use lanes::Lanes;
 
 use caps::{Caps, Full, Place};
+use counted::{Answer, Counted};
 use futures::{StreamExt, future::Either, stream::FuturesUnordered};
-use guarded::{Guarded, InFlight, InFlightGuard};
+use guarded::{Guarded, InFlight};
 use http::{HeaderValue, Request, Version, header};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use hush::{Hushed, asked_with, hushable};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -29,12 +31,11 @@ use std::{
     convert::Infallible,
     io,
     net::SocketAddr,
-    pin::Pin,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 use tokio::net::{TcpListener, TcpStream};
@@ -262,6 +263,7 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
         let answer = match &server.doors.traffic {
             Some(traffic) if gateway::door::is_ours(request.uri().path()) => {
                 let traffic = traffic.clone();
+                let request = request.map(|body| Hushed::new(body, !is_newer));
                 // Boxed: beside it the other future is small, and both would be moved about at the size of the larger.
                 Either::Left(Box::pin(async move {
                     gateway::door::serve(&traffic, request, peer).await.map(Answer::Traffic)
@@ -288,15 +290,15 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
             }
         };
         async move {
-            let mut answer = answer.await.map(|body| Counted { body, _guard: guard });
+            let mut answer = answer.await.map(|body| Counted::new(body, guard));
             if !is_newer && server.leaving.load(Ordering::Relaxed) {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer)
         }
     });
-    let conversation = server.builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(conversation);
+    let waker = hushable().await;
+    let mut conversation = pin!(server.builder.serve_connection(TokioIo::new(stream), service));
 
     let keep_alive = server.config.limits.keep_alive_timeout;
     let draining = async {
@@ -322,13 +324,13 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
     let mut end = FuturesUnordered::from_iter([end]);
     let outcome = tokio::select! {
         biased;
-        outcome = &mut conversation => Some(outcome),
+        outcome = asked_with(conversation.as_mut(), &waker) => Some(outcome),
         Some(how) = end.next() => match how {
             End::AtOnce => None,
             End::Gently => {
                 conversation.as_mut().graceful_shutdown();
                 tokio::select! {
-                    outcome = &mut conversation => Some(outcome),
+                    outcome = asked_with(conversation.as_mut(), &waker) => Some(outcome),
                     () = server.cut.cancelled() => None,
                     // An end that was asked for once and did not come is not waited for again.
                     () = idle_for(&in_flight, keep_alive) => None,
@@ -356,43 +358,6 @@ async fn idle_for(in_flight: &InFlight, span: Duration) {
         tokio::time::sleep(span).await;
         if in_flight.is_idle() && in_flight.begun() == begun {
             return;
-        }
-    }
-}
-
-/// A body that counts as work until it is sent or given up.
-struct Counted {
-    body: Answer,
-    _guard: InFlightGuard,
-}
-
-enum Answer {
-    Traffic(ReplyBody),
-    Routed(Body),
-}
-
-impl HttpBody for Counted {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.body {
-            Answer::Traffic(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-            Answer::Routed(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.body {
-            Answer::Traffic(body) => body.is_end_stream(),
-            Answer::Routed(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.body {
-            Answer::Traffic(body) => body.size_hint(),
-            Answer::Routed(body) => body.size_hint(),
         }
     }
 }

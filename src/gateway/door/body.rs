@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
-use std::time::Duration;
+use std::{future::poll_fn, pin::Pin, task::Poll};
 use tokio::time::{Instant, timeout_at};
 
 /// Bodies up to this many bytes are copied.
@@ -39,10 +39,10 @@ where
         return Err(too_long());
     }
     let mut taken = announced.filter(|length| *length > FREE).map(|length| room.take(length)).transpose()?;
-    let until = Instant::now() + limits.body_timeout;
+    let mut until = None;
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    while let Some(frame) = next(&mut body, until, limits.body_idle_timeout).await? {
+    while let Some(frame) = next(&mut body, &mut until, limits).await? {
         let Ok(data) = frame.into_data() else { continue };
         if first.is_empty() && rest.is_empty() {
             first = data;
@@ -75,15 +75,28 @@ where
     Ok((body, taken))
 }
 
-async fn next<B>(body: &mut B, until: Instant, idle: Duration) -> Result<Option<http_body::Frame<Bytes>>, Problem>
+/// `until` is set when something is waited for the first time.
+async fn next<B>(
+    body: &mut B,
+    until: &mut Option<Instant>,
+    limits: &Limits,
+) -> Result<Option<http_body::Frame<Bytes>>, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     if body.is_end_stream() {
         return Ok(None);
     }
-    let by = until.min(Instant::now() + idle);
-    match timeout_at(by, body.frame()).await {
+    // Most bodies came with their heads: nothing is waited for.
+    let frame = match poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await {
+        Poll::Ready(frame) => Ok(frame),
+        Poll::Pending => {
+            let now = Instant::now();
+            let until = *until.get_or_insert(now + limits.body_timeout);
+            timeout_at(until.min(now + limits.body_idle_timeout), body.frame()).await
+        }
+    };
+    match frame {
         Err(_) => {
             let words = "The request was given up: its body came too slowly.";
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", "Body too slow", words))

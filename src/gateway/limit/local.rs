@@ -163,13 +163,13 @@ impl Limits {
     pub async fn reserve(
         &self,
         expected: Expected,
-        asks: Vec<Ask>,
+        mut asks: Vec<Ask>,
         patience: Duration,
     ) -> Result<Reservation, Box<Refusal>> {
         let mut turn = if patience.is_zero() { Turn::Never } else { Turn::New };
         let (mut deadline, mut asked) = (None, 0);
         loop {
-            match self.attempt(expected, &asks, turn, asked < 3) {
+            match self.attempt(expected, &mut asks, turn, asked < 3) {
                 Attempt::Asks(tells) => {
                     asked += 1;
                     self.ask(tells).await;
@@ -204,14 +204,15 @@ impl Limits {
     /// # Errors
     /// As [`Limits::reserve`].
     pub fn reserve_now(&self, expected: Expected, asks: &[Ask]) -> Result<Reservation, Box<Refusal>> {
-        match self.attempt(expected, asks, Turn::Never, false) {
+        match self.attempt(expected, &mut asks.to_vec(), Turn::Never, false) {
             Attempt::Reserved(reservation) => Ok(reservation),
             Attempt::Refused(refusal) | Attempt::Waits(_, _, refusal) => Err(refusal),
             Attempt::Asks(_) => unreachable!("it may not ask"),
         }
     }
 
-    fn attempt(&self, expected: Expected, asks: &[Ask], turn: Turn, may_ask: bool) -> Attempt {
+    /// Takes the asks when it reserves.
+    fn attempt(&self, expected: Expected, asks: &mut Vec<Ask>, turn: Turn, may_ask: bool) -> Attempt {
         let now = self.now();
         let mode = self.mode(now);
         let mut tells = Vec::new();
@@ -221,7 +222,9 @@ impl Limits {
         let (mut amounts, mut shadowed, mut against) = (Vec::with_capacity(asks.len()), Vec::new(), None);
         for (ask, key) in asks.iter().zip(&keys) {
             let counter = locked.counter(*key, || self.counter(ask, *key, now));
-            counter.limit = ask.limit.clone();
+            if !Arc::ptr_eq(&counter.limit, &ask.limit) {
+                counter.limit = ask.limit.clone();
+            }
             let (certain, wanted) = expected.of(ask.limit.measure);
             let room = Room::of(counter, now);
             // An expectation is not worth a refusal by itself; what is certain is.
@@ -271,7 +274,7 @@ impl Limits {
         }
 
         let (mut holds, mut standings) = (Vec::with_capacity(asks.len()), Vec::<Standing>::new());
-        for ((ask, key), amount) in asks.iter().zip(&keys).zip(amounts) {
+        for ((ask, key), amount) in asks.drain(..).zip(&keys).zip(amounts) {
             let counter = locked.counter(*key, || unreachable!("it was looked at above"));
             counter.reserved = counter.reserved.saturating_add(amount);
             let mut taken = Taken::default();
@@ -281,7 +284,7 @@ impl Limits {
             if matches!(ask.limit.span, Span::Sliding(_)) {
                 Room::of(counter, now).standing(counter, now).join(&mut standings);
             }
-            holds.push(Hold { key: *key, limit: ask.limit.clone(), value: ask.value.clone(), amount, taken });
+            holds.push(Hold { key: *key, limit: ask.limit, value: ask.value, amount, taken });
         }
         Attempt::Reserved(Reservation { limits: self.clone(), holds, shadowed, standings, expected })
     }

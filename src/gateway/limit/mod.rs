@@ -169,7 +169,7 @@ impl Spent {
 pub struct Ask {
     pub limit: Arc<Limit>,
     /// The rendered counter key.
-    pub value: Box<str>,
+    pub value: Arc<str>,
     pub whose: Whose,
 }
 

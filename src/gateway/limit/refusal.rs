@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Refusal {
     pub limit: Arc<Limit>,
     /// The value of the counter key.
-    pub value: Box<str>,
+    pub value: Arc<str>,
     pub why: Why,
     /// What counts as used.
     pub used: u64,

@@ -136,7 +136,7 @@ impl Policy for Limited {
     async fn admit(&self, exchange: &mut Exchange) -> Result<Admission, Box<Problem>> {
         let expected = self.expected(exchange).await;
         let facts = CallFacts::of(exchange);
-        let (value, whose): (Box<str>, _) = (rendered(&self.template, &facts).into(), facts.whose(&self.template));
+        let (value, whose): (Arc<str>, _) = (rendered(&self.template, &facts).into(), facts.whose(&self.template));
         // Looking at what was answered, and cancelling it, uses no tokens: whoever has none left may do so.
         let counts =
             |limit: &&Arc<Limit>| limit.measure == Measure::Requests || !matches!(exchange.asked, Asked::Stored(_));

@@ -228,7 +228,7 @@ impl Default for Services {
 /// What a policy holds for an exchange between its admission and its settling.
 pub enum Held {
     /// What a limit reserved.
-    Reservation { policy: PolicyId, value: Box<str>, reservation: Reservation },
+    Reservation { policy: PolicyId, value: Arc<str>, reservation: Reservation },
     /// What was charged to quotas; goes into the record.
     Quotas(Vec<QuotaSpent>),
     /// A question that the cache could not answer.

@@ -41,10 +41,11 @@ pub(super) fn record(exchange: &mut Exchange, settlement: &Settlement, services:
         route: exchange.route.name.clone(),
         asset: facts.asset().unwrap_or_default().to_owned(),
         operation: match &exchange.asked {
-            Asked::Model(call) => call.dialect.as_str().to_owned(),
-            Asked::Rest { .. } => "rest".to_owned(),
-            Asked::Stored(_) => STORED_RESPONSE.to_owned(),
-        },
+            Asked::Model(call) => call.dialect.as_str(),
+            Asked::Rest { .. } => "rest",
+            Asked::Stored(_) => STORED_RESPONSE,
+        }
+        .into(),
         model: exchange.model().to_owned(),
         vendor_model: exchange.reply.vendor_model.clone(),
         tokens: settlement.usage.into(),
@@ -71,7 +72,7 @@ pub(super) fn record(exchange: &mut Exchange, settlement: &Settlement, services:
     };
     if let Some(backend) = exchange.backend() {
         record.backend = backend.name.clone();
-        record.provider = backend.settings.provider.as_str().to_owned();
+        record.provider = backend.settings.provider.as_str().into();
     }
     if let Some(found) = hit {
         record.cache = if found.is_exact { CacheUse::Exact } else { CacheUse::Semantic };

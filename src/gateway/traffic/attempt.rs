@@ -58,8 +58,8 @@ pub(super) async fn attempt(
     }
     // A connection that closed under our hands may be tried again where a second call does no harm.
     let again = outgoing.spoken.is_some() || is_idempotent(&outgoing.method);
+    let mut left = first_byte;
     let mut answered = loop {
-        let left = first_byte.saturating_sub(begun.elapsed());
         let sent = member.origin.send(outgoing.request(), again, timeouts.connect.0, left).await;
         let answered = match sent {
             Ok(answered) => answered,
@@ -69,10 +69,11 @@ pub(super) async fn attempt(
         if answered.head.status != StatusCode::UNAUTHORIZED || !outgoing.may_renew() {
             break answered;
         }
-        let left = first_byte.saturating_sub(begun.elapsed());
+        left = first_byte.saturating_sub(begun.elapsed());
         if !outgoing.renew(member, left).boxed().await {
             break answered;
         }
+        left = first_byte.saturating_sub(begun.elapsed());
     };
 
     let head = &answered.head;

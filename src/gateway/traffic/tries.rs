@@ -9,7 +9,7 @@ use super::running::Running;
 use crate::base::Problem;
 use crate::gateway::balance::Taken;
 use crate::gateway::exchange::{Asked, Attempt, AttemptResult, Ending, Exchange};
-use crate::gateway::settings::RetryBudget;
+use crate::gateway::settings::{PoolSettings, RetryBudget};
 use crate::wire::call::{Call, Dialect};
 use futures::FutureExt;
 use futures::future::{Either, select};
@@ -61,16 +61,16 @@ impl Traffic {
     ) -> Result<Served, (Box<Problem>, Ending)> {
         let now = Instant::now();
         let exchange = running.exchange();
-        let pool = exchange.route.pool.clone();
+        let PoolSettings { retries, hedging, .. } = &route.pool_settings;
         let members = order(self, route, exchange, now).into_iter();
-        let (retries, tokens) = (&pool.settings.retries, expected_tokens(exchange));
+        let tokens = expected_tokens(exchange);
         let mut turns = Turns { route, retries, members, tokens, attempts: 0, first_at: Some(now), untold: None };
         route.pool.count_request(now);
         let mut waits: Vec<Duration> = Vec::new();
         while let Some(turn) = turns.next(running.exchange()) {
             let before = running.exchange_mut().given_up_at(&turn.member.backend, turn.at);
             let exchange = running.exchange();
-            let (beside, last) = match pool.settings.hedging.filter(|_| may_hedge(exchange)) {
+            let (beside, last) = match hedging.filter(|_| may_hedge(exchange)) {
                 None => (None, self.ask(turn, exchange).await),
                 // Boxed: hedging is rare, and every request would be moved about with room for two more attempts.
                 Some(hedging) => self.hedged(turn, hedging.after.0, &mut turns, exchange).boxed().await,

@@ -139,13 +139,13 @@ impl Origin {
         first_byte: Duration,
     ) -> Result<Answered, SendError> {
         let mut patience = first_byte;
-        if let Some(link) = self.ready().await {
-            let sent_at = Instant::now();
+        let begun = Instant::now();
+        if let Some(link) = self.ready(begun).await {
             match self.ask(link, request, patience).await? {
                 Ok(answered) => return Ok(answered),
                 // The other side closed what it, too, held for idle. A new connection is none of those: over kept ones a
                 // request that makes a backend hang up would be sent as often as there are any.
-                Err(Fault::Gone(_)) if again => patience = patience.saturating_sub(sent_at.elapsed()),
+                Err(Fault::Gone(_)) if again => patience = patience.saturating_sub(begun.elapsed()),
                 Err(fault) => return Err(fault.into()),
             }
         }
@@ -154,9 +154,9 @@ impl Origin {
     }
 
     /// A kept connection over which another request can go, as far as is known here.
-    async fn ready(&self) -> Option<Link> {
+    async fn ready(&self, now: Instant) -> Option<Link> {
         loop {
-            let mut link = self.kept()?;
+            let mut link = self.kept(now)?;
             if link.is_ready().await {
                 return Some(link);
             }
@@ -189,10 +189,10 @@ impl Origin {
     }
 
     /// The connection that was used last: it is the least likely to be closed.
-    fn kept(&self) -> Option<Link> {
+    fn kept(&self, now: Instant) -> Option<Link> {
         let mut idle = self.idle();
         let link = idle.pop()?;
-        if link.idle_since.is_some_and(|since| since.elapsed() < IDLE) {
+        if link.idle_since.is_some_and(|since| now.saturating_duration_since(since) < IDLE) {
             return Some(link);
         }
         idle.clear();

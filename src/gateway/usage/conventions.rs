@@ -42,6 +42,6 @@ impl UsageRecord {
 
     /// Whether a model was asked, of which alone the conventions speak.
     pub(super) fn is_of_model(&self) -> bool {
-        !matches!(self.operation.as_str(), "rest" | STORED_RESPONSE)
+        !matches!(&*self.operation, "rest" | STORED_RESPONSE)
     }
 }

@@ -160,10 +160,10 @@ mod tests {
             user_name: text("user"),
             route: text("route"),
             asset: text("asset"),
-            operation: text("operation"),
+            operation: text("operation").into(),
             model: text("model"),
             backend: text("backend"),
-            provider: text("provider"),
+            provider: text("provider").into(),
             vendor_model: text("vendor model"),
             tokens: Tokens {
                 input: 3,

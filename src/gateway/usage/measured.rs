@@ -184,8 +184,8 @@ impl Money {
 
 /// What tells the metrics of one request from those of another.
 fn telling(record: &UsageRecord) -> impl Iterator<Item = &str> {
-    let named = [&record.operation, &record.provider, &record.model, &record.vendor_model];
-    named.into_iter().chain(record.dimensions.iter().flat_map(|(name, value)| [name, value])).map(String::as_str)
+    let named = [&*record.operation, &*record.provider, &record.model, &record.vendor_model];
+    named.into_iter().chain(record.dimensions.iter().flat_map(|(name, value)| [&**name, value]))
 }
 
 /// Prometheus' rule for label names.
@@ -222,7 +222,7 @@ mod tests {
 
     fn record(operation: &str) -> UsageRecord {
         let at = time::macros::datetime!(2026-03-01 12:00 UTC);
-        UsageRecord { operation: operation.to_owned(), latency_ms: 7, ..UsageRecord::new(at) }
+        UsageRecord { operation: operation.to_owned().into(), latency_ms: 7, ..UsageRecord::new(at) }
     }
 
     fn value(told: &str, metric: &str) -> Option<u64> {
@@ -242,8 +242,8 @@ mod tests {
 
     #[test]
     fn labels_are_the_conventions_words_and_durations_those_of_models() {
-        let azure = UsageRecord { provider: "azure-openai".to_owned(), ..record("responses") };
-        let rest = UsageRecord { provider: "rest".to_owned(), ..record("rest") };
+        let azure = UsageRecord { provider: "azure-openai".into(), ..record("responses") };
+        let rest = UsageRecord { provider: "rest".into(), ..record("rest") };
 
         let told = told(&[azure, rest]);
 

@@ -4,6 +4,7 @@ use crate::base::{KeyId, WorkspaceId};
 use crate::gateway::limit::QuotaSpent;
 use crate::wire::usage::Usage;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
@@ -25,12 +26,12 @@ pub struct UsageRecord {
     #[serde(default)]
     pub asset: String,
     /// The dialect in which it was asked: `chat`, `messages`, `embeddings` ...; `rest` of a REST API.
-    pub operation: String,
+    pub operation: Cow<'static, str>,
     /// The alias that was asked for.
     pub model: String,
     pub backend: String,
     /// The kind of the backend's vendor, for metrics: `openai`, `anthropic` ...
-    pub provider: String,
+    pub provider: Cow<'static, str>,
     pub vendor_model: String,
     #[serde(flatten)]
     pub tokens: Tokens,
@@ -143,10 +144,10 @@ impl UsageRecord {
             user_name: String::new(),
             route: String::new(),
             asset: String::new(),
-            operation: String::new(),
+            operation: Cow::Borrowed(""),
             model: String::new(),
             backend: String::new(),
-            provider: String::new(),
+            provider: Cow::Borrowed(""),
             vendor_model: String::new(),
             tokens: Tokens::default(),
             cost: 0,
@@ -192,10 +193,8 @@ impl UsageRecord {
             &mut self.user_name,
             &mut self.route,
             &mut self.asset,
-            &mut self.operation,
             &mut self.model,
             &mut self.backend,
-            &mut self.provider,
             &mut self.vendor_model,
             &mut self.refused_by,
         ] {

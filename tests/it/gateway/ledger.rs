@@ -29,7 +29,7 @@ fn record(key: &str, input: u64, output: u64) -> UsageRecord {
     UsageRecord {
         key_name: key.to_owned(),
         model: "gpt-5-mini".to_owned(),
-        operation: "chat".to_owned(),
+        operation: "chat".into(),
         tokens: Tokens { input, output, ..Tokens::default() },
         cost: input + 4 * output,
         latency_ms: 900,
@@ -125,10 +125,10 @@ async fn what_a_record_says_stands_in_its_columns() {
         user_name: "Käthe".to_owned(),
         route: "chat".to_owned(),
         asset: "a/b".to_owned(),
-        operation: "responses".to_owned(),
+        operation: "responses".into(),
         model: "alias".to_owned(),
         backend: "east".to_owned(),
-        provider: "openai".to_owned(),
+        provider: "openai".into(),
         vendor_model: "gpt".to_owned(),
         tokens: Tokens {
             input: 1,

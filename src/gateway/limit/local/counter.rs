@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 pub(super) struct Counter {
     pub(super) limit: Arc<Limit>,
-    pub(super) value: Box<str>,
+    pub(super) value: Arc<str>,
     pub(super) used: Used,
     pub(super) reserved: u64,
     /// What this replica was given of a shared counter.

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 pub struct CounterView {
     pub limit: Arc<Limit>,
     /// The value of the counter key.
-    pub value: Box<str>,
+    pub value: Arc<str>,
     pub used: u64,
     pub reserved: u64,
     /// How long until nothing counts any more.

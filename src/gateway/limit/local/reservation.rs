@@ -24,7 +24,7 @@ pub struct Reservation {
 pub(super) struct Hold {
     pub(super) key: CounterKey,
     pub(super) limit: Arc<Limit>,
-    pub(super) value: Box<str>,
+    pub(super) value: Arc<str>,
     pub(super) amount: u64,
     pub(super) taken: Taken,
 }
