@@ -251,7 +251,9 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
     let in_flight = InFlight::default();
     let stream = Guarded::new(stream, &server.config.limits, in_flight.clone());
     let has_goaway = Arc::new(AtomicBool::new(false));
-    let (requests, goaway, serving) = (in_flight.clone(), has_goaway.clone(), server.clone());
+    let (requests, goaway) = (in_flight.clone(), has_goaway.clone());
+    // Counted apart, as what each request clones.
+    let (serving, traffic) = (Arc::new(server.clone()), server.doors.traffic.as_ref().map(Traffic::apart));
     let service = service_fn(move |mut request: Request<Incoming>| {
         let guard = requests.begin();
         // HTTP/2 has GOAWAY for it, which comes with the drain.
@@ -260,7 +262,7 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
             goaway.store(true, Ordering::Relaxed);
         }
         let server = serving.clone();
-        let answer = match &server.doors.traffic {
+        let answer = match &traffic {
             Some(traffic) if gateway::door::is_ours(request.uri().path()) => {
                 let traffic = traffic.clone();
                 let request = request.map(|body| Hushed::new(body, !is_newer));

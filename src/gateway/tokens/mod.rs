@@ -19,7 +19,9 @@ pub use correction::Corrections;
 use crate::wire::call::{Call, Dialect};
 use bytes::Bytes;
 use count::{Family, count};
-use prompt::{Body, Detail, File, Function, Image, Message, Part, Source, Text, ToolCall, Value, is, look, look_at};
+use prompt::{
+    Body, Detail, File, Function, Image, Message, Part, Plain, Source, Text, ToolCall, Value, is, look, look_at,
+};
 use serde_json::value::RawValue;
 use std::sync::LazyLock;
 use tokio::sync::Semaphore;
@@ -161,6 +163,15 @@ impl Prompt<'_> {
     }
 
     fn messages(&mut self, written: Option<&str>) {
+        // Most are texts alone, which need be read once.
+        if let Some(Ok(texts)) = written.map(serde_json::from_str::<Vec<Plain<'_>>>) {
+            for text in texts {
+                self.input += MESSAGE;
+                self.role(&text.role);
+                self.input += count(self.family, &text.content);
+            }
+            return;
+        }
         // Read at once; where one has not the expected form, each by itself.
         match written.map(serde_json::from_str::<Vec<Message<'_>>>) {
             Some(Ok(messages)) => messages.into_iter().for_each(|message| self.said(message)),
@@ -177,11 +188,8 @@ impl Prompt<'_> {
 
     fn said(&mut self, message: Message<'_>) {
         self.input += MESSAGE;
-        match message.role.map(look) {
-            // The roles that there are take one token each.
-            Some(Value::Text(role)) if role.len() <= 9 => self.input += 1,
-            Some(Value::Text(role)) => self.input += count(self.family, &role),
-            _ => {}
+        if let Some(Value::Text(role)) = message.role.map(look) {
+            self.role(&role);
         }
         if let Some(Value::Text(name)) = message.name.map(look) {
             self.input += NAME + count(self.family, &name);
@@ -200,6 +208,11 @@ impl Prompt<'_> {
         if let Some(raw) = message.function_call {
             self.call(serde_json::from_str(raw.get()).unwrap_or_default());
         }
+    }
+
+    /// The roles that there are take one token each.
+    fn role(&mut self, role: &str) {
+        self.input += if role.len() <= 9 { 1 } else { count(self.family, role) };
     }
 
     fn call(&mut self, function: Function<'_>) {

@@ -30,6 +30,16 @@ impl<'a> Body<'a> {
     }
 }
 
+/// A message that is a text and nothing else.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plain<'a> {
+    #[serde(borrow)]
+    pub role: Cow<'a, str>,
+    #[serde(borrow)]
+    pub content: Cow<'a, str>,
+}
+
 /// A message of any shape.
 #[derive(Default, Deserialize)]
 #[serde(default)]

@@ -82,6 +82,24 @@ fn each_shape_counts_the_same_words() {
 }
 
 #[test]
+fn a_text_counts_the_same_whatever_lies_beside_it() {
+    for (role, text) in [
+        ("user", "The quick brown fox"),
+        ("user", "with \"quotes\", a line\nand \u{1f600}"),
+        ("assistant", ""),
+        ("a role that is none of the known", "and a text"),
+    ] {
+        let alone = json!({"role": role, "content": text});
+        let beside = json!({"role": role, "content": text, "refusal": null, "other": [1, {"content": "not said"}]});
+
+        let [alone, beside, mixed] = [json!([alone, alone]), json!([beside, beside]), json!([alone, beside])]
+            .map(|messages| input(Dialect::Chat, "gpt-4o", &json!({"messages": messages})));
+
+        assert_eq!((alone, alone), (beside, mixed), "{role}: {text}");
+    }
+}
+
+#[test]
 fn what_the_reply_may_be_is_read() {
     for (body, ceiling, replies) in [
         (json!({"messages": [], "max_tokens": 200}), Some(200), 1),

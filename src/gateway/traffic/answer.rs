@@ -39,17 +39,18 @@ impl Traffic {
         let Some(route) = self.planned(&exchange.snapshot, &exchange.route) else {
             return Err((Box::new(Problem::unavailable("The gateway's settings are changing.")), HeaderMap::new()));
         };
-        let mut running = Running::new(exchange, route.clone(), self.clone());
-        match route.chain.admit(running.exchange_mut()).await {
+        let mut running = Running::new(exchange, route, self.clone());
+        let (route, exchange) = running.on_its_way();
+        match route.chain.admit(exchange).await {
             Ok(Admission::Continue) => {}
             Ok(Admission::Answer(answer)) => return Ok(answered_by_us(running, answer)),
             Err(problem) => return Err(refused(running, problem, Ending::Refused)),
         }
-        if let Some(call) = counted_here(&route, running.exchange()) {
-            let answer = counted(call, running.exchange()).await;
+        if let Some(call) = counted_here(route, exchange) {
+            let answer = counted(call, exchange).await;
             return Ok(answered_by_us(running, answer));
         }
-        match self.tried(&route, &mut running).await {
+        match self.tried(route, exchange).await {
             Ok(Served::Stream { answered, first, outgoing, taken }) => {
                 let exchange = running.exchange_mut();
                 if let (None, Some(length)) = (outgoing.spoken, answered.body.announced())

@@ -57,7 +57,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// The traffic of this process; cheap to clone.
 #[derive(Clone)]
 pub struct Traffic {
-    inner: Arc<Inner>,
+    inner: Arc<Arc<Inner>>,
 }
 
 struct Inner {
@@ -97,7 +97,7 @@ impl Traffic {
         let passes_unknown = config.gateway.unknown_responses == "pass";
         let conversations = Conversations::new(gateway.inner.db.clone(), clock.clone(), passes_unknown);
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(Arc::new(Inner {
                 gateway,
                 config,
                 callers: Arc::new(Callers::new(auth, clock.clone(), tasks.clone())),
@@ -114,8 +114,15 @@ impl Traffic {
                 followers: Arc::new(Semaphore::new(follow::MOST)),
                 stopping: CancellationToken::new(),
                 draws: AtomicU64::new(uuid::Uuid::new_v4().as_u128() as u64),
-            }),
+            })),
         }
+    }
+
+    /// The same traffic, counted apart: who clones it for each request does not change a count that other processors change
+    /// as often.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { inner: Arc::new(Arc::clone(&self.inner)) }
     }
 
     #[must_use]

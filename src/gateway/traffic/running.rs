@@ -26,6 +26,12 @@ impl Running {
         self.exchange.as_mut().expect("it is there until it is finished, which takes this")
     }
 
+    /// The route, and the exchange to go on with.
+    pub(super) fn on_its_way(&mut self) -> (&PlannedRoute, &mut Exchange) {
+        let exchange = self.exchange.as_mut().expect("it is there until it is finished, which takes this");
+        (&self.route, exchange)
+    }
+
     pub(super) fn traffic(&self) -> &Traffic {
         &self.traffic
     }

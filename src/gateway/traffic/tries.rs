@@ -5,7 +5,6 @@ use super::attempt::{Failure, Served, attempt, is_idempotent};
 use super::order::{expected_tokens, order, serves};
 use super::outgoing::Outgoing;
 use super::plan::{PlannedMember, PlannedRoute};
-use super::running::Running;
 use crate::base::Problem;
 use crate::gateway::balance::Taken;
 use crate::gateway::exchange::{Asked, Attempt, AttemptResult, Ending, Exchange};
@@ -57,25 +56,22 @@ impl Traffic {
     pub(super) async fn tried(
         &self,
         route: &PlannedRoute,
-        running: &mut Running,
+        exchange: &mut Exchange,
     ) -> Result<Served, (Box<Problem>, Ending)> {
         let now = Instant::now();
-        let exchange = running.exchange();
         let PoolSettings { retries, hedging, .. } = &route.pool_settings;
         let members = order(self, route, exchange, now).into_iter();
         let tokens = expected_tokens(exchange);
         let mut turns = Turns { route, retries, members, tokens, attempts: 0, first_at: Some(now), untold: None };
         route.pool.count_request(now);
         let mut waits: Vec<Duration> = Vec::new();
-        while let Some(turn) = turns.next(running.exchange()) {
-            let before = running.exchange_mut().given_up_at(&turn.member.backend, turn.at);
-            let exchange = running.exchange();
+        while let Some(turn) = turns.next(exchange) {
+            let before = exchange.given_up_at(&turn.member.backend, turn.at);
             let (beside, last) = match hedging.filter(|_| may_hedge(exchange)) {
                 None => (None, self.ask(turn, exchange).await),
                 // Boxed: hedging is rare, and every request would be moved about with room for two more attempts.
                 Some(hedging) => self.hedged(turn, hedging.after.0, &mut turns, exchange).boxed().await,
             };
-            let exchange = running.exchange_mut();
             exchange.attempts.truncate(before);
             for (attempt, wait) in beside.into_iter().chain([last.noted()]) {
                 exchange.attempts.push(attempt);
@@ -89,7 +85,7 @@ impl Traffic {
                 break;
             }
         }
-        Err(turns.over(running.exchange(), &waits))
+        Err(turns.over(exchange, &waits))
     }
 
     async fn ask<'a>(&self, turn: Turn<'a>, exchange: &Exchange) -> Try<'a> {
