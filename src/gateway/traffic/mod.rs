@@ -57,6 +57,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// The traffic of this process; cheap to clone.
 #[derive(Clone)]
 pub struct Traffic {
+    #[expect(clippy::redundant_allocation, reason = "the outer count is a connection's own: see `apart`")]
     inner: Arc<Arc<Inner>>,
 }
 
