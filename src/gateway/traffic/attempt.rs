@@ -146,7 +146,7 @@ pub(super) async fn attempt(
         }
     };
     let reported = if status.is_success() { reported(&body) } else { None };
-    // What reports its usage came to its end, and as JSON as far as anybody has to read it here.
+    // What reports its usage is an object that came to its end: it need not be read once more.
     if status.is_success() && !(is_braced(&body) && (reported.is_some() || is_json(&body))) {
         return failed(member, exchange, taken, AttemptResult::Broken("its answer is no JSON object".into()));
     }

@@ -4,7 +4,6 @@ use crate::base::RouteId;
 use crate::gateway::balance::{BackendState, PoolState, States, mixed};
 use crate::gateway::policy::{Chain, Services};
 use crate::gateway::provider::{self, Provider};
-use crate::gateway::settings::PoolSettings;
 use crate::gateway::upstream::{Origin, Origins};
 use crate::gateway::{Backend, Route, Snapshot};
 use std::collections::HashMap;
@@ -19,7 +18,6 @@ pub(super) struct Plan {
 pub(super) struct PlannedRoute {
     pub(super) chain: Chain,
     pub(super) pool: Arc<PoolState>,
-    pub(super) pool_settings: PoolSettings,
     /// Those of the first priority first.
     pub(super) members: Vec<PlannedMember>,
 }
@@ -79,11 +77,6 @@ impl PlannedRoute {
             })
             .collect();
         members.sort_by_key(|member| member.priority);
-        Self {
-            chain: Chain::of(route, services),
-            pool: states.pool(route.pool.id),
-            pool_settings: route.pool.settings.clone(),
-            members,
-        }
+        Self { chain: Chain::of(route, services), pool: states.pool(route.pool.id), members }
     }
 }

@@ -23,7 +23,7 @@ impl Running {
     }
 
     pub(super) fn exchange_mut(&mut self) -> &mut Exchange {
-        self.exchange.as_mut().expect("it is there until it is finished, which takes this")
+        self.on_its_way().1
     }
 
     /// The route, and the exchange to go on with.

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// The members that a request has not been to, and what it may still ask of them.
 struct Turns<'a> {
     route: &'a PlannedRoute,
-    retries: &'a RetryBudget,
+    retries: RetryBudget,
     /// Places in `route.members`.
     members: std::vec::IntoIter<usize>,
     tokens: u64,
@@ -59,7 +59,7 @@ impl Traffic {
         exchange: &mut Exchange,
     ) -> Result<Served, (Box<Problem>, Ending)> {
         let now = Instant::now();
-        let PoolSettings { retries, hedging, .. } = &route.pool_settings;
+        let PoolSettings { retries, hedging, .. } = exchange.route.pool.settings;
         let members = order(self, route, exchange, now).into_iter();
         let tokens = expected_tokens(exchange);
         let mut turns = Turns { route, retries, members, tokens, attempts: 0, first_at: Some(now), untold: None };
@@ -135,7 +135,7 @@ impl<'a> Turns<'a> {
                 }
             };
             let at = self.first_at.take().unwrap_or_else(Instant::now);
-            is_afforded = is_afforded || self.route.pool.take_retry(self.retries, at);
+            is_afforded = is_afforded || self.route.pool.take_retry(&self.retries, at);
             if !is_afforded {
                 return None;
             }
