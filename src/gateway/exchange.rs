@@ -262,6 +262,18 @@ impl Exchange {
         (self.body, self.room) = (Bytes::new(), None);
     }
 
+    /// Lets go what has no more use once an answer has begun, for a stream that may be open for long: the client's headers
+    /// (who asks for them has done so, and they hold the buffer of the connection over which they came), a prompt that was
+    /// counted, and the room in lists for more than they will have.
+    pub(super) fn let_question_go(&mut self) {
+        self.headers = HeaderMap::new();
+        if self.prompt_tokens.is_some() {
+            self.let_body_go();
+        }
+        self.attempts.shrink_to_fit();
+        self.held.shrink_to_fit();
+    }
+
     /// Counts the prompt, where no policy did and nobody reported it.
     pub(super) fn count_prompt(&mut self) {
         if let (None, Asked::Model(call)) = (self.prompt_tokens, &self.asked) {

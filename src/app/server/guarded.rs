@@ -1,8 +1,10 @@
-//! A connection's stream with its deadlines: for the first byte, for each head, and for writes that stand still.
+//! A connection's stream, what it says first, and its deadlines: for the first byte, for each head, and for writes that
+//! stand still.
 
-use super::framing::Framing;
+use super::{conversation::Http, framing::Framing};
 use crate::base::config::Limits;
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     sync::{
@@ -67,7 +69,15 @@ pub(super) struct Guarded {
     write_timer: Option<Pin<Box<Sleep>>>,
     /// Whether the parser was given an end to a head that was spoiled.
     ended: bool,
+    /// The first bytes, which [`Guarded::speaks`] read for whoever reads next.
+    early: Vec<u8>,
 }
+
+/// A stream between two runtimes; arrives on that on which it is called.
+pub(super) type OnItsWay = Box<dyn FnOnce() -> io::Result<Guarded> + Send>;
+
+/// What a connection of HTTP/2 begins with (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl Guarded {
     pub(super) fn new(stream: TcpStream, limits: &Limits, in_flight: InFlight) -> Self {
@@ -81,6 +91,79 @@ impl Guarded {
             read_timer: None,
             write_timer: None,
             ended: false,
+            early: Vec::new(),
+        }
+    }
+
+    /// The version of HTTP that the connection begins with. What is read to tell it is read again afterwards.
+    ///
+    /// # Errors
+    /// When its first bytes do not come in time, or the connection is closed or breaks before.
+    pub(super) async fn speaks(&mut self) -> io::Result<Http> {
+        poll_fn(|cx| self.poll_speaks(cx)).await
+    }
+
+    fn poll_speaks(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Http>> {
+        let mut room = [0; PREFACE.len()];
+        while self.early.len() < PREFACE.len() {
+            let mut buffer = ReadBuf::new(&mut room[self.early.len()..]);
+            let by = self.read_by;
+            ready!(self.poll_further(cx, &mut buffer))?;
+            let came = buffer.filled();
+            if came.is_empty() && self.early.is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.early.extend_from_slice(came);
+            if came.is_empty() || !PREFACE.starts_with(&self.early) {
+                return Poll::Ready(Ok(Http::One));
+            }
+            // The begin of a preface is no head, and must be gone on with all the same.
+            self.read_by = self.read_by.or(by);
+        }
+        self.read_by = None;
+        Poll::Ready(Ok(Http::Two))
+    }
+
+    /// Whether it asks first how the program is, as far as its first bytes tell.
+    pub(super) fn asks_how_it_is(&self) -> bool {
+        asks_how_it_is(&self.early)
+    }
+
+    /// Takes it off its runtime, on its way to another.
+    ///
+    /// # Errors
+    /// When the system does not let it go.
+    pub(super) fn leave(self) -> io::Result<OnItsWay> {
+        // Timers are of a runtime; none runs between two reads.
+        let Self { stream, framing, in_flight, header_timeout, write_timeout, read_by, ended, early, .. } = self;
+        let (read_timer, write_timer) = (None, None);
+        let stream = stream.into_std()?;
+        Ok(Box::new(move || {
+            let stream = TcpStream::from_std(stream)?;
+            stream.set_nodelay(true)?;
+            #[rustfmt::skip]
+            let there = Self {
+                stream, framing, in_flight, header_timeout, write_timeout, read_by, read_timer, write_timer, ended, early,
+            };
+            Ok(there)
+        }))
+    }
+
+    /// Reads what comes after the early bytes.
+    fn poll_further(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.framing.is_spoiled() {
+            return Poll::Ready(self.end_spoiled(buffer));
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            Poll::Pending => self.check_deadline(cx).map(Err),
+            Poll::Ready(Ok(())) => {
+                let was_in_head = self.framing.in_head();
+                self.framing.inspect(&mut buffer.filled_mut()[before..]);
+                self.set_deadline(was_in_head);
+                Poll::Ready(Ok(()))
+            }
+            failed => failed,
         }
     }
 
@@ -134,23 +217,25 @@ impl Guarded {
     }
 }
 
+fn asks_how_it_is(head: &[u8]) -> bool {
+    let target = head.strip_prefix(b"GET ").or_else(|| head.strip_prefix(b"HEAD "));
+    // What comes early is at least as long as each of these with what ends it.
+    let path = target.and_then(|target| target.iter().position(|byte| b" ?".contains(byte)).map(|end| &target[..end]));
+    path.is_some_and(|path| [&b"/healthz"[..], b"/readyz", b"/metrics"].contains(&path))
+}
+
 impl AsyncRead for Guarded {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.framing.is_spoiled() {
-            return Poll::Ready(this.end_spoiled(buffer));
+        if self.early.is_empty() {
+            return self.poll_further(cx, buffer);
         }
-        let before = buffer.filled().len();
-        match Pin::new(&mut this.stream).poll_read(cx, buffer) {
-            Poll::Pending => this.check_deadline(cx).map(Err),
-            Poll::Ready(Ok(())) => {
-                let was_in_head = this.framing.in_head();
-                this.framing.inspect(&mut buffer.filled_mut()[before..]);
-                this.set_deadline(was_in_head);
-                Poll::Ready(Ok(()))
-            }
-            failed => failed,
+        let count = buffer.remaining().min(self.early.len());
+        buffer.put_slice(&self.early[..count]);
+        self.early.drain(..count);
+        if self.early.is_empty() {
+            self.early = Vec::new();
         }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -179,5 +264,75 @@ impl AsyncWrite for Guarded {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Config;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    #[test]
+    fn who_asks_how_the_program_is_is_known_by_the_first_bytes() {
+        for (head, asks) in [
+            ("GET /healthz HTTP/1.1\r\nh", true),
+            ("HEAD /readyz HTTP/1.1\r\nh", true),
+            ("GET /readyz?verbose HTTP/", true),
+            ("GET /metrics HTTP/1.1\r\nh", true),
+            ("GET /healthzebra HTTP/1.", false),
+            ("GET /healthz", false),
+            ("POST /healthz HTTP/1.1\r\n", false),
+            ("POST /llm/v1/chat/comple", false),
+            ("GET / HTTP/1.1\r\n/healthz", false),
+            ("", false),
+        ] {
+            assert_eq!(asks_how_it_is(head.as_bytes()), asks, "{head:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_speaks_http2_when_it_begins_with_all_of_its_preface_and_nothing_is_lost() {
+        let config = Config::from_sources(None, []).expect("the defaults are settings");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
+        let address = listener.local_addr().expect("it is bound");
+        for (text, http) in [
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nframes", Http::Two),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\rgrapes", Http::One),
+            ("PRINT / HTTP/1.1\r\nHost: a\r\n\r\n", Http::One),
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Http::One),
+            ("PRI", Http::One),
+        ] {
+            for piece in [1, 7, 1_000] {
+                let mut client = TcpStream::connect(address).await.expect("it listens");
+                let (stream, _) = listener.accept().await.expect("somebody connected");
+                let mut stream = Guarded::new(stream, &config.limits, InFlight::default());
+                let sending = async {
+                    for bytes in text.as_bytes().chunks(piece) {
+                        client.write_all(bytes).await.expect("it is read");
+                        tokio::task::yield_now().await;
+                    }
+                    client.shutdown().await.expect("it is open");
+                };
+                let mut read = Vec::new();
+                let listening = async {
+                    let spoken = stream.speaks().await.expect("it begins in time");
+                    stream.read_to_end(&mut read).await.expect("its framing is not broken");
+                    spoken
+                };
+
+                let ((), spoken) = tokio::join!(sending, listening);
+
+                assert_eq!(spoken, http, "{text:?} in pieces of {piece}");
+                assert_eq!(String::from_utf8_lossy(&read), text, "in pieces of {piece}");
+            }
+        }
+        drop(TcpStream::connect(address).await.expect("it listens"));
+        let (stream, _) = listener.accept().await.expect("somebody connected");
+        let mut silent = Guarded::new(stream, &config.limits, InFlight::default());
+        assert!(silent.speaks().await.is_err(), "it was closed");
     }
 }

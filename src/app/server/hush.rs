@@ -69,8 +69,8 @@ pub(super) async fn hushable() -> Waker {
 }
 
 /// A future that is asked with this waker, in place of that of the task it is awaited in.
-pub(super) fn asked_with<F: Future>(mut future: Pin<&mut F>, waker: &Waker) -> impl Future<Output = F::Output> {
-    std::future::poll_fn(move |_| future.as_mut().poll(&mut Context::from_waker(waker)))
+pub(super) fn asked_with<F: Future + Unpin>(future: &mut F, waker: &Waker) -> impl Future<Output = F::Output> {
+    std::future::poll_fn(move |_| Pin::new(&mut *future).poll(&mut Context::from_waker(waker)))
 }
 
 /// A body of HTTP/1 that is read in the task of its connection, which is asked by a [`hushable`] waker; or any other, which

@@ -2,7 +2,8 @@
 //!
 //! On a runtime of several threads each event of a connection may wake another thread, which costs more than answering
 //! does. So a connection stays on one lane, with what is answered at once and with the gateway's traffic; whatever may
-//! compute for long (a page, a search, an import) runs on the common runtime, where it keeps no connection waiting.
+//! compute for long (a page, a search, an import) runs on the common runtime, where it keeps no connection waiting, and so do
+//! the connections of those who ask how the program is, whom the others on a lane would keep waiting.
 
 use crate::base::lane;
 use std::future::Future;
@@ -62,6 +63,11 @@ impl Lanes {
     /// The lane of the next connection.
     pub(super) fn next(&self) -> &Handle {
         &self.lanes[self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len()]
+    }
+
+    /// The common runtime.
+    pub(super) fn common(&self) -> &Handle {
+        &self.common
     }
 
     /// Runs a future on the common runtime; it is given up with what this gives.

@@ -2,6 +2,7 @@
 //! every wait has an end, every count a bound, and stopping lets what was begun be finished.
 
 mod caps;
+mod conversation;
 mod counted;
 mod framing;
 mod guarded;
@@ -17,21 +18,17 @@ use axum::{Router, body::Body, extract::ConnectInfo};
 pub use lanes::Lanes;
 
 use caps::{Caps, Full, Place};
+use conversation::{Http, Rules};
 use counted::{Answer, Counted};
 use futures::{StreamExt, future::Either, stream::FuturesUnordered};
-use guarded::{Guarded, InFlight};
-use http::{HeaderValue, Request, Version, header};
+use guarded::{Guarded, InFlight, OnItsWay};
+use http::{HeaderValue, Request, header};
 use hush::{Hushed, asked_with, hushable};
 use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
 use std::{
     convert::Infallible,
     io,
     net::SocketAddr,
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -64,7 +61,7 @@ impl From<Router> for Doors {
 /// What the connections of a process share.
 struct Server {
     doors: Doors,
-    builder: Builder<TokioExecutor>,
+    rules: Rules,
     config: Arc<Config>,
     caps: Caps,
     lanes: Arc<Lanes>,
@@ -91,7 +88,7 @@ pub async fn serve(
 ) {
     let server = Arc::new(Server {
         doors: doors.into(),
-        builder: builder(&config),
+        rules: Rules::new(&config),
         caps: Caps::new(&config),
         lanes,
         leaving: AtomicBool::new(false),
@@ -131,34 +128,6 @@ pub async fn serve(
     }
     server.cut.cancel();
     connections.wait().await;
-}
-
-fn builder(config: &Config) -> Builder<TokioExecutor> {
-    let limits = &config.limits;
-    let mut builder = Builder::new(TokioExecutor::new());
-    let mut http1 = builder.http1();
-    http1
-        .timer(TokioTimer::new())
-        // Runs from the end of the request before; `Guarded` bounds the head itself more tightly.
-        .header_read_timeout(limits.keep_alive_timeout)
-        // A head that does not fit is answered 431.
-        .max_buf_size(limits.max_header_bytes.as_usize());
-    // hyper keeps a hundred headers on the stack, and any other number on the heap.
-    if limits.max_headers != 100 {
-        http1.max_headers(limits.max_headers as usize);
-    }
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.max_http2_streams)
-        .max_header_list_size(u32::try_from(limits.max_header_bytes.0).unwrap_or(u32::MAX))
-        // Streams reset before they were answered (CVE-2023-44487), and by errors of the client's own.
-        .max_pending_accept_reset_streams(20)
-        .max_local_error_reset_streams(128)
-        .max_send_buf_size(64 * 1024)
-        .keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(20));
-    builder
 }
 
 /// Takes connections; never returns.
@@ -205,12 +174,7 @@ fn take_the_last(listener: TcpListener, server: &Arc<Server>, connections: &Task
 
 fn take(server: &Arc<Server>, connections: &TaskTracker, stream: TcpStream, peer: SocketAddr) {
     match server.caps.enter(peer.ip()) {
-        Ok(place) => match stream.into_std() {
-            Ok(stream) => {
-                connections.spawn_on(connection(server.clone(), stream, peer, place), server.lanes.next());
-            }
-            Err(error) => tracing::debug!(error = %error, "A connection was gone at once"),
-        },
+        Ok(place) => drop(connections.spawn(received(server.clone(), connections.clone(), stream, peer, place))),
         Err(full) => refuse(stream, full),
     }
 }
@@ -240,33 +204,65 @@ fn refuse(stream: TcpStream, full: Full) {
     }
 }
 
-async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: SocketAddr, place: Place) {
-    let stream = match TcpStream::from_std(stream).and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::debug!(error = %error, "A connection was gone at once");
-            return;
-        }
-    };
+/// A connection that has said its first word.
+struct Arrival {
+    http: Http,
+    stream: OnItsWay,
+    in_flight: InFlight,
+    peer: SocketAddr,
+    place: Place,
+}
+
+/// Hears the first word of a connection where it came in, and sends it to a lane. Who asks how the program is goes to none:
+/// where lanes have more to do than they can, thousands stand in line, and a program that is busy would be taken for one that
+/// hangs.
+async fn received(server: Arc<Server>, connections: TaskTracker, stream: TcpStream, peer: SocketAddr, place: Place) {
     let in_flight = InFlight::default();
-    let stream = Guarded::new(stream, &server.config.limits, in_flight.clone());
-    let has_goaway = Arc::new(AtomicBool::new(false));
-    let (requests, goaway) = (in_flight.clone(), has_goaway.clone());
+    let mut stream = Guarded::new(stream, &server.config.limits, in_flight.clone());
+    let Some(http) = first_word(&server, &mut stream).await else { return };
+    let lane = if stream.asks_how_it_is() { server.lanes.common() } else { server.lanes.next() };
+    match stream.leave() {
+        Ok(stream) => {
+            let arrival = Box::new(Arrival { http, stream, in_flight, peer, place });
+            connections.spawn_on(connection(server.clone(), arrival), lane);
+        }
+        Err(error) => tracing::debug!(error = %error, "A connection was gone at once"),
+    }
+}
+
+/// What a connection speaks; none when it ends before it says anything.
+async fn first_word(server: &Server, stream: &mut Guarded) -> Option<Http> {
+    let draining = async {
+        server.drain.cancelled().await;
+        tokio::time::sleep(server.config.limits.drain_delay).await;
+    };
+    let http = tokio::select! {
+        biased;
+        http = stream.speaks() => http,
+        () = server.cut.cancelled() => return None,
+        () = draining => return None,
+    };
+    http.inspect_err(|error| tracing::debug!(error = %error, "A connection ended before its first request")).ok()
+}
+
+async fn connection(server: Arc<Server>, arrival: Box<Arrival>) {
+    let waker = hushable().await;
+    let Arrival { http, stream, in_flight, peer, place } = *arrival;
+    let stream = match stream() {
+        Ok(stream) => stream,
+        Err(error) => return tracing::debug!(error = %error, "A connection was gone at once"),
+    };
+    let requests = in_flight.clone();
     // Counted apart, as what each request clones.
     let (serving, traffic) = (Arc::new(server.clone()), server.doors.traffic.as_ref().map(Traffic::apart));
     let service = service_fn(move |mut request: Request<Incoming>| {
         let guard = requests.begin();
-        // HTTP/2 has GOAWAY for it, which comes with the drain.
-        let is_newer = request.version() >= Version::HTTP_2;
-        if is_newer {
-            goaway.store(true, Ordering::Relaxed);
-        }
         let server = serving.clone();
         let answer = match &traffic {
             Some(traffic) if gateway::door::is_ours(request.uri().path()) => {
                 let traffic = traffic.clone();
-                let request = request.map(|body| Hushed::new(body, !is_newer));
-                // Boxed: beside it the other future is small, and both would be moved about at the size of the larger.
+                let request = request.map(|body| Hushed::new(body, http == Http::One));
+                // Boxed, both: a connection keeps the room of the larger one as long as it is open.
                 Either::Left(Box::pin(async move {
                     gateway::door::serve(&traffic, request, peer).await.map(Answer::Traffic)
                 }))
@@ -278,7 +274,7 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
                     Some(response) => Either::Left(response),
                     None => Either::Right(server.lanes.beside(server.doors.router.route(request))),
                 };
-                Either::Right(async move {
+                Either::Right(Box::pin(async move {
                     let response = match answer {
                         Either::Left(response) => response,
                         Either::Right(routed) => match routed.await {
@@ -288,36 +284,43 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
                         },
                     };
                     response.map(Answer::Routed)
-                })
+                }))
             }
         };
         async move {
             let mut answer = answer.await.map(|body| Counted::new(body, guard));
-            if !is_newer && server.leaving.load(Ordering::Relaxed) {
+            // HTTP/2 has GOAWAY for it, which comes with the drain.
+            if http == Http::One && server.leaving.load(Ordering::Relaxed) {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer)
         }
     });
-    let waker = hushable().await;
-    let mut conversation = pin!(server.builder.serve_connection(TokioIo::new(stream), service));
+    let mut conversation = server.rules.converse(http, stream, service);
 
-    let keep_alive = server.config.limits.keep_alive_timeout;
     let draining = async {
         server.drain.cancelled().await;
         let delay = server.config.limits.drain_delay;
         // A balancer may send a next request at the moment in which we close, and cannot know whether it was begun. It is
         // answered, as the last one of its connection; what rests for a while is closed.
-        if !delay.is_zero() && !has_goaway.load(Ordering::Relaxed) {
-            idle_for(&in_flight, delay).await;
+        if http == Http::One && !delay.is_zero() {
+            Box::pin(idle_for(&in_flight, delay)).await;
+        }
+    };
+    let keep_alive = server.config.limits.keep_alive_timeout;
+    let resting = async {
+        match http {
+            // hyper's own timer runs.
+            Http::One => std::future::pending().await,
+            // hyper keeps it open without a request as long as pings are answered.
+            Http::Two => Box::pin(idle_for(&in_flight, keep_alive)).await,
         }
     };
     let end = async {
         tokio::select! {
             () = server.cut.cancelled() => End::AtOnce,
             () = draining => End::Gently,
-            // For HTTP/2, whose connections hyper keeps open without a request as long as pings are answered.
-            () = idle_for(&in_flight, keep_alive) => End::Gently,
+            () = resting => End::Gently,
         }
     };
     tokio::pin!(end);
@@ -326,17 +329,20 @@ async fn connection(server: Arc<Server>, stream: std::net::TcpStream, peer: Sock
     let mut end = FuturesUnordered::from_iter([end]);
     let outcome = tokio::select! {
         biased;
-        outcome = asked_with(conversation.as_mut(), &waker) => Some(outcome),
+        outcome = asked_with(&mut conversation, &waker) => Some(outcome),
         Some(how) = end.next() => match how {
             End::AtOnce => None,
             End::Gently => {
-                conversation.as_mut().graceful_shutdown();
-                tokio::select! {
-                    outcome = asked_with(conversation.as_mut(), &waker) => Some(outcome),
-                    () = server.cut.cancelled() => None,
-                    // An end that was asked for once and did not come is not waited for again.
-                    () = idle_for(&in_flight, keep_alive) => None,
-                }
+                conversation.finish();
+                let finishing = async {
+                    tokio::select! {
+                        outcome = asked_with(&mut conversation, &waker) => Some(outcome),
+                        () = server.cut.cancelled() => None,
+                        // An end that was asked for once and did not come is not waited for again.
+                        () = idle_for(&in_flight, keep_alive) => None,
+                    }
+                };
+                Box::pin(finishing).await
             }
         },
     };

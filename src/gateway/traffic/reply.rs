@@ -99,12 +99,6 @@ impl Traffic {
         if let (Some(Dialect::Responses), Some(first)) = (outgoing.spoken, &first) {
             self.remember_response(exchange, first);
         }
-        // All who ask for them have done so, and they hold the buffer of the connection over which they came.
-        exchange.headers = HeaderMap::new();
-        // A prompt that was counted is not needed again, and a stream may be open for long.
-        if exchange.prompt_tokens.is_some() {
-            exchange.let_body_go();
-        }
         let mut headers = HeaderMap::with_capacity(12);
         pass_headers(&head.headers, outgoing.spoken.is_some(), &mut headers);
         if outgoing.method == Method::HEAD
@@ -122,6 +116,7 @@ impl Traffic {
         }
         exchange.reply.content_type = headers.get(header::CONTENT_TYPE).cloned();
         exchange.tell(&mut headers);
+        exchange.let_question_go();
         let metered = Metered::new(running, taken, body, first, handling);
         let mut response = Response::new(ReplyBody::Streamed(metered));
         *response.status_mut() = head.status;

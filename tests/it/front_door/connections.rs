@@ -3,7 +3,10 @@
 use axum::{Router, body::Body, routing::get};
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{
@@ -29,11 +32,16 @@ struct Server {
 
 impl Server {
     async fn start(settings: &str) -> Self {
+        Self::with(Router::new(), settings).await
+    }
+
+    /// With these handlers, too.
+    async fn with(more: Router, settings: &str) -> Self {
         let short = "first_byte_timeout = '400ms'\nheader_timeout = '400ms'\nkeep_alive_timeout = '800ms'\n";
         let config = Arc::new(Config::from_sources(Some(&format!("{short}{settings}")), []).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new()
+        let router = more
             .route("/", get(|| async { "ok" }).post(|body: String| async move { body }))
             .route(
                 "/slow",
@@ -220,6 +228,44 @@ async fn a_full_house_says_so_and_takes_the_next_when_one_leaves() {
     held.pop();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(server.is_well().await);
+}
+
+#[tokio::test]
+async fn who_asks_how_the_program_is_stands_in_no_line() {
+    let lanes = std::thread::available_parallelism().map_or(1, usize::from);
+    let (holding, is_over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (holds, ends) = (holding.clone(), is_over.clone());
+    // A body is asked for its pieces on the lane of its connection, which can do nothing else meanwhile.
+    let hold = move || {
+        let (holds, ends) = (holds.clone(), ends.clone());
+        let pieces = async move {
+            holds.fetch_add(1, Ordering::SeqCst);
+            while !ends.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Ok::<_, std::io::Error>("held")
+        };
+        async { Body::from_stream(futures::stream::once(pieces)) }
+    };
+    let more = Router::new().route("/hold", get(hold)).route("/healthz", get(|| async { "well" }));
+    let server = Server::with(more, "").await;
+    let mut held = Vec::new();
+    for _ in 0..lanes {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET /hold HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        held.push(stream);
+    }
+    while holding.load(Ordering::SeqCst) < lanes {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    let answer = server.say(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+
+    is_over.store(true, Ordering::SeqCst);
+    assert!(answer.ends_with("well"), "{answer}");
+    for stream in &mut held {
+        assert!(read_to_end(stream).await.contains("held"));
+    }
 }
 
 #[tokio::test]
