@@ -34,6 +34,7 @@ pub(super) struct Rules {
 }
 
 /// A conversation under way; it ends with its connection.
+#[expect(clippy::large_enum_variant, reason = "most speak HTTP/1: a box of theirs would be room on top")]
 pub(super) enum Conversation<S: Service<Request<Incoming>, Response = Response<Counted>, Error = Infallible>> {
     One(http1::Connection<TokioIo<Guarded>, S>),
     Two(Box<http2::Connection<TokioIo<Guarded>, S, TokioExecutor>>),
