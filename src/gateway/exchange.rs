@@ -257,18 +257,13 @@ impl Exchange {
         if self.reply.vendor_model.is_empty() { self.model() } else { &self.reply.vendor_model }
     }
 
-    /// Lets the prompt go, which was counted and is not sent again.
-    pub(super) fn let_body_go(&mut self) {
-        (self.body, self.room) = (Bytes::new(), None);
-    }
-
-    /// Lets go what has no more use once an answer has begun, for a stream that may be open for long: the client's headers
-    /// (who asks for them has done so, and they hold the buffer of the connection over which they came), a prompt that was
-    /// counted, and the room in lists for more than they will have.
+    /// Lets go what has no more use once an answer has begun, which may take long to end: the client's headers (who asks for
+    /// them has done so, and they hold the buffer of the connection over which they came), a prompt that was counted and is
+    /// not sent again, and the room in lists for more than they will have.
     pub(super) fn let_question_go(&mut self) {
         self.headers = HeaderMap::new();
         if self.prompt_tokens.is_some() {
-            self.let_body_go();
+            (self.body, self.room) = (Bytes::new(), None);
         }
         self.attempts.shrink_to_fit();
         self.held.shrink_to_fit();

@@ -219,7 +219,7 @@ impl Guarded {
 
 fn asks_how_it_is(head: &[u8]) -> bool {
     let target = head.strip_prefix(b"GET ").or_else(|| head.strip_prefix(b"HEAD "));
-    // What comes early is at least as long as each of these with what ends it.
+    // A head that comes in smaller pieces than this is not known by them, and stands in line.
     let path = target.and_then(|target| target.iter().position(|byte| b" ?".contains(byte)).map(|end| &target[..end]));
     path.is_some_and(|path| [&b"/healthz"[..], b"/readyz", b"/metrics"].contains(&path))
 }

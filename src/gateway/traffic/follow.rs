@@ -44,9 +44,7 @@ impl Traffic {
     pub(super) fn follow(&self, mut running: Running, taken: Taken, ending: Ending) {
         let exchange = running.exchange_mut();
         exchange.count_prompt();
-        // It may take long.
-        exchange.let_body_go();
-        exchange.headers = HeaderMap::new();
+        exchange.let_question_go();
         let traffic = self.clone();
         let Ok(place) = self.inner.followers.clone().try_acquire_owned() else {
             tracing::warn!(request.id = %running.exchange().id, "Too many responses in the background are asked after");

@@ -252,7 +252,8 @@ async fn who_asks_how_the_program_is_stands_in_no_line() {
     let mut held = Vec::new();
     for _ in 0..lanes {
         let mut stream = server.connect().await;
-        stream.write_all(b"GET /hold HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        let asking = stream.write_all(b"GET /hold HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        asking.expect("the server keeps open what has just come in");
         held.push(stream);
     }
     while holding.load(Ordering::SeqCst) < lanes {
