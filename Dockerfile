@@ -8,6 +8,7 @@ RUN apt-get update \
     && rustup component add llvm-tools
 WORKDIR /src
 COPY Cargo.toml Cargo.lock askama.toml build.rs ./
+COPY crates crates
 COPY scripts/trained-build scripts/
 # Dependencies alone first: they change seldom, and this layer is kept.
 RUN mkdir -p src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs && scripts/trained-build counting && rm -r src

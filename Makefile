@@ -10,7 +10,7 @@ test: setup-test
 	cargo test --no-fail-fast
 
 check:
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 

@@ -90,7 +90,7 @@ def chat(dice, stream=False):
     """A prompt as long as it comes: most are short, some long, and some come with instructions and tools."""
     words = " ".join(dice.choice(WORDS) for _ in range(dice.choice((8, 30, 110, 110, 400))))
     if dice.random() < 0.002:
-        # What somebody pasted that has no spaces: the other one of the two tokenizers counts it.
+        # What somebody pasted that has no spaces: its tokens are put together bit by bit.
         words += " " + "".join(dice.choice(WORDS) for _ in range(2_000))
     messages = [{"role": "user", "content": words}]
     if dice.random() < 0.4:

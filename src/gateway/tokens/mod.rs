@@ -11,6 +11,7 @@ mod count;
 mod file;
 mod image;
 mod prompt;
+mod published;
 mod tools;
 
 pub use allowance::Allowances;
