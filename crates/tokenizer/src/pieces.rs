@@ -21,7 +21,7 @@ pub(super) struct Pieces<'t> {
     text: &'t str,
     at: usize,
     pattern: Pattern,
-    kinds: &'static [u8],
+    kinds: &'static Kinds,
 }
 
 /// Kinds of characters: one bit each, so that several are one number.
@@ -185,14 +185,20 @@ impl<'t> Pieces<'t> {
     /// Where characters of these kinds end.
     #[inline(always)]
     fn run(&self, mut at: usize, kinds: u8) -> usize {
-        while at < self.text.len() {
+        let bytes = self.text.as_bytes();
+        loop {
+            while at < bytes.len() && self.kinds.of_byte[usize::from(bytes[at])] & kinds != 0 {
+                at += 1;
+            }
+            if at == bytes.len() || bytes[at].is_ascii() {
+                return at;
+            }
             let (kind, next) = self.look(at);
             if kind & kinds == 0 {
-                break;
+                return at;
             }
             at = next;
         }
-        at
     }
 
     /// The kind of the character at `at`, and where the next one is.
@@ -200,10 +206,10 @@ impl<'t> Pieces<'t> {
     fn look(&self, at: usize) -> (u8, usize) {
         let byte = self.text.as_bytes()[at];
         if byte.is_ascii() {
-            return (self.kinds[usize::from(byte)], at + 1);
+            return (self.kinds.of_byte[usize::from(byte)], at + 1);
         }
         let character = self.text[at..].chars().next().expect("the text goes on");
-        (self.kinds[character as usize], at + character.len_utf8())
+        (self.kinds.of_character[character as usize], at + character.len_utf8())
     }
 }
 
@@ -222,8 +228,14 @@ impl Iterator for Pieces<'_> {
 }
 
 /// The kind of each character, by its number.
-static KINDS: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let mut kinds = vec![OTHER; char::MAX as usize + 1];
+struct Kinds {
+    of_character: Vec<u8>,
+    /// Of a byte that is a character; none of others.
+    of_byte: [u8; 256],
+}
+
+static KINDS: LazyLock<Kinds> = LazyLock::new(|| {
+    let mut of_character = vec![OTHER; char::MAX as usize + 1];
     for (class, kind) in [
         (r"[\p{Lu}\p{Lt}]", CAPITAL),
         (r"\p{Ll}", SMALL),
@@ -236,8 +248,10 @@ static KINDS: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let parsed = regex_syntax::parse(class).expect("the class is written rightly");
         let HirKind::Class(Class::Unicode(class)) = parsed.kind() else { unreachable!("a class of characters is one") };
         for range in class.ranges() {
-            kinds[range.start() as usize..=range.end() as usize].fill(kind);
+            of_character[range.start() as usize..=range.end() as usize].fill(kind);
         }
     }
-    kinds
+    let mut of_byte = [0; 256];
+    of_byte[..128].copy_from_slice(&of_character[..128]);
+    Kinds { of_character, of_byte }
 });
