@@ -59,9 +59,9 @@ impl Letters {
     fn text(&mut self, letter: impl Fn(u32) -> char) -> String {
         let mut text = String::new();
         while text.len() < 1_000_000 {
-            for shift in [13_i32, -17, 5] {
-                self.0 ^= if shift > 0 { self.0 << shift } else { self.0 >> -shift };
-            }
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 17;
+            self.0 ^= self.0 << 5;
             text.push(letter(self.0 >> 4));
         }
         text
