@@ -1,14 +1,17 @@
 //! `/healthz`: the process lives. `/readyz`: it can serve, and what is missing where it cannot do all. `/metrics`.
+//!
+//! Without the database the register is out of service, and the gateway is not: a balancer in front of the gateway asks for
+//! that part alone, or it would take all replicas out at once although each of them serves.
 
 use crate::base::{Config, telemetry};
-use crate::door::Handles;
+use crate::door::{Handles, Query};
 use crate::search::{self, Status};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::{StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +37,20 @@ pub async fn serve_metrics(listener: TcpListener, stop: CancellationToken) {
     if let Err(error) = served {
         tracing::error!(error = %error, "Metrics are no longer served");
     }
+}
+
+/// What `/readyz` is asked. Parameters it does not know are passed over: some probes add their own.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    /// The part whose readiness the status tells of; without it, all of them.
+    part: Option<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Part {
+    /// The settings and the callers it goes by are in memory: it serves also while the database does not answer.
+    Gateway,
 }
 
 /// What `/readyz` answers.
@@ -66,7 +83,7 @@ struct Missing {
     reason: String,
 }
 
-async fn ready(State(handles): State<Handles>) -> Response {
+async fn ready(State(handles): State<Handles>, Query(Asked { part }): Query<Asked>) -> Response {
     let answers = tokio::time::timeout(PATIENCE, handles.db.ping()).await;
     let database = matches!(answers, Ok(Ok(())));
     let search = match database {
@@ -100,14 +117,13 @@ async fn ready(State(handles): State<Handles>) -> Response {
         miss("gateway", &format!("{left_out} of its settings are not in force"));
     }
     let gateway = GatewayStatus { generation: snapshot.generation, routes: snapshot.routes().count(), left_out };
-    let stopping = handles.liveness.is_stopping();
-    let status = match (stopping, database, degraded.is_empty()) {
-        (true, ..) => "stopping",
-        (_, false, _) => "unavailable",
-        (_, _, false) => "degraded",
-        _ => "ready",
+    let serves = database || part == Some(Part::Gateway);
+    let (status, code) = match (handles.liveness.is_stopping(), serves, degraded.is_empty()) {
+        (true, ..) => ("stopping", StatusCode::SERVICE_UNAVAILABLE),
+        (_, false, _) => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+        (_, _, false) => ("degraded", StatusCode::OK),
+        _ => ("ready", StatusCode::OK),
     };
-    let code = if stopping || !database { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let database = if database { "ok" } else { "unavailable" };
     let mut response = (code, Json(Readiness { status, database, search, gateway, degraded })).into_response();
     // A balancer asks often and must never be told what was.

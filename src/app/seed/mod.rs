@@ -4,20 +4,31 @@ use crate::auth::Actor;
 use crate::base::{Problem, Slug};
 use crate::door::Handles;
 use serde_json::{Value, json};
+use sqlx::PgConnection;
+use std::time::Duration;
 
 const SAMPLES: &str = "samples";
 const STEP: &str = "seeded";
 
-/// Registers what a first start shows; later starts do nothing. Several replicas may do it at once, and one that is
-/// stopped half way is continued by the next start: what is there already stays as it is.
+/// Registers what a first start shows; later starts do nothing. Of several replicas that start at once one does it and the
+/// others wait, and one that is stopped half way is continued by the next start: what is there already stays as it is.
 ///
 /// # Errors
 /// 503 when the database does not answer.
 pub async fn first_start(handles: &Handles, own_api: &Value) -> Result<(), Problem> {
+    /// Any number that nothing else locks.
+    const LOCK: i64 = 0x73_65_65_64;
     let db = &handles.catalog.db().write;
-    let done: bool =
-        sqlx::query_scalar("select exists (select from instance where name = $1)").bind(STEP).fetch_one(db).await?;
-    if done {
+    if is_done(&mut *db.acquire().await?).await? {
+        return Ok(());
+    }
+    // Tried for and not waited on: a statement may not wait for as long as this takes on a slow machine. The lock ends with
+    // its connection, however this does.
+    let mut turn = db.acquire().await?.detach();
+    while !sqlx::query_scalar::<_, bool>("select pg_try_advisory_lock($1)").bind(LOCK).fetch_one(&mut turn).await? {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    if is_done(&mut turn).await? {
         return Ok(());
     }
     let actor = Actor::system("first start");
@@ -34,9 +45,13 @@ pub async fn first_start(handles: &Handles, own_api: &Value) -> Result<(), Probl
     }
     sqlx::query("insert into instance (name, value) values ($1, 'yes') on conflict (name) do nothing")
         .bind(STEP)
-        .execute(db)
+        .execute(&mut turn)
         .await?;
     Ok(())
+}
+
+async fn is_done(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select exists (select from instance where name = $1)").bind(STEP).fetch_one(conn).await
 }
 
 /// The assets as import lines.

@@ -1,6 +1,6 @@
 //! `apply`: brings the settings to what one file says.
 
-use super::super::settings::{Action, Book, File, Section, Settings, Step, check, plan};
+use super::super::settings::{Action, Book, File, Section, Settings, Step, plan};
 use super::rights::{self, Right};
 use super::write::{Deed, Edit, referenced};
 use super::{Gateway, Put, store};
@@ -54,7 +54,7 @@ impl Gateway {
         let (after, _) = self.rehearsed(&book, &edits, &sealed)?;
         self.refuse_missing_assets(&mut conn, &edits).await?;
         let thing = after.find(section, &edits[0].owner, &edits[0].name).ok_or_else(Problem::internal)?;
-        let warnings = self.warnings(&after, thing).into_iter().map(|one| one.message).collect();
+        let warnings = self.warnings(&mut conn, &after, thing).await?.into_iter().map(|one| one.message).collect();
         Ok(Rehearsed { before, after: thing.settings.to_value(), warnings })
     }
 
@@ -111,14 +111,15 @@ impl Gateway {
         }
         let mut conn = self.inner.db.read.acquire().await?;
         self.refuse_missing_assets(&mut conn, &edits).await?;
-        let findings = check(&after, &self.inner.egress).into_iter();
+        let findings = self.findings(&mut conn, &after).await?.into_iter();
         let warnings = findings.filter(|one| !one.is_error && rights::may(actor, &one.owner, Right::Read));
         Ok(Applied { steps, warnings: warnings.map(|one| one.to_string()).collect() })
     }
 
     async fn all_warnings(&self, actor: &Actor) -> Result<Vec<String>, Problem> {
-        let book = self.book().await?;
-        let findings = check(&book, &self.inner.egress).into_iter();
+        let mut conn = self.inner.db.read.acquire().await?;
+        let (book, _) = store::load(&mut conn).await?;
+        let findings = self.findings(&mut conn, &book).await?.into_iter();
         Ok(findings.filter(|one| rights::may(actor, &one.owner, Right::Read)).map(|one| one.to_string()).collect())
     }
 }

@@ -7,17 +7,19 @@ mod purge;
 mod reload;
 mod rights;
 mod sealing;
+mod unknown;
 mod write;
 
 pub use apply::{Applied, Applying, Rehearsed};
 pub use import::{Import, Imported, Source};
 pub use write::Stored;
 
-use super::settings::{Book, Finding, Owner, Section, Settings, Thing, check};
+use super::settings::{Book, Finding, Owner, Section, Settings, Thing};
 use super::{Gateway, store};
 use crate::auth::Actor;
 use crate::base::Problem;
 use rights::Right;
+use sqlx::PgConnection;
 use write::{Deed, Edit};
 
 /// What a thing is to be.
@@ -53,10 +55,11 @@ impl Gateway {
         workspace: Option<&str>,
         name: &str,
     ) -> Result<Stored, Problem> {
-        let book = self.book().await?;
+        let mut conn = self.inner.db.read.acquire().await?;
+        let (book, _) = store::load(&mut conn).await?;
         let owner = rights::owner(&book, actor, workspace, Right::Read)?;
         let thing = book.find(section, &owner, name).cloned().ok_or_else(|| missing(section, name))?;
-        let warnings = self.warnings(&book, &thing);
+        let warnings = self.warnings(&mut conn, &book, &thing).await?;
         Ok(Stored { thing, warnings, is_new: false })
     }
 
@@ -162,9 +165,9 @@ impl Gateway {
     }
 
     /// What a stored thing is warned of.
-    fn warnings(&self, book: &Book, thing: &Thing) -> Vec<Finding> {
-        let findings = check(book, &self.inner.egress).into_iter();
-        findings.filter(|one| thing.is(one.section, &one.owner, &one.name)).collect()
+    async fn warnings(&self, conn: &mut PgConnection, book: &Book, thing: &Thing) -> Result<Vec<Finding>, Problem> {
+        let findings = self.findings(conn, book).await?.into_iter();
+        Ok(findings.filter(|one| thing.is(one.section, &one.owner, &one.name)).collect())
     }
 }
 

@@ -78,6 +78,7 @@ impl Gateway {
         if is_changed {
             store::bump(&mut tx).await?;
         }
+        let findings = self.findings(&mut tx, &after).await?;
         tx.commit().await?;
         if is_changed {
             // Others hear of it by the notification; whoever wrote finds it in force here at once. What is stored is
@@ -87,7 +88,6 @@ impl Gateway {
             }
         }
 
-        let findings = check(&after, &self.inner.egress);
         let stored = changes.into_iter().filter_map(|change| {
             let thing = change.after?;
             let warnings =

@@ -1,13 +1,13 @@
 //! Budgets that are passed: told once in a period, whichever replica sees it first, to those who subscribe and to the
-//! policy's own webhook.
+//! policy's own webhook ([`super::budget_webhook`]).
 //!
 //! A process tells of each that it sees passed, not only of those that pass before its eyes: several replicas may pass one
 //! together, and one that was stopped may have told nobody. The database knows what was told already.
 
+use super::budget_webhook::{Caller, Telling};
 use crate::base::{Clock, Database, Egress, WorkspaceId};
 use crate::gateway::limit::{CounterKey, Limit, QuotaSpent};
 use crate::notify::{self, Kind, Notice};
-use serde_json::json;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -53,6 +53,10 @@ pub struct PassedBudget {
     pub at: OffsetDateTime,
     pub used: i64,
     pub most: i64,
+    /// Whether its webhook was called and not told yet.
+    pub webhook_fails: bool,
+    /// When it is called again; none when it was told, or given up.
+    pub webhook_next_at: Option<OffsetDateTime>,
 }
 
 impl Budgets {
@@ -107,8 +111,17 @@ impl Budgets {
 
 impl BudgetNotices {
     /// Tells until `stop`, and then what still waits.
-    pub async fn run(mut self, db: Database, clock: Clock, egress: Egress, stop: CancellationToken) {
-        let client = egress.client().timeout(Duration::from_secs(10)).build();
+    pub async fn run(self, db: Database, clock: Clock, egress: Egress, stop: CancellationToken) {
+        let all_noted = CancellationToken::new();
+        let caller = Caller { db: db.clone(), clock: clock.clone(), egress };
+        let noting = async {
+            self.note_until(&db, &clock, &stop).await;
+            all_noted.cancel();
+        };
+        tokio::join!(noting, caller.run(all_noted.clone()));
+    }
+
+    async fn note_until(mut self, db: &Database, clock: &Clock, stop: &CancellationToken) {
         let mut waiting = VecDeque::new();
         loop {
             let stopping = stop.is_cancelled();
@@ -128,93 +141,64 @@ impl BudgetNotices {
                 }
                 continue;
             };
-            match note(&db, &clock, &passed).await {
-                Ok(true) => {
-                    if let (Some(url), Ok(client)) = (&passed.webhook, &client) {
-                        call(client, &egress, url, &passed).await;
-                    }
+            if let Err(error) = note(db, clock, &passed).await {
+                tracing::warn!(error = %error, "A passed budget could not be told");
+                if stopping {
+                    break;
                 }
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(error = %error, "A passed budget could not be told");
-                    if stopping {
-                        break;
-                    }
-                    waiting.push_back(passed);
-                    tokio::select! {
-                        () = tokio::time::sleep(PATIENCE) => {}
-                        () = stop.cancelled() => {}
-                    }
+                waiting.push_back(passed);
+                tokio::select! {
+                    () = tokio::time::sleep(PATIENCE) => {}
+                    () = stop.cancelled() => {}
                 }
             }
         }
     }
 }
 
-/// Whether this is the first to tell of it in its period.
-async fn note(db: &Database, clock: &Clock, passed: &Passed) -> sqlx::Result<bool> {
+/// Has it told to whoever wants to know, unless somebody did so in this period.
+async fn note(db: &Database, clock: &Clock, passed: &Passed) -> sqlx::Result<()> {
     let now = clock.now();
+    let telling = Telling {
+        policy: passed.limit.policy.to_string(),
+        level: passed.level.to_owned(),
+        value: passed.value.clone(),
+        used: i64::try_from(passed.used).unwrap_or(i64::MAX),
+        most: i64::try_from(passed.limit.most).unwrap_or(i64::MAX),
+        period_start: passed.start,
+    };
     let mut tx = db.write.begin().await?;
     let first = sqlx::query(
-        "insert into budget_notice (counter_key, period_start, level, policy, value, workspace_id, used, most, at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "insert into budget_notice (counter_key, period_start, level, policy, value, workspace_id, used, most, at,
+                                    webhook, webhook_next_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, case when $10 is not null then $9 end)
          on conflict on constraint budget_notice_pkey do nothing",
     )
     .bind(&passed.key)
-    .bind(passed.start)
-    .bind(passed.level)
-    .bind(&*passed.limit.policy)
-    .bind(&passed.value)
+    .bind(telling.period_start)
+    .bind(&telling.level)
+    .bind(&telling.policy)
+    .bind(&telling.value)
     .bind(passed.workspace)
-    .bind(i64::try_from(passed.used).unwrap_or(i64::MAX))
-    .bind(i64::try_from(passed.limit.most).unwrap_or(i64::MAX))
+    .bind(telling.used)
+    .bind(telling.most)
     .bind(now)
+    .bind(&passed.webhook)
     .execute(&mut *tx)
     .await?
     .rows_affected()
         == 1;
     if first {
-        let notice = Notice::new(Kind::BudgetReached, now, &passed.limit.policy).with(told(passed));
+        let notice = Notice::new(Kind::BudgetReached, now, &telling.policy).with(telling.json());
         let notice = match passed.workspace {
             Some(workspace) => notice.of_workspace(workspace),
             None => notice,
         };
         notify::publish(&mut tx, notice).await?;
-        tracing::info!(
-            "The {} budget of the policy {} is reached for {}",
-            passed.level,
-            passed.limit.policy,
-            passed.value
-        );
+        let Telling { level, policy, value, .. } = &telling;
+        tracing::info!("The {level} budget of the policy {policy} is reached for {value}");
     }
-    tx.commit().await?;
-    Ok(first)
-}
-
-fn told(passed: &Passed) -> serde_json::Value {
-    json!({
-        "policy": &*passed.limit.policy,
-        "level": passed.level,
-        "counterKey": passed.value,
-        "used": passed.used as f64 / 1e9,
-        "limit": passed.limit.most as f64 / 1e9,
-        "periodStart": passed.start.format(&time::format_description::well_known::Rfc3339).unwrap_or_default(),
-    })
-}
-
-async fn call(client: &reqwest::Client, egress: &Egress, url: &str, passed: &Passed) {
-    let outcome = match url.parse::<url::Url>() {
-        Ok(url) if egress.judge(&url).is_ok() => {
-            let sent = client.post(url).json(&told(passed)).send().await;
-            sent.and_then(reqwest::Response::error_for_status)
-                .map(drop)
-                .map_err(|error| error.without_url().to_string())
-        }
-        _ => Err("its URL may not be called".to_owned()),
-    };
-    if let Err(error) = outcome {
-        tracing::warn!(error, "The webhook of the policy {} was not told of its budget", passed.limit.policy);
-    }
+    tx.commit().await
 }
 
 /// Budgets that were passed in periods which may still run, of these workspaces or all; newest first.
@@ -227,7 +211,8 @@ pub(super) async fn passed(
     since: OffsetDateTime,
 ) -> sqlx::Result<Vec<PassedBudget>> {
     sqlx::query_as(
-        "select policy, value, level, at, used, most
+        "select policy, value, level, at, used, most, webhook_next_at,
+                webhook_attempts > 0 and webhook_told_at is null as webhook_fails
          from budget_notice
          where period_start > $1 and ($2 or workspace_id = any($3))
          order by at desc

@@ -6,6 +6,7 @@
 //! once: how far the spool is read is written with what was read.
 
 mod budget;
+mod budget_webhook;
 mod charged;
 mod conventions;
 mod copy;

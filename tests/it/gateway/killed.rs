@@ -5,8 +5,9 @@ use super::crowd::{ADMIN_KEY, Crowd, End, Pool, configure, wide_quota};
 use crate::support::vendor::Vendor;
 use crate::support::{Dice, Home, Program, Redis, fresh_database_url};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
-use sqlx::PgPool;
+use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, PgPool};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use wharfinger::base::EmbeddedPostgres;
@@ -104,6 +105,55 @@ async fn without_postgres_traffic_goes_on_and_its_record_is_kept() {
     let db = PgPool::connect_with(EmbeddedPostgres::options_of_running(&home.0, "wharfinger")).await.unwrap();
     crowd.compare(&db, &vendor).await;
     db.close().await;
+    assert!(program.stop().await.0);
+}
+
+/// A database that takes nobody in, or everybody again.
+async fn open(keeper: &mut PgConnection, database: &str, is_open: bool) {
+    let statement = format!(
+        "alter database {database} allow_connections {is_open};
+         select pg_terminate_backend(pid) from pg_stat_activity where datname = '{database}' and not {is_open}"
+    );
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(keeper).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_postgres_a_balancer_of_the_gateway_still_finds_it_ready() {
+    let (home, url, vendor) = (Home::new("postgres-away"), fresh_database_url(true).await, Vendor::start().await);
+    let program = Program::serve(&[settings(&home), vec![("WHARFINGER_DATABASE_URL", url.as_str())]].concat()).await;
+    configure(&program, &vendor, &[("fast", &["ok"])], &[]).await;
+    let database: PgConnectOptions = url.parse().unwrap();
+    let mut keeper = database.clone().database("postgres").connect().await.unwrap();
+    let crowd = Crowd::default();
+    let ask = || crowd.ask(&program.http, &program.url, false, 5);
+    let ready = async |of: &str| -> (u16, Value) {
+        let answer = program.http.get(format!("{}/readyz{of}", program.url)).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    };
+    let until = async |status: u16| {
+        let begun = Instant::now();
+        while ready("").await.0 != status {
+            assert!(begun.elapsed() < Duration::from_secs(20), "/readyz never answers {status}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert_eq!(ask().await, End::Whole);
+    let parts = [ready("").await.0, ready("?part=gateway").await.0, ready("?part=crane").await.0];
+    assert_eq!(parts, [200, 200, 422]);
+
+    open(&mut keeper, database.get_database().unwrap(), false).await;
+    until(503).await;
+    assert_eq!(ready("").await.1["status"], "unavailable");
+    let (status, of_gateway) = ready("?part=gateway").await;
+    assert_eq!(
+        (status, &of_gateway["status"], &of_gateway["database"]),
+        (200, &json!("degraded"), &json!("unavailable"))
+    );
+    assert_eq!(ask().await, End::Whole, "and it is");
+
+    open(&mut keeper, database.get_database().unwrap(), true).await;
+    until(200).await;
+    assert_eq!(ask().await, End::Whole);
     assert!(program.stop().await.0);
 }
 

@@ -214,3 +214,30 @@ async fn another_replica_goes_by_a_change_within_a_second() {
     }
     stop.cancel();
 }
+
+#[tokio::test]
+async fn a_condition_on_somebody_who_is_not_here_is_warned_of() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    app.person("anna").await;
+    app.group("quay", &["anna"]).await;
+    let policy = json!({
+        "rule": {"tokenLimit": {"tokensPerMinute": 1_000}}, "reach": "all",
+        "when": {"users": ["anna", "ana"], "groups": ["quay", "quai"], "keys": ["admin", "admni"]},
+    });
+    let slips = json!([
+        "there is no key admni here",
+        "there is no person or service account ana here",
+        "there is no group quai here",
+    ]);
+    let path = format!("{GATEWAY}/policies/crew");
+    assert_eq!(admin.put(&path, &policy).await.expect(201).json()["warnings"], slips);
+    assert_eq!(admin.get(&path).await.expect(200).json()["warnings"], slips);
+    let file = admin.get(&format!("{GATEWAY}/export")).await.expect(200).text;
+    let plan = admin.post(&format!("{GATEWAY}/apply"), &json!({"file": file, "dryRun": true})).await.expect(200).json();
+    assert_eq!(plan["warnings"][0], "policy crew, when.keys: there is no key admni here");
+
+    // Who looks after a workspace learns nothing of others from it.
+    let of_workspace = admin.put(&format!("{path}?workspace=default"), &policy).await.expect(201).json();
+    assert_eq!(of_workspace.get("warnings"), None);
+}

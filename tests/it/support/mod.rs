@@ -8,6 +8,7 @@ mod leavings;
 mod postgres;
 mod program;
 mod raw;
+mod receiver;
 mod redis;
 pub mod vendor;
 mod vendor_tls;
@@ -19,6 +20,7 @@ pub use leavings::test_folder;
 pub use postgres::{fresh_database, fresh_database_url};
 pub use program::{Home, Program, program, without_settings};
 pub use raw::{RawVendor, Step};
+pub use receiver::Receiver;
 pub use redis::Redis;
 pub use vendor_tls::{Authority, TlsVendor};
 

@@ -1,6 +1,7 @@
 //! What policies do to a request, from its admission to its record, without a backend: the exchange is settled by hand
 //! with what a vendor would have reported.
 
+mod budgets;
 mod whose;
 mod world;
 
@@ -8,7 +9,6 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 use wharfinger::auth::{Actor, Grant, Identity, Role, Scope};
 use wharfinger::base::KeyId;
 use wharfinger::gateway::exchange::{Ending, Exchange, Settlement, UsageSource};
@@ -106,46 +106,6 @@ async fn a_quota_refuses_with_403_and_a_budget_counts_money() {
     assert_eq!((problem.status.as_u16(), problem.kind), (403, "budget-reached"));
     world.refused(second).await;
     assert_eq!(world.recorded().await.total.cost, 8 * 2_500 + 300 * 10_000);
-}
-
-#[tokio::test]
-async fn a_passed_budget_is_told_when_the_database_takes_it_again() {
-    let budget = Budget {
-        counter_key: "{key}".parse().unwrap(),
-        period: Period::Month,
-        soft: Some(Money::micros(1_000)),
-        hard: None,
-        webhook: None,
-    };
-    let world = World::with(vec![PolicySettings::new(Rule::Budget(budget))]).await;
-    let handles = &world.app.handles;
-    let notices = handles.budget_notices.lock().unwrap().take().unwrap();
-    let rename = async |from: &str, to: &str| {
-        let statement = format!("alter table {from} rename to {to}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&handles.db.write).await.unwrap();
-    };
-    rename("budget_notice", "away").await;
-    let mut exchange = world.ask("bot", &chat("hello"));
-    world.admitted(&mut exchange).await.unwrap();
-    world.served(exchange, 300).await;
-
-    let stop = CancellationToken::new();
-    let (db, clock, egress) = (handles.db.clone(), world.app.clock.clone(), world.services().egress.clone());
-    let running = tokio::spawn(notices.run(db, clock, egress, stop.clone()));
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    rename("away", "budget_notice").await;
-
-    let passed = async || handles.ledger.passed_budgets(&Actor::system("test")).await.unwrap();
-    for _ in 0..100 {
-        if !passed().await.is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    stop.cancel();
-    running.await.unwrap();
-    let passed = passed().await;
-    assert_eq!(passed.iter().map(|one| (&*one.value, &*one.level)).collect::<Vec<_>>(), [("bot", "soft")]);
 }
 
 #[tokio::test]

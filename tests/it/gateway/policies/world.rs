@@ -10,6 +10,7 @@ use time::macros::datetime;
 use tokio_util::sync::CancellationToken;
 use wharfinger::auth::{Actor, Grant, Identity, Role, Scope};
 use wharfinger::base::{KeyId, Problem};
+use wharfinger::embed::Embedder;
 use wharfinger::gateway::exchange::{Asked, Ending, Exchange, Reply, Settlement, UsageSource};
 use wharfinger::gateway::policy::{Admission, Chain, Services};
 use wharfinger::gateway::settings::{
@@ -30,7 +31,10 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn with(policies: Vec<PolicySettings>) -> Self {
-        let app = TestApp::start().await;
+        let embedder = Embedder::hashed();
+        embedder.loaded().await;
+        // Webhooks of these stories are here.
+        let app = TestApp::start_with(&[("WHARFINGER_GATEWAY_ALLOWED_HOSTS", "127.0.0.1")], embedder).await;
         let mut parts = Parts::default()
             .with_backend("eu", BackendSettings::new(Provider::Openai, "https://eu.example.com/v1"))
             .with_pool("chat", PoolSettings { members: vec![Member::new("eu")], ..PoolSettings::default() })
