@@ -17,7 +17,7 @@ const STEP: &str = "seeded";
 /// 503 when the database does not answer.
 pub async fn first_start(handles: &Handles, own_api: &Value) -> Result<(), Problem> {
     /// Any number that nothing else locks.
-    const LOCK: i64 = 0x73_65_65_64;
+    const LOCK: i64 = 0x73_65_65;
     let db = &handles.catalog.db().write;
     if is_done(&mut *db.acquire().await?).await? {
         return Ok(());

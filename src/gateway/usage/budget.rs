@@ -4,7 +4,7 @@
 //! A process tells of each that it sees passed, not only of those that pass before its eyes: several replicas may pass one
 //! together, and one that was stopped may have told nobody. The database knows what was told already.
 
-use super::budget_webhook::{Caller, Telling};
+use super::budget_webhook::{BudgetWebhooks, Telling};
 use crate::base::{Clock, Database, Egress, WorkspaceId};
 use crate::gateway::limit::{CounterKey, Limit, QuotaSpent};
 use crate::notify::{self, Kind, Notice};
@@ -113,12 +113,12 @@ impl BudgetNotices {
     /// Tells until `stop`, and then what still waits.
     pub async fn run(self, db: Database, clock: Clock, egress: Egress, stop: CancellationToken) {
         let all_noted = CancellationToken::new();
-        let caller = Caller { db: db.clone(), clock: clock.clone(), egress };
+        let webhooks = BudgetWebhooks { db: db.clone(), clock: clock.clone(), egress };
         let noting = async {
             self.note_until(&db, &clock, &stop).await;
             all_noted.cancel();
         };
-        tokio::join!(noting, caller.run(all_noted.clone()));
+        tokio::join!(noting, webhooks.run(all_noted.clone()));
     }
 
     async fn note_until(mut self, db: &Database, clock: &Clock, stop: &CancellationToken) {

@@ -55,13 +55,13 @@ struct Due {
 }
 
 /// Calls the webhooks.
-pub(super) struct Caller {
+pub(super) struct BudgetWebhooks {
     pub db: Database,
     pub clock: Clock,
     pub egress: Egress,
 }
 
-impl Caller {
+impl BudgetWebhooks {
     /// Calls what is due until `stop`, and then what came last.
     pub(super) async fn run(self, stop: CancellationToken) {
         let client = match self.egress.client().timeout(PATIENCE).build() {
