@@ -114,7 +114,7 @@ async fn open(keeper: &mut PgConnection, database: &str, is_open: bool) {
         "alter database {database} allow_connections {is_open};
          select pg_terminate_backend(pid) from pg_stat_activity where datname = '{database}' and not {is_open}"
     );
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(keeper).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(keeper).await.expect("the cluster is ours");
 }
 
 #[tokio::test]
@@ -122,13 +122,14 @@ async fn without_postgres_a_balancer_of_the_gateway_still_finds_it_ready() {
     let (home, url, vendor) = (Home::new("postgres-away"), fresh_database_url(true).await, Vendor::start().await);
     let program = Program::serve(&[settings(&home), vec![("WHARFINGER_DATABASE_URL", url.as_str())]].concat()).await;
     configure(&program, &vendor, &[("fast", &["ok"])], &[]).await;
-    let database: PgConnectOptions = url.parse().unwrap();
-    let mut keeper = database.clone().database("postgres").connect().await.unwrap();
+    let options: PgConnectOptions = url.parse().expect("the program takes this URL, too");
+    let database = options.get_database().expect("each story has a database of its own").to_owned();
+    let mut keeper = options.database("postgres").connect().await.expect("every cluster has this database");
     let crowd = Crowd::default();
     let ask = || crowd.ask(&program.http, &program.url, false, 5);
     let ready = async |of: &str| -> (u16, Value) {
-        let answer = program.http.get(format!("{}/readyz{of}", program.url)).send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap())
+        let answer = program.http.get(format!("{}/readyz{of}", program.url)).send().await.expect("it answers always");
+        (answer.status().as_u16(), answer.json().await.expect("and in JSON"))
     };
     let until = async |status: u16| {
         let begun = Instant::now();
@@ -141,7 +142,7 @@ async fn without_postgres_a_balancer_of_the_gateway_still_finds_it_ready() {
     let parts = [ready("").await.0, ready("?part=gateway").await.0, ready("?part=crane").await.0];
     assert_eq!(parts, [200, 200, 422]);
 
-    open(&mut keeper, database.get_database().unwrap(), false).await;
+    open(&mut keeper, &database, false).await;
     until(503).await;
     assert_eq!(ready("").await.1["status"], "unavailable");
     let (status, of_gateway) = ready("?part=gateway").await;
@@ -151,7 +152,7 @@ async fn without_postgres_a_balancer_of_the_gateway_still_finds_it_ready() {
     );
     assert_eq!(ask().await, End::Whole, "and it is");
 
-    open(&mut keeper, database.get_database().unwrap(), true).await;
+    open(&mut keeper, &database, true).await;
     until(200).await;
     assert_eq!(ask().await, End::Whole);
     assert!(program.stop().await.0);

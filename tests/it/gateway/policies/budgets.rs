@@ -14,7 +14,7 @@ use wharfinger::gateway::usage::{BudgetNotices, Budgets};
 /// A world in which a key may spend little each month before somebody is told.
 async fn world(webhook: Option<String>) -> World {
     let budget = Budget {
-        counter_key: "{key}".parse().unwrap(),
+        counter_key: "{key}".parse().expect("a template that is in the documentation"),
         period: Period::Month,
         soft: Some(Money::micros(1_000)),
         hard: None,
@@ -26,7 +26,7 @@ async fn world(webhook: Option<String>) -> World {
 /// Passes the budget.
 async fn spend(world: &World) {
     let mut exchange = world.ask("bot", &chat("hello"));
-    world.admitted(&mut exchange).await.unwrap();
+    world.admitted(&mut exchange).await.expect("a soft amount refuses nothing");
     world.served(exchange, 300).await;
 }
 
@@ -43,12 +43,12 @@ impl Telling {
 
     async fn end(self) {
         self.0.cancel();
-        self.1.await.unwrap();
+        self.1.await.expect("it does not panic");
     }
 }
 
 fn notices(world: &World) -> BudgetNotices {
-    world.app.handles.budget_notices.lock().unwrap().take().expect("nobody took them before")
+    world.app.handles.budget_notices.lock().expect("no holder can panic").take().expect("nobody took them before")
 }
 
 #[tokio::test]
@@ -57,7 +57,10 @@ async fn a_passed_budget_is_told_when_the_database_takes_it_again() {
     let handles = &world.app.handles;
     let rename = async |from: &str, to: &str| {
         let statement = format!("alter table {from} rename to {to}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&handles.db.write).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+            .execute(&handles.db.write)
+            .await
+            .expect("one of both names is there");
     };
     rename("budget_notice", "away").await;
     spend(&world).await;
@@ -66,7 +69,7 @@ async fn a_passed_budget_is_told_when_the_database_takes_it_again() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     rename("away", "budget_notice").await;
 
-    let passed = async || handles.ledger.passed_budgets(&Actor::system("test")).await.unwrap();
+    let passed = async || handles.ledger.passed_budgets(&Actor::system("test")).await.expect("the database is there");
     for _ in 0..100 {
         if !passed().await.is_empty() {
             break;
@@ -107,7 +110,8 @@ async fn the_webhook_of_a_budget_is_called_until_it_takes_the_call_and_then_no_m
     world.app.clock.advance(Duration::from_secs(29));
     nobody_calls().await;
     let fails = async || {
-        let passed = world.app.handles.ledger.passed_budgets(&Actor::system("test")).await.unwrap();
+        let passed =
+            world.app.handles.ledger.passed_budgets(&Actor::system("test")).await.expect("the database is there");
         (passed[0].webhook_fails, passed[0].webhook_next_at.is_some())
     };
     assert_eq!(fails().await, (true, true));
@@ -137,7 +141,7 @@ async fn a_webhook_of_a_budget_that_never_answers_well_is_given_up() {
     let telling = Telling::begin(&world, notices(&world));
     let left = async || {
         let statement = "select count(*) from budget_notice where webhook_next_at is not null or webhook_attempts = 0";
-        sqlx::query_scalar::<_, i64>(statement).fetch_one(&world.app.handles.db.read).await.unwrap()
+        sqlx::query_scalar::<_, i64>(statement).fetch_one(&world.app.handles.db.read).await.expect("a count is a row")
     };
     let (begun, mut calls) = (Instant::now(), 0);
     while calls == 0 || left().await > 0 {
@@ -148,6 +152,6 @@ async fn a_webhook_of_a_budget_that_never_answers_well_is_given_up() {
     }
     telling.end().await;
     assert_eq!(calls + receiver.take().len(), 10);
-    let passed = world.app.handles.ledger.passed_budgets(&Actor::system("test")).await.unwrap();
+    let passed = world.app.handles.ledger.passed_budgets(&Actor::system("test")).await.expect("the database is there");
     assert_eq!((passed[0].webhook_fails, passed[0].webhook_next_at), (true, None));
 }
